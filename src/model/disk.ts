@@ -1,0 +1,53 @@
+/** What the master's engine reports of the server it protects. Sizes in bytes. */
+export type Firmware = 'bios' | 'uefi';
+
+export interface Volume {
+  /** Stable on its master: `<disk id>/<partition number>`. */
+  readonly id: string;
+  readonly offsetBytes: number;
+  readonly sizeBytes: number;
+  /** `unknown` when no known file system was found: such a volume is copied whole. */
+  readonly fileSystem: 'ext4' | 'ext3' | 'ext2' | 'vfat' | 'ntfs' | 'xfs' | 'swap' | 'unknown';
+  readonly label?: string;
+  /** Absent when the file system does not tell. */
+  readonly usedBytes?: number;
+  /** The system volume (boot files or the operating system) cannot be excluded. */
+  readonly system: boolean;
+}
+
+export interface MasterDisk {
+  /** Stable on its master: `disk0`, `disk1`, ... in the order the master lists them; disk0 holds the system. */
+  readonly id: string;
+  /** Path on the master: an image file or a block device. */
+  readonly path: string;
+  readonly sizeBytes: number;
+  readonly logicalSectorBytes: number;
+  readonly partitionTable: 'gpt' | 'mbr' | 'none';
+  readonly boot: boolean;
+  readonly volumes: readonly Volume[];
+}
+
+export interface MasterNic {
+  /** `nic0`, `nic1`, ...; nic0 is the primary. */
+  readonly id: string;
+  readonly name: string;
+  readonly mac?: string;
+  readonly addresses: readonly string[];
+}
+
+export interface MasterInventory {
+  readonly hostName: string;
+  readonly os: { readonly family: 'linux' | 'windows'; readonly name: string };
+  readonly firmware: Firmware;
+  readonly disks: readonly MasterDisk[];
+  readonly nics: readonly MasterNic[];
+  readonly takenAtMs: number;
+}
+
+export const GIB = 1024 ** 3;
+export const MIB = 1024 ** 2;
+
+/** Managed disks are sized in whole GiB; the replica is never smaller than the master's disk. */
+export function replicaSizeGib(masterSizeBytes: number): number {
+  return Math.max(1, Math.ceil(masterSizeBytes / GIB));
+}

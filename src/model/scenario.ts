@@ -1,0 +1,96 @@
+import type { CaptureName } from './capture.ts';
+
+/** What is protected, by which appliance, and what the standby VM will be. A definition never holds a secret. */
+export const DISK_TYPES = ['Standard_LRS', 'StandardSSD_LRS', 'Premium_LRS'] as const;
+export type DiskType = (typeof DISK_TYPES)[number];
+
+export type ScenarioAddress = { readonly kind: 'dynamic' } | { readonly kind: 'static'; readonly ip: string };
+
+export interface ScenarioNic {
+  /** The master's NIC this one stands for (`nic0` is primary). */
+  readonly masterNicId: string;
+  readonly virtualNetworkId: string;
+  readonly subnetName: string;
+  readonly address: ScenarioAddress;
+  readonly networkSecurityGroupId?: string;
+  readonly publicIp: boolean;
+}
+
+export type HealthCheck =
+  | { readonly kind: 'tcp'; readonly port: number }
+  | { readonly kind: 'http'; readonly port: number; readonly path: string; readonly expectStatus: number };
+
+export interface AcceptedWarning {
+  readonly code: string;
+  readonly who: string;
+  readonly atMs: number;
+}
+
+export interface Scenario {
+  readonly id: string;
+  readonly name: string;
+  readonly purpose: 'dr' | 'migration';
+  readonly serverType: 'full-system';
+  readonly productType: 'high-availability';
+  readonly replicaType: 'azure';
+  /** Azure full-system scenarios switch over by hand only; any other value is refused. */
+  readonly switchoverMode: 'manual';
+  readonly accountId: string;
+  readonly applianceId: string;
+  readonly masterId: string;
+  readonly region: string;
+  readonly capture: CaptureName;
+  readonly excludedVolumeIds: readonly string[];
+  readonly vm: {
+    readonly name: string;
+    readonly size: string;
+    readonly resourceGroup: string;
+    readonly diskType: DiskType;
+    readonly zone?: string;
+  };
+  readonly nics: readonly ScenarioNic[];
+  /** Off means off and shows as off; always off for migration. */
+  readonly isAlive: { readonly ping: boolean };
+  readonly healthChecks: readonly HealthCheck[];
+  readonly acceptedWarnings: readonly AcceptedWarning[];
+  readonly createdAtMs: number;
+}
+
+export const SCENARIO_STATES = [
+  'stopped',
+  'preparing-disks',
+  'synchronising',
+  'draining',
+  'replicating',
+  /** at-rest capture: the copy equals the master as it stands still; nothing is being replicated. */
+  'synchronised',
+  'resync-needed',
+  'switching-over',
+  'switched-over',
+  'failing-back',
+] as const;
+export type ScenarioState = (typeof SCENARIO_STATES)[number];
+
+export interface DiskDigest {
+  readonly diskId: string;
+  /** Hex SHA-256 root over the disk's 1 MiB chunks (docs/WIRE.md); the same on both ends. */
+  readonly digest: string;
+  readonly sizeBytes: number;
+}
+
+/** What happens to a scenario; kept apart from its definition so an edit and a run never overwrite each other. */
+export interface ScenarioStatus {
+  /** The scenario's id. */
+  readonly id: string;
+  readonly name: string;
+  readonly state: ScenarioState;
+  readonly sinceMs: number;
+  readonly reason?: string;
+  readonly epoch: number;
+  readonly synchronisedAtMs?: number;
+  readonly digests?: readonly DiskDigest[];
+  readonly activeRunId?: string;
+  /** The standby VM's ARM id while it exists. */
+  readonly standbyVmId?: string;
+  readonly switchedOverRunId?: string;
+}

@@ -1,0 +1,11 @@
+/** What one check found. `skipped` is never `ok`: it says that nothing was proven, and why in `found`. */
+export interface Verdict {
+  /** Stable word, e.g. SIZE_RESTRICTED. */
+  readonly code: string;
+  readonly status: 'ok' | 'warning' | 'error' | 'skipped';
+  /** What is checked, for a list: `VM size`. */
+  readonly title: string;
+  readonly found: string;
+  readonly expected?: string;
+  readonly next?: string;
+}

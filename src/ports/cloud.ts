@@ -1,0 +1,302 @@
+import type { DiskType } from '../model/scenario.ts';
+import type { StandbyTags } from '../model/tags.ts';
+
+/**
+ * What the core needs from a cloud, in the core's own words. infra/azure implements it with the official SDKs.
+ * Ids are full ARM ids. Errors are StandbyErrors whose code is Azure's own (AllocationFailed, QuotaExceeded,
+ * SkuNotAvailable, ...) or one of ours (RESOURCE_NOT_FOUND, NOT_OURS, CLOUD_UNREACHABLE, ...).
+ * `get...` answers undefined when the thing is not there. `create...`/`ensure...` are idempotent: the same call
+ * again finds what the first one made. `delete...` refuses (NOT_OURS) what does not carry `scenario` in its
+ * standby-scenario tag, and is content when it is already gone.
+ */
+export interface Cloud {
+  readonly access: CloudAccess;
+  readonly catalogue: CloudCatalogue;
+  readonly groups: CloudGroups;
+  readonly disks: CloudDisks;
+  readonly network: CloudNetwork;
+  readonly machines: CloudMachines;
+  readonly bundles: CloudBundles;
+  /** Everything (any type) in the subscription that carries this tag, for reports and proofs of removal. */
+  listTagged(tag: keyof StandbyTags, value: string): Promise<readonly TaggedResource[]>;
+}
+
+/**
+ * A long-running operation that survives a crash: `saved` is what an earlier try stored through `save`
+ * right after the submission. The implementation re-attaches to it instead of submitting again.
+ */
+export interface Operation {
+  readonly signal?: AbortSignal;
+  readonly saved?: unknown;
+  save?(state: unknown): Promise<void>;
+}
+
+export interface TaggedResource {
+  readonly id: string;
+  readonly type: string;
+  readonly name: string;
+  readonly tags: Readonly<Record<string, string>>;
+}
+
+// --- account
+export interface CloudAccess {
+  /** Gets a token; throws with codes SECRET_WRONG, SECRET_EXPIRED, APPLICATION_UNKNOWN, TENANT_UNKNOWN, CA_UNTRUSTED, CLOUD_UNREACHABLE, CLOCK_SKEW. */
+  signIn(): Promise<{ readonly expiresAtMs: number }>;
+  /** Throws SUBSCRIPTION_NOT_VISIBLE. */
+  subscription(): Promise<{ readonly id: string; readonly name: string; readonly state: string }>;
+  /** Actions allowed at the subscription's scope (wildcards as Azure gives them) and those taken away. */
+  permissions(): Promise<{ readonly actions: readonly string[]; readonly notActions: readonly string[] }>;
+  /** Registration state of the resource providers we need: Microsoft.Compute, Microsoft.Network, Microsoft.Storage. */
+  providers(): Promise<readonly { readonly namespace: string; readonly registered: boolean }[]>;
+}
+
+// --- what the region offers
+export interface CloudCatalogue {
+  locations(): Promise<readonly { readonly name: string; readonly displayName: string }[]>;
+  sizes(location: string): Promise<readonly VmSize[]>;
+  usages(location: string): Promise<readonly Usage[]>;
+}
+
+export interface VmSize {
+  readonly name: string;
+  readonly family: string;
+  readonly vCpus: number;
+  readonly memoryGib: number;
+  readonly dataDisksMax: number;
+  readonly nicsMax: number;
+  readonly generations: readonly ('V1' | 'V2')[];
+  readonly premiumDisks: boolean;
+  readonly zones: readonly string[];
+  /** Why this subscription cannot use it here; absent when it can. */
+  readonly restricted?: string;
+  /** Zones in which it is restricted though the region has it. */
+  readonly restrictedZones: readonly string[];
+}
+
+export interface Usage {
+  /** `cores`, `virtualMachines`, a family name, `PublicIPAddresses`, ... */
+  readonly name: string;
+  readonly current: number;
+  readonly limit: number;
+}
+
+export interface CloudGroups {
+  list(): Promise<readonly ResourceGroup[]>;
+  get(name: string): Promise<ResourceGroup | undefined>;
+  ensure(name: string, location: string): Promise<ResourceGroup>;
+}
+export interface ResourceGroup {
+  readonly id: string;
+  readonly name: string;
+  readonly location: string;
+}
+
+// --- disks and snapshots
+export interface CloudDisk {
+  readonly id: string;
+  readonly name: string;
+  readonly location: string;
+  readonly sizeGib: number;
+  readonly type: string;
+  readonly state: string;
+  readonly generation?: 'V1' | 'V2';
+  readonly attachedTo?: string;
+  readonly tags: Readonly<Record<string, string>>;
+  readonly provisioning: string;
+}
+export interface CloudSnapshot {
+  readonly id: string;
+  readonly name: string;
+  readonly provisioning: string;
+  readonly sourceId?: string;
+  readonly tags: Readonly<Record<string, string>>;
+}
+export interface DiskSpec {
+  readonly resourceGroup: string;
+  readonly name: string;
+  readonly location: string;
+  readonly type: DiskType;
+  readonly zone?: string;
+  readonly tags: StandbyTags;
+}
+export interface CloudDisks {
+  get(resourceGroup: string, name: string): Promise<CloudDisk | undefined>;
+  /** Empty data disk, or with `os` an empty disk that a VM can boot from once it has been filled. */
+  createEmpty(spec: DiskSpec & { readonly sizeGib: number; readonly os?: OsDiskFacts }, operation?: Operation): Promise<CloudDisk>;
+  createFromSnapshot(spec: DiskSpec & { readonly snapshotId: string; readonly os?: OsDiskFacts }, operation?: Operation): Promise<CloudDisk>;
+  delete(diskId: string, scenario: string, operation?: Operation): Promise<void>;
+  getSnapshot(resourceGroup: string, name: string): Promise<CloudSnapshot | undefined>;
+  /** Incremental snapshot of a managed disk; waits until it is complete. */
+  createSnapshot(
+    spec: { readonly resourceGroup: string; readonly name: string; readonly location: string; readonly sourceDiskId: string; readonly tags: StandbyTags },
+    operation?: Operation,
+  ): Promise<CloudSnapshot>;
+  deleteSnapshot(snapshotId: string, scenario: string, operation?: Operation): Promise<void>;
+}
+export interface OsDiskFacts {
+  readonly osType: 'Linux' | 'Windows';
+  readonly generation: 'V1' | 'V2';
+}
+
+// --- network
+export interface CloudNetwork {
+  virtualNetworks(location?: string): Promise<readonly VirtualNetwork[]>;
+  virtualNetwork(id: string): Promise<VirtualNetwork | undefined>;
+  /** Makes one with one subnet if it is not there; for deploying an appliance into an empty subscription. */
+  ensureVirtualNetwork(
+    spec: { readonly resourceGroup: string; readonly name: string; readonly location: string; readonly prefix: string; readonly subnetName: string; readonly subnetPrefix: string; readonly tags: StandbyTags },
+    operation?: Operation,
+  ): Promise<VirtualNetwork>;
+  addressAvailable(virtualNetworkId: string, ip: string): Promise<{ readonly available: boolean; readonly free: readonly string[] }>;
+  networkInterface(id: string): Promise<CloudNic | undefined>;
+  createNetworkInterface(spec: NicSpec, operation?: Operation): Promise<CloudNic>;
+  deleteNetworkInterface(id: string, scenario: string, operation?: Operation): Promise<void>;
+  publicIp(id: string): Promise<CloudPublicIp | undefined>;
+  /** Standard, static. */
+  createPublicIp(spec: { readonly resourceGroup: string; readonly name: string; readonly location: string; readonly zone?: string; readonly tags: StandbyTags }, operation?: Operation): Promise<CloudPublicIp>;
+  deletePublicIp(id: string, scenario: string, operation?: Operation): Promise<void>;
+  securityGroups(location?: string): Promise<readonly SecurityGroup[]>;
+  securityGroup(id: string): Promise<SecurityGroup | undefined>;
+  ensureSecurityGroup(spec: { readonly resourceGroup: string; readonly name: string; readonly location: string; readonly tags: StandbyTags }, operation?: Operation): Promise<SecurityGroup>;
+  addSecurityRule(securityGroupId: string, rule: SecurityRule, operation?: Operation): Promise<SecurityGroup>;
+}
+export interface Subnet {
+  readonly id: string;
+  readonly name: string;
+  readonly prefix: string;
+  readonly securityGroupId?: string;
+}
+export interface VirtualNetwork {
+  readonly id: string;
+  readonly name: string;
+  readonly resourceGroup: string;
+  readonly location: string;
+  readonly prefixes: readonly string[];
+  readonly dnsServers: readonly string[];
+  readonly subnets: readonly Subnet[];
+}
+export interface NicSpec {
+  readonly resourceGroup: string;
+  readonly name: string;
+  readonly location: string;
+  readonly subnetId: string;
+  /** Absent: dynamic. */
+  readonly staticIp?: string;
+  readonly publicIpId?: string;
+  readonly securityGroupId?: string;
+  readonly tags: StandbyTags;
+}
+export interface CloudNic {
+  readonly id: string;
+  readonly name: string;
+  readonly privateIp?: string;
+  readonly subnetId: string;
+  readonly publicIpId?: string;
+  readonly securityGroupId?: string;
+  readonly attachedTo?: string;
+  readonly tags: Readonly<Record<string, string>>;
+}
+export interface CloudPublicIp {
+  readonly id: string;
+  readonly name: string;
+  readonly address?: string;
+  readonly tags: Readonly<Record<string, string>>;
+}
+export interface SecurityRule {
+  readonly name: string;
+  readonly priority: number;
+  readonly direction: 'Inbound' | 'Outbound';
+  readonly access: 'Allow' | 'Deny';
+  readonly protocol: string;
+  readonly sourcePrefixes: readonly string[];
+  readonly destinationPrefixes: readonly string[];
+  /** As Azure writes them: `25000`, `8000-8100`, `*`. */
+  readonly destinationPorts: readonly string[];
+}
+export interface SecurityGroup {
+  readonly id: string;
+  readonly name: string;
+  readonly location: string;
+  /** Own rules and Azure's default rules together. */
+  readonly rules: readonly SecurityRule[];
+  readonly tags: Readonly<Record<string, string>>;
+}
+
+// --- virtual machines
+export interface CloudMachine {
+  readonly id: string;
+  readonly name: string;
+  readonly resourceGroup: string;
+  readonly location: string;
+  readonly size: string;
+  readonly zone?: string;
+  readonly provisioning: string;
+  /** `running`, `deallocated`, `stopped`, `starting`, ...; only from `instance`. */
+  readonly power?: string;
+  readonly nicIds: readonly string[];
+  readonly osDiskId?: string;
+  readonly osType?: 'Linux' | 'Windows';
+  readonly dataDisks: readonly { readonly diskId: string; readonly lun: number }[];
+  readonly tags: Readonly<Record<string, string>>;
+}
+export interface CloudMachines {
+  list(location?: string): Promise<readonly CloudMachine[]>;
+  get(id: string): Promise<CloudMachine | undefined>;
+  /** With power state. */
+  instance(id: string): Promise<CloudMachine | undefined>;
+  /** From disks that are already filled: createOption Attach, no osProfile, boot diagnostics on. */
+  createFromDisks(
+    spec: {
+      readonly resourceGroup: string;
+      readonly name: string;
+      readonly location: string;
+      readonly size: string;
+      readonly zone?: string;
+      readonly osDiskId: string;
+      readonly osType: 'Linux' | 'Windows';
+      readonly dataDisks: readonly { readonly diskId: string; readonly lun: number }[];
+      /** The first is primary. */
+      readonly nicIds: readonly string[];
+      readonly tags: StandbyTags;
+    },
+    operation?: Operation,
+  ): Promise<CloudMachine>;
+  /** The appliance: from a marketplace image, with cloud-init user data (plain text; encoded here). */
+  createFromImage(
+    spec: {
+      readonly resourceGroup: string;
+      readonly name: string;
+      readonly location: string;
+      readonly size: string;
+      readonly zone?: string;
+      readonly image: { readonly publisher: string; readonly offer: string; readonly sku: string; readonly version: string };
+      readonly osDiskName: string;
+      readonly adminUser: string;
+      readonly sshPublicKey: string;
+      readonly userData: string;
+      readonly dataDisks: readonly { readonly diskId: string; readonly lun: number }[];
+      readonly nicIds: readonly string[];
+      readonly tags: StandbyTags;
+    },
+    operation?: Operation,
+  ): Promise<CloudMachine>;
+  start(id: string, operation?: Operation): Promise<void>;
+  powerOff(id: string, operation?: Operation): Promise<void>;
+  deallocate(id: string, operation?: Operation): Promise<void>;
+  /** Deletes the VM resource only; its disks and NICs stay. */
+  delete(id: string, scenario: string, operation?: Operation): Promise<void>;
+  /** Tries attachDetachDataDisks; falls back to the VM update when the subscription does not have that API. Idempotent by disk. */
+  attachDisks(id: string, disks: readonly { readonly diskId: string; readonly lun: number }[], operation?: Operation): Promise<CloudMachine>;
+  detachDisks(id: string, diskIds: readonly string[], operation?: Operation): Promise<CloudMachine>;
+  /** Serial console so far; undefined when the blob is not there yet. */
+  serialLog(id: string): Promise<string | undefined>;
+}
+
+// --- the engine's bundle
+export interface CloudBundles {
+  /** Makes the storage account if needed (name checked), uploads unless the same digest is already there, and gives a read-only URL that ends at `expiresAtMs`. */
+  publish(
+    spec: { readonly resourceGroup: string; readonly location: string; readonly accountName: string; readonly file: string; readonly sha256: string; readonly expiresAtMs: number; readonly tags: StandbyTags },
+    operation?: Operation,
+  ): Promise<{ readonly url: string }>;
+}
