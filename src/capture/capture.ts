@@ -18,7 +18,11 @@ export interface CaptureMethod {
 
 export interface CaptureOptions {
   /** Ranges that are read as zeros: excluded volumes. */
-  readonly excluded: readonly { readonly diskId: string; readonly offsetBytes: number; readonly sizeBytes: number }[];
+  readonly excluded: readonly {
+    readonly diskId: string;
+    readonly offsetBytes: number;
+    readonly sizeBytes: number;
+  }[];
 }
 
 export interface CaptureSession {

@@ -11,7 +11,11 @@ export function shortId(text: string, length = 6): string {
 }
 
 function fit(text: string, suffix: string, lengthMax = 80): string {
-  const clean = text.toLowerCase().replace(/[^a-z0-9-]/g, '-').replace(/^-+|-+$/g, '') || 'x';
+  const clean =
+    text
+      .toLowerCase()
+      .replace(/[^a-z0-9-]/g, '-')
+      .replace(/^-+|-+$/g, '') || 'x';
   return `${clean.slice(0, lengthMax - suffix.length - 1).replace(/-+$/, '')}-${suffix}`;
 }
 

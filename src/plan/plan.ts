@@ -57,7 +57,12 @@ export interface StepRecord {
   readonly endedAtMs?: number;
   readonly checkpoint?: unknown;
   readonly output?: unknown;
-  readonly error?: { readonly code: string; readonly what: string; readonly why?: string; readonly next?: string };
+  readonly error?: {
+    readonly code: string;
+    readonly what: string;
+    readonly why?: string;
+    readonly next?: string;
+  };
 }
 
 export interface RunRecord {

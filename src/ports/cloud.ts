@@ -122,13 +122,25 @@ export interface DiskSpec {
 export interface CloudDisks {
   get(resourceGroup: string, name: string): Promise<CloudDisk | undefined>;
   /** Empty data disk, or with `os` an empty disk that a VM can boot from once it has been filled. */
-  createEmpty(spec: DiskSpec & { readonly sizeGib: number; readonly os?: OsDiskFacts }, operation?: Operation): Promise<CloudDisk>;
-  createFromSnapshot(spec: DiskSpec & { readonly snapshotId: string; readonly os?: OsDiskFacts }, operation?: Operation): Promise<CloudDisk>;
+  createEmpty(
+    spec: DiskSpec & { readonly sizeGib: number; readonly os?: OsDiskFacts },
+    operation?: Operation,
+  ): Promise<CloudDisk>;
+  createFromSnapshot(
+    spec: DiskSpec & { readonly snapshotId: string; readonly os?: OsDiskFacts },
+    operation?: Operation,
+  ): Promise<CloudDisk>;
   delete(diskId: string, scenario: string, operation?: Operation): Promise<void>;
   getSnapshot(resourceGroup: string, name: string): Promise<CloudSnapshot | undefined>;
   /** Incremental snapshot of a managed disk; waits until it is complete. */
   createSnapshot(
-    spec: { readonly resourceGroup: string; readonly name: string; readonly location: string; readonly sourceDiskId: string; readonly tags: StandbyTags },
+    spec: {
+      readonly resourceGroup: string;
+      readonly name: string;
+      readonly location: string;
+      readonly sourceDiskId: string;
+      readonly tags: StandbyTags;
+    },
     operation?: Operation,
   ): Promise<CloudSnapshot>;
   deleteSnapshot(snapshotId: string, scenario: string, operation?: Operation): Promise<void>;
@@ -144,20 +156,48 @@ export interface CloudNetwork {
   virtualNetwork(id: string): Promise<VirtualNetwork | undefined>;
   /** Makes one with one subnet if it is not there; for deploying an appliance into an empty subscription. */
   ensureVirtualNetwork(
-    spec: { readonly resourceGroup: string; readonly name: string; readonly location: string; readonly prefix: string; readonly subnetName: string; readonly subnetPrefix: string; readonly tags: StandbyTags },
+    spec: {
+      readonly resourceGroup: string;
+      readonly name: string;
+      readonly location: string;
+      readonly prefix: string;
+      readonly subnetName: string;
+      readonly subnetPrefix: string;
+      readonly tags: StandbyTags;
+    },
     operation?: Operation,
   ): Promise<VirtualNetwork>;
-  addressAvailable(virtualNetworkId: string, ip: string): Promise<{ readonly available: boolean; readonly free: readonly string[] }>;
+  addressAvailable(
+    virtualNetworkId: string,
+    ip: string,
+  ): Promise<{ readonly available: boolean; readonly free: readonly string[] }>;
   networkInterface(id: string): Promise<CloudNic | undefined>;
   createNetworkInterface(spec: NicSpec, operation?: Operation): Promise<CloudNic>;
   deleteNetworkInterface(id: string, scenario: string, operation?: Operation): Promise<void>;
   publicIp(id: string): Promise<CloudPublicIp | undefined>;
   /** Standard, static. */
-  createPublicIp(spec: { readonly resourceGroup: string; readonly name: string; readonly location: string; readonly zone?: string; readonly tags: StandbyTags }, operation?: Operation): Promise<CloudPublicIp>;
+  createPublicIp(
+    spec: {
+      readonly resourceGroup: string;
+      readonly name: string;
+      readonly location: string;
+      readonly zone?: string;
+      readonly tags: StandbyTags;
+    },
+    operation?: Operation,
+  ): Promise<CloudPublicIp>;
   deletePublicIp(id: string, scenario: string, operation?: Operation): Promise<void>;
   securityGroups(location?: string): Promise<readonly SecurityGroup[]>;
   securityGroup(id: string): Promise<SecurityGroup | undefined>;
-  ensureSecurityGroup(spec: { readonly resourceGroup: string; readonly name: string; readonly location: string; readonly tags: StandbyTags }, operation?: Operation): Promise<SecurityGroup>;
+  ensureSecurityGroup(
+    spec: {
+      readonly resourceGroup: string;
+      readonly name: string;
+      readonly location: string;
+      readonly tags: StandbyTags;
+    },
+    operation?: Operation,
+  ): Promise<SecurityGroup>;
   addSecurityRule(securityGroupId: string, rule: SecurityRule, operation?: Operation): Promise<SecurityGroup>;
 }
 export interface Subnet {
@@ -269,7 +309,12 @@ export interface CloudMachines {
       readonly location: string;
       readonly size: string;
       readonly zone?: string;
-      readonly image: { readonly publisher: string; readonly offer: string; readonly sku: string; readonly version: string };
+      readonly image: {
+        readonly publisher: string;
+        readonly offer: string;
+        readonly sku: string;
+        readonly version: string;
+      };
       readonly osDiskName: string;
       readonly adminUser: string;
       readonly sshPublicKey: string;
@@ -286,7 +331,11 @@ export interface CloudMachines {
   /** Deletes the VM resource only; its disks and NICs stay. */
   delete(id: string, scenario: string, operation?: Operation): Promise<void>;
   /** Tries attachDetachDataDisks; falls back to the VM update when the subscription does not have that API. Idempotent by disk. */
-  attachDisks(id: string, disks: readonly { readonly diskId: string; readonly lun: number }[], operation?: Operation): Promise<CloudMachine>;
+  attachDisks(
+    id: string,
+    disks: readonly { readonly diskId: string; readonly lun: number }[],
+    operation?: Operation,
+  ): Promise<CloudMachine>;
   detachDisks(id: string, diskIds: readonly string[], operation?: Operation): Promise<CloudMachine>;
   /** Serial console so far; undefined when the blob is not there yet. */
   serialLog(id: string): Promise<string | undefined>;
@@ -296,7 +345,15 @@ export interface CloudMachines {
 export interface CloudBundles {
   /** Makes the storage account if needed (name checked), uploads unless the same digest is already there, and gives a read-only URL that ends at `expiresAtMs`. */
   publish(
-    spec: { readonly resourceGroup: string; readonly location: string; readonly accountName: string; readonly file: string; readonly sha256: string; readonly expiresAtMs: number; readonly tags: StandbyTags },
+    spec: {
+      readonly resourceGroup: string;
+      readonly location: string;
+      readonly accountName: string;
+      readonly file: string;
+      readonly sha256: string;
+      readonly expiresAtMs: number;
+      readonly tags: StandbyTags;
+    },
     operation?: Operation,
   ): Promise<{ readonly url: string }>;
 }

@@ -17,7 +17,27 @@ export type Answer = { readonly kind: 'value'; readonly value: unknown } | { rea
 
 export type Notice =
   | { readonly kind: 'text'; readonly level: 'info' | 'success' | 'warning' | 'error'; readonly text: string }
-  | { readonly kind: 'table'; readonly title?: string; readonly columns: readonly string[]; readonly rows: readonly (readonly string[])[] }
+  | {
+      readonly kind: 'table';
+      readonly title?: string;
+      readonly columns: readonly string[];
+      readonly rows: readonly (readonly string[])[];
+    }
   /** A step of a run, or a named phase. */
-  | { readonly kind: 'step'; readonly id: string; readonly title: string; readonly status: 'started' | 'done' | 'failed' | 'skipped'; readonly detail?: string; readonly ms?: number }
-  | { readonly kind: 'progress'; readonly id: string; readonly title: string; readonly doneBytes: number; readonly totalBytes: number; readonly bytesPerSecond: number; readonly secondsLeft?: number };
+  | {
+      readonly kind: 'step';
+      readonly id: string;
+      readonly title: string;
+      readonly status: 'started' | 'done' | 'failed' | 'skipped';
+      readonly detail?: string;
+      readonly ms?: number;
+    }
+  | {
+      readonly kind: 'progress';
+      readonly id: string;
+      readonly title: string;
+      readonly doneBytes: number;
+      readonly totalBytes: number;
+      readonly bytesPerSecond: number;
+      readonly secondsLeft?: number;
+    };

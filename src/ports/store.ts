@@ -40,7 +40,12 @@ export interface Collection<Item extends Named> {
 export interface EventStore {
   append(event: EventRecord): Promise<void>;
   /** Oldest first; `afterId` for following. */
-  list(filter?: { scenarioId?: string; runId?: string; afterId?: string; limit?: number }): Promise<EventRecord[]>;
+  list(filter?: {
+    scenarioId?: string;
+    runId?: string;
+    afterId?: string;
+    limit?: number;
+  }): Promise<EventRecord[]>;
 }
 
 export interface SecretStore {

@@ -96,7 +96,12 @@ export interface CopyProgress {
   readonly startedAtMs?: number;
   readonly endedAtMs?: number;
   readonly digests?: readonly DiskDigest[];
-  readonly error?: { readonly code: string; readonly what: string; readonly why?: string; readonly next?: string };
+  readonly error?: {
+    readonly code: string;
+    readonly what: string;
+    readonly why?: string;
+    readonly next?: string;
+  };
 }
 
 export interface SealedReplica {
