@@ -10,7 +10,7 @@ export function shortId(text: string, length = 6): string {
   return createHash('sha256').update(text).digest('hex').slice(0, length);
 }
 
-function fit(text: string, suffix: string, lengthMax = 80): string {
+function fitted(text: string, suffix: string, lengthMax = 80): string {
   const clean =
     text
       .toLowerCase()
@@ -23,29 +23,29 @@ type ScenarioKey = Pick<Scenario, 'id' | 'name'>;
 
 /** The replica of one master disk; it outlives runs. */
 export function replicaDiskName(scenario: ScenarioKey, diskId: string): string {
-  return fit(scenario.name, `replica-${diskId}-${shortId(scenario.id)}`);
+  return fitted(scenario.name, `replica-${diskId}-${shortId(scenario.id)}`);
 }
 export function snapshotName(scenario: ScenarioKey, runId: string, diskId: string): string {
-  return fit(scenario.name, `snap-${diskId}-${shortId(scenario.id + runId)}`);
+  return fitted(scenario.name, `snap-${diskId}-${shortId(scenario.id + runId)}`);
 }
 export function standbyDiskName(scenario: ScenarioKey, runId: string, diskId: string): string {
-  return fit(scenario.name, `disk-${diskId}-${shortId(scenario.id + runId)}`);
+  return fitted(scenario.name, `disk-${diskId}-${shortId(scenario.id + runId)}`);
 }
 export function standbyNicName(scenario: ScenarioKey, runId: string, nicId: string): string {
-  return fit(scenario.name, `nic-${nicId}-${shortId(scenario.id + runId)}`);
+  return fitted(scenario.name, `nic-${nicId}-${shortId(scenario.id + runId)}`);
 }
 export function standbyPublicIpName(scenario: ScenarioKey, runId: string, nicId: string): string {
-  return fit(scenario.name, `pip-${nicId}-${shortId(scenario.id + runId)}`);
+  return fitted(scenario.name, `pip-${nicId}-${shortId(scenario.id + runId)}`);
 }
 
 export function applianceNames(applianceName: string) {
   return {
     vm: applianceName,
-    nic: fit(applianceName, 'nic'),
-    publicIp: fit(applianceName, 'pip'),
-    networkSecurityGroup: fit(applianceName, 'nsg'),
-    journalDisk: fit(applianceName, 'journal'),
-    osDisk: fit(applianceName, 'os'),
+    nic: fitted(applianceName, 'nic'),
+    publicIp: fitted(applianceName, 'pip'),
+    networkSecurityGroup: fitted(applianceName, 'nsg'),
+    journalDisk: fitted(applianceName, 'journal'),
+    osDisk: fitted(applianceName, 'os'),
   } as const;
 }
 

@@ -1,0 +1,54 @@
+import type { Clock } from '../clock.ts';
+import type { Log } from '../log.ts';
+import type { Account } from '../model/account.ts';
+import type { Appliance } from '../model/appliance.ts';
+import type { Cloud } from '../ports/cloud.ts';
+import type { Host } from '../ports/host.ts';
+import type { Store } from '../ports/store.ts';
+import type { ControlSession } from '../wire/control-session.ts';
+
+/** Everything a use case works with. Made in main.ts; tests make their own. */
+export interface Context {
+  readonly store: Store;
+  readonly secrets: Secrets;
+  readonly host: Host;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly homeFolder: string;
+  /** Who holds leases: unique for each process. */
+  readonly owner: string;
+  /** A cloud for a saved account (its secret is decrypted inside). */
+  cloudFor(account: Account): Promise<Cloud>;
+  /** A cloud for an account that is not saved yet. */
+  cloudWith(account: Account, clientSecret: string): Promise<Cloud>;
+  /** Dials the appliance; enrols it first when its one-time token has not been used yet. */
+  connect(appliance: Appliance): Promise<ControlSession>;
+  readonly firstBoot: FirstBoot;
+  /** Called at named points of a run; armed by tests only (STANDBY_CRASH_AT), to die exactly there. */
+  atPoint?(point: { readonly stepId: string; readonly phase: 'started' | 'acted' | 'before-done' }): void;
+}
+
+/** Plain text outside, ciphertext in the store. */
+export interface Secrets {
+  get(name: string): Promise<string | undefined>;
+  set(name: string, plainText: string): Promise<void>;
+  /** Makes it once: two processes that come at the same time get the same value. */
+  getOrMake(name: string, make: () => Promise<string>): Promise<string>;
+  remove(name: string): Promise<void>;
+}
+
+/** How an appliance VM gets its engine (docs/ARCHITECTURE.md, "First boot of an appliance"). */
+export interface FirstBoot {
+  /** Builds (or finds already built) the bundle for this version. */
+  bundle(): Promise<{ readonly file: string; readonly sha256: string }>;
+  /** cloud-config text. */
+  userData(facts: {
+    readonly bundleUrl: string;
+    readonly bundleSha256: string;
+    /** PEM of the authority behind the bundle URL when it is not a public one. */
+    readonly bundleCaPem?: string;
+    readonly applianceId: string;
+    readonly token: string;
+    readonly caSha256: string;
+  }): string;
+}
