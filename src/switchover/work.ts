@@ -1,0 +1,73 @@
+import type { Clock } from '../clock.ts';
+import type { Appliance } from '../model/appliance.ts';
+import type { MasterInventory } from '../model/disk.ts';
+import type { EventRecord } from '../model/event.ts';
+import type { Scenario, ScenarioStatus } from '../model/scenario.ts';
+import type { Verdict } from '../model/verdict.ts';
+import type { Cloud } from '../ports/cloud.ts';
+import type { ControlSession } from '../wire/control-session.ts';
+
+/**
+ * What the plans of one run (`run`, `switchover`, `vm-start`) work with. Control makes it from its context; a plan
+ * built again from an equal Work has the same steps, so scenario and inventory must be those of the run's start.
+ */
+export interface Work {
+  /** The run's id: names of snapshots, disks, NICs and addresses are derived from it. */
+  readonly runId: string;
+  readonly scenario: Scenario;
+  readonly inventory: MasterInventory;
+  readonly appliance: Appliance;
+  readonly cloud: Cloud;
+  readonly clock: Clock;
+  /** A fresh session with the appliance; whoever asked for it closes it. */
+  connect(): Promise<ControlSession>;
+  status(): Promise<ScenarioStatus>;
+  /**
+   * Merges into the stored status. A field given as undefined is taken away; a new `state` without `reason` takes
+   * the old reason away and sets `sinceMs`.
+   */
+  setStatus(change: StatusChange): Promise<ScenarioStatus>;
+  /** Appends an event of this scenario and run, unless this run already has one of that code (a resumed step asks twice). */
+  event(event: WorkEvent): Promise<void>;
+  /** All checks that fit this plan's moment. Never throws for a bad finding. */
+  verify(): Promise<readonly Verdict[]>;
+  /** Moving figures for the person watching; nothing of it is stored. */
+  tellProgress(progress: WorkProgress): void;
+  /** How long things may take; tests and Local Azure shorten it. */
+  readonly patience?: Patience;
+  /** The operator has looked and goes live although the boot proof found errors. The report still says so. */
+  readonly acceptUnprovenBoot?: boolean;
+}
+
+export type StatusChange = Partial<Omit<ScenarioStatus, 'id' | 'name' | 'sinceMs'>>;
+
+export type WorkEvent = Pick<EventRecord, 'level' | 'code' | 'text' | 'data'>;
+
+/** The fields of a `progress` notice (src/ports/host.ts). */
+export interface WorkProgress {
+  readonly id: string;
+  readonly title: string;
+  readonly doneBytes: number;
+  readonly totalBytes: number;
+  readonly bytesPerSecond: number;
+  readonly secondsLeft?: number;
+}
+
+export interface Patience {
+  /** From "VM is being started" to "Azure says it runs". */
+  readonly runningMs?: number;
+  /** From "runs" to signs of life and a healthy answer. */
+  readonly bootMs?: number;
+  /** Until an attached disk shows on the appliance. */
+  readonly lunMs?: number;
+}
+
+export const DEFAULT_PATIENCE: Required<Patience> = {
+  runningMs: 15 * 60_000,
+  bootMs: 10 * 60_000,
+  lunMs: 3 * 60_000,
+};
+
+export function patienceOf(work: Pick<Work, 'patience'>): Required<Patience> {
+  return { ...DEFAULT_PATIENCE, ...work.patience };
+}
