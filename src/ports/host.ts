@@ -10,6 +10,8 @@ export interface Host {
   ask(question: Question, answers: Answers): Promise<Answer>;
   /** Aborted by Ctrl-C or SIGTERM. */
   readonly signal: AbortSignal;
+  /** True when a person answers: a wrong preset answer is then asked again instead of being an error. */
+  readonly interactive?: boolean;
 }
 
 export type Answers = Readonly<Record<string, unknown>>;

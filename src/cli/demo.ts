@@ -1,0 +1,21 @@
+import type { Command } from 'commander';
+import { type Call, leaf, Outcome, outside } from './command.ts';
+import type { Shell } from './shell.ts';
+
+export function addDemoCommand(program: Command, shell: Shell): void {
+  leaf(
+    program,
+    'demo [verb]',
+    'The whole job on Local Azure: copy a server, switch over, boot it',
+    shell,
+    runDemo,
+  )
+    .option('--firmware <kind>', 'how the demo server boots: bios or uefi', 'bios')
+    .option('--capture <method>', 'how its disk is read', 'at-rest')
+    .option('--keep', 'leave everything running at the end; `standby demo down` ends it');
+}
+
+async function runDemo(call: Call): Promise<unknown> {
+  const exitCode = await call.shell.parts.demo(await outside(call));
+  return new Outcome(undefined, exitCode);
+}

@@ -1,0 +1,81 @@
+import { join } from 'node:path';
+import type { Command } from 'commander';
+import { inputError } from '../errors.ts';
+import { ENGINE_PORT } from '../model/appliance.ts';
+import { type Call, leaf } from './command.ts';
+import type { Shell } from './shell.ts';
+
+/** The two long-running processes: `standby engine master` and `standby engine appliance`. They end at Ctrl-C or SIGTERM with 0. */
+export function addEngineCommands(program: Command, shell: Shell): void {
+  const engine = program
+    .command('engine')
+    .description('The processes that run on the master and on the appliance');
+  leaf(
+    engine,
+    'master',
+    'Runs on the master: sends its disks to the appliance it has joined',
+    shell,
+    runMaster,
+  ).option(
+    '--state <folder>',
+    'where the engine keeps its certificate (default: master/ in the home folder)',
+  );
+  leaf(engine, 'appliance', 'Runs on the appliance: receives disks on port 25000', shell, runAppliance)
+    .requiredOption('--state <folder>', 'where the engine keeps its certificate and its records')
+    .option('--enrol <file>', 'the one-time enrolment file; needed at the first start only')
+    .requiredOption('--luns <folder>', 'the folder in which data disks appear as lun<N>')
+    .option(
+      '--listen <address:port>',
+      'where to listen; STANDBY_LISTEN wins over it',
+      `0.0.0.0:${ENGINE_PORT}`,
+    );
+}
+
+export function masterStateFolder(call: Pick<Call, 'options' | 'config'>): string {
+  return typeof call.options.state === 'string' ? call.options.state : join(call.config.homeFolder, 'master');
+}
+
+async function runMaster(call: Call): Promise<void> {
+  const [{ runMasterEngine }, { standardErrorLog }] = await Promise.all([
+    import('../master/engine.ts'),
+    import('./logging.ts'),
+  ]);
+  await runMasterEngine({
+    stateFolder: masterStateFolder(call),
+    clock: call.shell.clock,
+    log: standardErrorLog(call.config),
+    signal: call.shell.signal,
+  });
+}
+
+async function runAppliance(call: Call): Promise<void> {
+  const [{ runApplianceEngine }, { standardErrorLog }] = await Promise.all([
+    import('../appliance/engine.ts'),
+    import('./logging.ts'),
+  ]);
+  const enrolFile = call.options.enrol;
+  await runApplianceEngine({
+    stateFolder: String(call.options.state),
+    ...(typeof enrolFile === 'string' ? { enrolFile } : {}),
+    lunsFolder: String(call.options.luns),
+    listen: listenAddress(call.config.listen ?? String(call.options.listen)),
+    clock: call.shell.clock,
+    log: standardErrorLog(call.config),
+    signal: call.shell.signal,
+  });
+}
+
+/** `0.0.0.0:25000`, `127.0.0.5:0`, `[::]:25000`. */
+export function listenAddress(text: string): { readonly host: string; readonly port: number } {
+  const match = /^(?:\[([^\]]+)\]|([^:]+)):(\d{1,5})$/.exec(text);
+  const host = match?.[1] ?? match?.[2];
+  const port = Number(match?.[3]);
+  if (!host || port > 65535) {
+    throw inputError(
+      'LISTEN_ADDRESS_WRONG',
+      `\`${text}\` is no address to listen on.`,
+      `Write it as address:port, such as 0.0.0.0:${ENGINE_PORT}.`,
+    );
+  }
+  return { host, port };
+}

@@ -1,0 +1,25 @@
+import { mkdirSync } from 'node:fs';
+import { dirname } from 'node:path';
+import pino from 'pino';
+import type { Config } from '../config.ts';
+import type { Log } from '../log.ts';
+
+/** pino writes JSON lines; destinations are synchronous so that a process that is killed leaves what it wrote. */
+export function standardErrorLog(config: Pick<Config, 'logLevel'>): Log {
+  return logOf(pino({ level: config.logLevel, base: undefined }, pino.destination({ fd: 2, sync: true })));
+}
+
+export function fileLog(file: string, config: Pick<Config, 'logLevel'>): Log {
+  mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
+  const destination = pino.destination({ dest: file, sync: true, append: true, mode: 0o600 });
+  return logOf(pino({ level: config.logLevel }, destination));
+}
+
+function logOf(logger: pino.Logger): Log {
+  return {
+    debug: (text, facts) => logger.debug(facts ?? {}, text),
+    info: (text, facts) => logger.info(facts ?? {}, text),
+    warn: (text, facts) => logger.warn(facts ?? {}, text),
+    error: (text, facts) => logger.error(facts ?? {}, text),
+  };
+}

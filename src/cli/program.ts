@@ -1,0 +1,57 @@
+import { Command, CommanderError } from 'commander';
+import pkg from '../../package.json' with { type: 'json' };
+import { inputError } from '../errors.ts';
+import { addDemoCommand } from './demo.ts';
+import { addEngineCommands } from './engine.ts';
+import { failureOf } from './failure.ts';
+import { addLocalCommands } from './local.ts';
+import type { Shell } from './shell.ts';
+
+/** Parses the command line, runs one command and gives the exit code. Loads nothing heavy by itself. */
+export async function runCommandLine(shell: Shell): Promise<number> {
+  const progress = { exitCode: 0 };
+  const program = makeProgram(shell, progress);
+  try {
+    await program.parseAsync([...shell.argv], { from: 'user' });
+    return progress.exitCode;
+  } catch (error) {
+    if (error instanceof CommanderError && error.exitCode === 0) return 0;
+    const failure = failureOf(error instanceof CommanderError ? wrongUsage(error) : error);
+    shell.stderr.write(`${failure.lines.join('\n')}\n`);
+    if (shell.argv.includes('--json')) shell.stdout.write(`${JSON.stringify(failure.document)}\n`);
+    return failure.exitCode;
+  }
+}
+
+function makeProgram(shell: Shell, progress: { exitCode: number }): Command {
+  const program = new Command('standby')
+    .description('Full-system disaster recovery to Azure. Without a command on a terminal: the main menu.')
+    .version(pkg.version, '--version', 'print the version')
+    .helpOption('--help', 'show what a command does')
+    .enablePositionalOptions(false)
+    .exitOverride()
+    .configureOutput({
+      writeOut: (text) => shell.stdout.write(text),
+      writeErr: () => undefined,
+    })
+    .hook('postAction', (_, command) => {
+      progress.exitCode = command.getOptionValue('exitCode') ?? 0;
+    });
+  addEngineCommands(program, shell);
+  addLocalCommands(program, shell);
+  addDemoCommand(program, shell);
+  return program;
+}
+
+/** Commander's own messages start with `error: `; ours say what to do next. */
+function wrongUsage(error: CommanderError): Error {
+  if (error.code === 'commander.help') {
+    return inputError('USAGE', 'No command was given.', 'standby --help lists them.');
+  }
+  const message = error.message.replace(/^error: /, '').replace(/^./, (letter) => letter.toUpperCase());
+  return inputError(
+    'USAGE',
+    message.endsWith('.') ? message : `${message}.`,
+    'Add --help to see how the command is used.',
+  );
+}

@@ -1,0 +1,37 @@
+import process from 'node:process';
+import { runCommandLine } from './cli/program.ts';
+import type { Shell } from './cli/shell.ts';
+import { systemClock } from './clock.ts';
+
+/** The only composition root: the process, the folders that src may not import, and the command line meet here. */
+const stopping = new AbortController();
+const stop = (): void => {
+  // The first signal asks politely; a second one finds no handler and ends the process.
+  process.off('SIGINT', stop).off('SIGTERM', stop);
+  stopping.abort(new DOMException('The process was asked to stop.', 'AbortError'));
+};
+process.on('SIGINT', stop).on('SIGTERM', stop);
+
+const shell: Shell = {
+  argv: process.argv.slice(2),
+  stdin: process.stdin,
+  stdout: process.stdout,
+  stderr: process.stderr,
+  signal: stopping.signal,
+  clock: systemClock,
+  processId: process.pid,
+  die: () => process.kill(process.pid, 'SIGKILL'),
+  config: async (home) => {
+    const { loadConfig } = await import('./config.ts');
+    return loadConfig(process.env, home === undefined ? {} : { home });
+  },
+  parts: {
+    cloud: async (facts) => (await import('../infra/azure/cloud.ts')).makeAzureCloud(facts),
+    firstBoot: async (facts) => (await import('../infra/templates/first-boot.ts')).makeFirstBoot(facts),
+    local: async (call) => (await import('../infra/local/command.ts')).runLocalCommand(call),
+    demo: async (call) => (await import('../infra/demo/demo.ts')).runDemo(call),
+    wizards: async () => (await import('../wizards/index.ts')).wizards,
+  },
+};
+
+process.exitCode = await runCommandLine(shell);
