@@ -1,0 +1,63 @@
+import type { Firmware, MasterDisk } from '../../model/disk.ts';
+import { GIB } from '../../model/disk.ts';
+import type { Check, Finding } from '../check.ts';
+import { doubtful, ok, skipped, wrong } from '../check.ts';
+
+const OS_DISK_GIB_MAX = 4095;
+const DATA_DISK_GIB_MAX = 32_767;
+/** MBR reaches 2 TiB; failures are reported above 2,040 GiB. */
+const GENERATION_1_GIB_MAX = 2040;
+
+/** Each disk of the master can be an Azure disk. */
+export const disks: Check = {
+  id: 'disks',
+  title: 'Disks',
+  async run({ inventory }): Promise<readonly Finding[]> {
+    if (!inventory) return [skipped('DISKS_UNKNOWN', 'the master is not known')];
+    if (!inventory.disks.some((disk) => disk.boot)) {
+      const found = `None of the disks of "${inventory.hostName}" holds boot files.`;
+      return [
+        wrong(
+          'NO_BOOT_DISK',
+          found,
+          'one boot disk',
+          'Let the master join again with its system disk first.',
+        ),
+      ];
+    }
+    const findings = inventory.disks.flatMap((disk) => judge(disk, inventory.firmware));
+    if (findings.length > 0) return findings;
+    const sizes = inventory.disks.map((disk) => `${disk.id} ${gib(disk)} GiB`);
+    return [ok('DISKS_OK', sizes.join(', '))];
+  },
+};
+
+function judge(disk: MasterDisk, firmware: Firmware): Finding[] {
+  const name = `${disk.id} (${disk.path})`;
+  if (disk.sizeBytes <= 0 || disk.sizeBytes % 512 !== 0) {
+    const found = `${name} has ${disk.sizeBytes} bytes, which is not a whole number of 512-byte sectors.`;
+    return [wrong('DISK_SIZE_ODD', found, 'a multiple of 512', 'Check the path: this is not a whole disk.')];
+  }
+  if (disk.logicalSectorBytes !== 512) {
+    const found = `${name} has sectors of ${disk.logicalSectorBytes} bytes; an Azure disk shows 512, so its partitions would not be found.`;
+    return [
+      wrong('DISK_SECTOR_SIZE', found, '512', 'Leave this disk out, or move its data to a 512-byte disk.'),
+    ];
+  }
+  const most = disk.boot ? OS_DISK_GIB_MAX : DATA_DISK_GIB_MAX;
+  if (disk.sizeBytes > most * GIB) {
+    const kind = disk.boot ? 'an OS disk' : 'a data disk';
+    const found = `${name} has ${gib(disk)} GiB; ${kind} in Azure has ${most} GiB at most.`;
+    return [wrong('DISK_TOO_LARGE', found, `at most ${most} GiB`, 'Make the disk smaller on the master.')];
+  }
+  if (disk.boot && firmware === 'bios' && disk.sizeBytes > GENERATION_1_GIB_MAX * GIB) {
+    const found = `${name} has ${gib(disk)} GiB; a generation 1 VM uses 2 TiB of its OS disk at most.`;
+    const next = 'Make the disk smaller, or accept that the rest cannot be used.';
+    return [doubtful('DISK_LARGE_FOR_GENERATION_1', found, `at most ${GENERATION_1_GIB_MAX} GiB`, next)];
+  }
+  return [];
+}
+
+function gib(disk: MasterDisk): number {
+  return Math.round((disk.sizeBytes / GIB) * 10) / 10;
+}

@@ -1,0 +1,43 @@
+import { replicaDiskName } from '../../model/names.ts';
+import { carriesOurTag } from '../../model/tags.ts';
+import type { Check, CheckFacts, Finding } from '../check.ts';
+import { ok, wrong } from '../check.ts';
+import { sameName } from '../region.ts';
+
+/** Nothing that others made may stand under a name that we are going to use. */
+export const resourceNames: Check = {
+  id: 'resource-names',
+  title: 'Resource names',
+  async run(facts): Promise<readonly Finding[]> {
+    const clashes = [...(await machineClash(facts)), ...(await diskClashes(facts))];
+    return clashes.length > 0 ? clashes : [ok('NAMES_FREE', 'no name is taken in the resource group')];
+  },
+};
+
+async function machineClash({ scenario, region }: CheckFacts): Promise<Finding[]> {
+  const { name, resourceGroup } = scenario.vm;
+  const taken = (await region.machines()).find(
+    (machine) => sameName(machine.name, name) && sameName(machine.resourceGroup, resourceGroup),
+  );
+  if (!taken) return [];
+  const ours = carriesOurTag(taken.tags, scenario.id);
+  const found = ours
+    ? `The standby VM "${name}" of this scenario exists already (${taken.id}).`
+    : `A VM "${name}" exists already in resource group "${resourceGroup}" (${taken.id}).`;
+  const next = ours
+    ? `Use it, or remove it: standby vm stop ${scenario.name} --remove`
+    : 'Choose another VM name or another resource group.';
+  return [wrong(ours ? 'STANDBY_EXISTS' : 'VM_NAME_TAKEN', found, 'no VM of that name', next)];
+}
+
+async function diskClashes({ scenario, inventory, cloud, region }: CheckFacts): Promise<Finding[]> {
+  if (!(await region.group())) return [];
+  const clashes = (inventory?.disks ?? []).map(async ({ id }) => {
+    const name = replicaDiskName(scenario, id);
+    const disk = await cloud.disks.get(scenario.vm.resourceGroup, name);
+    if (!disk || carriesOurTag(disk.tags, scenario.id)) return [];
+    const found = `A disk "${name}" exists already and was not made for this scenario (${disk.id}).`;
+    return [wrong('DISK_NAME_TAKEN', found, 'no disk of that name', 'Rename or remove that disk.')];
+  });
+  return (await Promise.all(clashes)).flat();
+}

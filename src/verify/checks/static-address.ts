@@ -1,0 +1,45 @@
+import type { ScenarioNic } from '../../model/scenario.ts';
+import { ipv4ToNumber, isReserved, rangeOfPrefix } from '../address.ts';
+import type { Check, CheckFacts, Finding } from '../check.ts';
+import { ok, skipped, wrong } from '../check.ts';
+import { sameName } from '../region.ts';
+
+/** A static address lies in its subnet, is not one of Azure's own five, and nobody has it. */
+export const staticAddress: Check = {
+  id: 'static-address',
+  title: 'Static address',
+  async run(facts): Promise<readonly Finding[]> {
+    const judged = await Promise.all(facts.scenario.nics.map((nic) => judge(nic, facts)));
+    const findings = judged.flat();
+    return findings.length > 0 ? findings : [ok('ADDRESSES_DYNAMIC', 'all addresses are dynamic')];
+  },
+};
+
+async function judge(nic: ScenarioNic, { region, cloud }: CheckFacts): Promise<Finding[]> {
+  if (nic.address.kind !== 'static') return [];
+  const { ip } = nic.address;
+  const where = `${nic.masterNicId}: ${ip}`;
+  const next = 'Choose another address, or dynamic.';
+  const number = ipv4ToNumber(ip);
+  if (number === undefined)
+    return [wrong('ADDRESS_INVALID', `${where} is no IPv4 address.`, 'like 10.0.1.10', next)];
+  const network = await region.virtualNetwork(nic.virtualNetworkId);
+  const subnet = network?.subnets.find((one) => sameName(one.name, nic.subnetName));
+  if (!network || !subnet) return [skipped('ADDRESS_UNKNOWN', `${where}: its subnet is not known`)];
+  const range = rangeOfPrefix(subnet.prefix);
+  if (!range) return [skipped('ADDRESS_UNKNOWN', `${where}: ${subnet.prefix} is no IPv4 range`)];
+  if (number < range.first || number > range.last) {
+    const found = `${where} is outside subnet "${subnet.name}" (${subnet.prefix}).`;
+    return [wrong('ADDRESS_OUTSIDE_SUBNET', found, `an address of ${subnet.prefix}`, next)];
+  }
+  if (isReserved(number, range)) {
+    const found = `${where} is one of the five addresses of ${subnet.prefix} that Azure keeps (the first four, the last).`;
+    return [wrong('ADDRESS_RESERVED', found, 'an address that is not reserved', next)];
+  }
+  const answer = await cloud.network.addressAvailable(network.id, ip);
+  if (!answer.available) {
+    const free = answer.free.length > 0 ? ` Free: ${answer.free.slice(0, 5).join(', ')}.` : '';
+    return [wrong('ADDRESS_TAKEN', `${where} is already in use.${free}`, 'a free address', next)];
+  }
+  return [ok('ADDRESS_FREE', `${where} is free in ${subnet.prefix}`)];
+}

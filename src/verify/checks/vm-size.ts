@@ -1,0 +1,31 @@
+import type { Check, Finding } from '../check.ts';
+import { ok, wrong } from '../check.ts';
+
+/** The size exists in the region, and this subscription may use it there and in the chosen zone. */
+export const vmSize: Check = {
+  id: 'vm-size',
+  title: 'VM size',
+  async run({ scenario, region }): Promise<readonly Finding[]> {
+    const { size: name, zone } = scenario.vm;
+    const size = await region.size();
+    const next = 'Choose another size.';
+    if (!size) {
+      const found = `Size ${name} does not exist in region ${scenario.region}.`;
+      return [wrong('SIZE_UNKNOWN', found, 'a size that the region offers', next)];
+    }
+    if (size.restricted) {
+      const found = `Size ${size.name} cannot be used in ${scenario.region}: ${size.restricted}.`;
+      return [wrong('SIZE_RESTRICTED', found, 'a size that this subscription may use', next)];
+    }
+    if (zone && !size.zones.includes(zone)) {
+      const offered = size.zones.length > 0 ? `zones ${size.zones.join(', ')}` : 'no zones';
+      const found = `Size ${size.name} is not offered in zone ${zone} of ${scenario.region} (${offered}).`;
+      return [wrong('SIZE_NOT_IN_ZONE', found, `zone ${zone}`, 'Choose another zone or size.')];
+    }
+    if (zone && size.restrictedZones.includes(zone)) {
+      const found = `Size ${size.name} is restricted in zone ${zone} of ${scenario.region}.`;
+      return [wrong('SIZE_RESTRICTED_IN_ZONE', found, `zone ${zone}`, 'Choose another zone or size.')];
+    }
+    return [ok('SIZE_OK', `${size.name}: ${size.vCpus} vCPUs, ${size.memoryGib} GiB`)];
+  },
+};
