@@ -20,6 +20,9 @@ const shell: Shell = {
   signal: stopping.signal,
   clock: systemClock,
   processId: process.pid,
+  childEnvironment: Object.fromEntries(
+    Object.entries(process.env).filter(([name]) => !name.startsWith('STANDBY_')),
+  ),
   die: () => process.kill(process.pid, 'SIGKILL'),
   config: async (home) => {
     const { loadConfig } = await import('./config.ts');

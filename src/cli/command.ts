@@ -123,5 +123,8 @@ export async function outside(call: Call): Promise<OutsideCall> {
     clock: call.shell.clock,
     log: await call.log(),
     signal: call.shell.signal,
+    processId: call.shell.processId,
+    environment: call.shell.childEnvironment,
+    print: call.emit,
   };
 }

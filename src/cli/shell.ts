@@ -18,6 +18,8 @@ export interface Shell {
   readonly signal: AbortSignal;
   readonly clock: Clock;
   readonly processId: number;
+  /** What processes we start inherit: this one's environment less Standby's own variables. */
+  readonly childEnvironment: NodeJS.ProcessEnv;
   /** Ends this process as if the power failed; armed by STANDBY_CRASH_AT only. */
   die(): void;
   config(home?: string): Promise<Config>;
@@ -42,6 +44,10 @@ export interface OutsideCall {
   readonly clock: Clock;
   readonly log: Log;
   readonly signal: AbortSignal;
+  readonly processId: number;
+  readonly environment: NodeJS.ProcessEnv;
+  /** One JSON document on standard output. */
+  print(document: unknown): void;
 }
 
 /** How a wizard starts: what is known already, and whether the last question (`Go on?`) is answered. */

@@ -1,0 +1,37 @@
+import type { Clock } from '../../src/clock.ts';
+import type { Log } from '../../src/log.ts';
+import type { Firmware } from '../../src/model/disk.ts';
+import type { Host } from '../../src/ports/host.ts';
+
+/** How the command line starts the demo. */
+export interface DemoCall {
+  readonly args: readonly string[];
+  readonly options: Readonly<Record<string, unknown>>;
+  readonly homeFolder: string;
+  readonly host: Host;
+  readonly json: boolean;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly signal: AbortSignal;
+  readonly processId: number;
+  /** For the commands it starts: this process's own, less Standby's variables. */
+  readonly environment: NodeJS.ProcessEnv;
+  /** The one document of `--json`. */
+  print(document: unknown): void;
+}
+
+/** What the demo found out; with `--json` this is the document it ends with. */
+export interface DemoFacts {
+  ok: boolean;
+  firmware: Firmware;
+  /** Bytes of the master's disk, and bytes of data that travelled. */
+  diskBytes: number;
+  copiedBytes: number;
+  copySeconds: number;
+  copyMibPerSecond: number;
+  switchoverSeconds: number;
+  /** From the VM's creation to its first answer. */
+  bootSeconds: number;
+  standby: { vmId: string; publicIp: string; url: string; sha256: string };
+  master: { sha256: string };
+}
