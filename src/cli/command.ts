@@ -77,7 +77,7 @@ async function perform(shell: Shell, command: Command, act: Act): Promise<void> 
       return opened;
     },
     emit: (document) => {
-      if (json) shell.stdout.write(`${JSON.stringify(document)}\n`);
+      if (json && document !== undefined) shell.stdout.write(`${JSON.stringify(document)}\n`);
     },
   };
   try {
