@@ -1,0 +1,68 @@
+import { mkdir, open, readFile, rename, rm } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import type { z } from 'zod';
+import { messageOf, StandbyError } from '../errors.ts';
+
+/**
+ * Small files that are there whole or not at all: written beside, synced, renamed, and the folder synced.
+ * A process that dies at any line leaves the old file or the new one, never a torn one; a left-over `.new` is overwritten.
+ */
+export async function writeStateFile(path: string, content: string | Uint8Array): Promise<void> {
+  await mkdir(dirname(path), { recursive: true, mode: 0o700 });
+  const beside = `${path}.new`;
+  await rm(beside, { force: true });
+  const file = await open(beside, 'wx', 0o600);
+  try {
+    await file.writeFile(content);
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+  await rename(beside, path);
+  await syncFolder(dirname(path));
+}
+
+export async function removeStateFile(path: string): Promise<void> {
+  await rm(path, { force: true });
+  await syncFolder(dirname(path));
+}
+
+export async function readStateFile(path: string): Promise<Buffer | undefined> {
+  try {
+    return await readFile(path);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw error;
+  }
+}
+
+/** Undefined when there is no such file; a file that is not what it should be is an error, never a guess. */
+export async function readStateJson<Schema extends z.ZodType>(
+  path: string,
+  schema: Schema,
+): Promise<z.infer<Schema> | undefined> {
+  const bytes = await readStateFile(path);
+  if (!bytes) return undefined;
+  try {
+    return schema.parse(JSON.parse(bytes.toString('utf8')));
+  } catch (error) {
+    throw new StandbyError({
+      code: 'STATE_UNREADABLE',
+      what: `The file ${path} cannot be understood.`,
+      why: messageOf(error),
+      next: 'Restore it from a backup, or move the state folder away and join or enrol again.',
+    });
+  }
+}
+
+async function syncFolder(path: string): Promise<void> {
+  const folder = await open(path, 'r');
+  try {
+    await folder.sync();
+  } catch (error) {
+    // Some file systems cannot sync a folder; the file itself is durable.
+    if ((error as NodeJS.ErrnoException).code !== 'EINVAL') throw error;
+  } finally {
+    await folder.close();
+  }
+}

@@ -1,0 +1,169 @@
+import { openDevice } from '../block/open-device.ts';
+import { isStandbyError, messageOf, StandbyError } from '../errors.ts';
+import type { MasterDisk } from '../model/disk.ts';
+import type { BlockDevice } from '../ports/block-device.ts';
+import type { CaptureMethod, CaptureOptions, CaptureSession } from './capture.ts';
+
+/**
+ * Captures disks that stand still: a server that is shut down, an image file, an unmounted block device.
+ * Promises: opens read-only; refuses a device that is mounted; tells when a disk turned out not to stand still.
+ * It writes nothing, so dying at any line leaves nothing behind.
+ */
+export const atRest: CaptureMethod = {
+  name: 'at-rest',
+  title: 'Copy a server that is shut down, a disk image, or an unmounted disk',
+  live: false,
+  async open(disks, options) {
+    const opened: RestingDisk[] = [];
+    try {
+      for (const disk of disks) opened.push(await openResting(disk, options));
+      return new RestingSession(opened);
+    } catch (error) {
+      for (const disk of opened) await disk.device.close();
+      throw error;
+    }
+  },
+};
+
+interface RestingDisk {
+  readonly disk: MasterDisk;
+  readonly device: BlockDevice;
+  readonly identity: string;
+  readonly view: BlockDevice;
+}
+
+async function openResting(disk: MasterDisk, options: CaptureOptions): Promise<RestingDisk> {
+  let device: BlockDevice;
+  try {
+    device = await openDevice(disk.path, { mode: 'read', exclusive: true });
+  } catch (error) {
+    throw named(disk, error);
+  }
+  try {
+    if (device.sizeBytes !== disk.sizeBytes) throw resized(disk, device.sizeBytes);
+    const excluded = options.excluded.filter((range) => range.diskId === disk.id);
+    return { disk, device, identity: await device.identity(), view: viewOf(disk, device, excluded) };
+  } catch (error) {
+    await device.close();
+    throw error;
+  }
+}
+
+class RestingSession implements CaptureSession {
+  readonly #disks: readonly RestingDisk[];
+
+  constructor(disks: readonly RestingDisk[]) {
+    this.#disks = disks;
+  }
+
+  view(diskId: string): BlockDevice {
+    const found = this.#disks.find((resting) => resting.disk.id === diskId);
+    if (!found) throw new RangeError(`disk ${diskId} is not captured`);
+    return found.view;
+  }
+
+  async assertUnchanged(): Promise<void> {
+    for (const { disk, device, identity } of this.#disks) {
+      let now: string;
+      try {
+        now = await device.identity();
+      } catch (error) {
+        throw named(disk, error);
+      }
+      if (now === identity) continue;
+      const again = await openDevice(disk.path, { mode: 'read' }).catch((error: unknown) => {
+        throw named(disk, error);
+      });
+      await again.close();
+      throw again.sizeBytes === disk.sizeBytes
+        ? changed(disk, identity, now)
+        : resized(disk, again.sizeBytes);
+    }
+  }
+
+  async close(): Promise<void> {
+    for (const { device } of this.#disks) await device.close();
+  }
+}
+
+type Range = { readonly offsetBytes: number; readonly sizeBytes: number };
+
+/** Reads of excluded ranges give zeros and never touch the disk's own data there. */
+function viewOf(disk: MasterDisk, device: BlockDevice, excluded: readonly Range[]): BlockDevice {
+  const refuse = async () => {
+    throw new RangeError(`the captured disk ${disk.id} is read-only`);
+  };
+  return {
+    path: device.path,
+    sizeBytes: device.sizeBytes,
+    kind: device.kind,
+    async read(target, offsetBytes) {
+      try {
+        await device.read(target, offsetBytes);
+      } catch (error) {
+        throw named(disk, error);
+      }
+      const endBytes = offsetBytes + target.byteLength;
+      for (const range of excluded) {
+        const start = Math.max(range.offsetBytes, offsetBytes);
+        const end = Math.min(range.offsetBytes + range.sizeBytes, endBytes);
+        if (start < end) target.fill(0, start - offsetBytes, end - offsetBytes);
+      }
+    },
+    write: refuse,
+    sync: refuse,
+    identity: () => device.identity(),
+    close: async () => {},
+  };
+}
+
+const NEXT =
+  'Make sure nothing writes to it (shut the server down), then run the scenario again: it starts over.';
+
+function resized(disk: MasterDisk, sizeBytes: number): StandbyError {
+  const shrank = sizeBytes < disk.sizeBytes;
+  return new StandbyError({
+    code: shrank ? 'DISK_SHRANK' : 'DISK_CHANGED',
+    what: `Disk ${disk.id} (${disk.path}) ${shrank ? 'shrank' : 'grew'}.`,
+    why: `It has ${sizeBytes} bytes; the inventory says ${disk.sizeBytes}.`,
+    next: shrank ? 'Restore the disk, or join the master again so that its inventory is right.' : NEXT,
+  });
+}
+
+function changed(disk: MasterDisk, before: string, now: string): StandbyError {
+  return new StandbyError({
+    code: 'DISK_CHANGED',
+    what: `Disk ${disk.id} (${disk.path}) changed while it was copied at rest.`,
+    why: `Before: ${before}. Now: ${now}.`,
+    next: NEXT,
+  });
+}
+
+/** The device knows its path; people know the disk's name too. */
+function named(disk: MasterDisk, error: unknown): StandbyError {
+  const code = (error as NodeJS.ErrnoException).code;
+  if (code === 'ENOENT' || (isStandbyError(error) && error.code === 'DISK_VANISHED')) {
+    return new StandbyError({
+      code: 'DISK_VANISHED',
+      what: `Disk ${disk.id} (${disk.path}) is no longer there.`,
+      next: 'Bring it back under the same path, then run the scenario again.',
+      cause: error,
+    });
+  }
+  if (isStandbyError(error)) {
+    return new StandbyError({
+      code: error.code,
+      what: `Disk ${disk.id} cannot be copied. ${error.what}`,
+      ...(error.why ? { why: error.why } : {}),
+      next: error.next ?? NEXT,
+      cause: error,
+    });
+  }
+  return new StandbyError({
+    code: 'DISK_UNREADABLE',
+    what: `Disk ${disk.id} (${disk.path}) cannot be read.`,
+    why: messageOf(error),
+    next: 'Check the disk and the system log, then run the scenario again: it goes on where it was.',
+    cause: error,
+  });
+}
