@@ -1,5 +1,6 @@
 import type { Clock } from '../clock.ts';
-import { inputError, type StandbyError } from '../errors.ts';
+import { flagOf } from '../control/screen.ts';
+import { inputError } from '../errors.ts';
 import type { Question } from '../model/question.ts';
 import type { Answer, Host, Notice } from '../ports/host.ts';
 import { linesOf } from './rendering.ts';
@@ -32,23 +33,10 @@ export function plainHost(
 export async function answerAlone(question: Question): Promise<Answer> {
   if (question.default !== undefined) return { kind: 'value', value: question.default };
   if (question.optional) return { kind: 'value', value: undefined };
-  throw missingAnswers([question]);
-}
-
-export function flagOf(name: string): string {
-  return `--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
-}
-
-export function howToAnswer(question: Pick<Question, 'name' | 'noFlag'>): string {
-  return question.noFlag ? question.noFlag.from : flagOf(question.name);
-}
-
-export function missingAnswers(questions: readonly Pick<Question, 'name' | 'noFlag'>[]): StandbyError {
-  const list = questions.map(howToAnswer).join(', ');
-  return inputError(
+  throw inputError(
     'ANSWER_MISSING',
-    `There is no terminal to ask on, and ${questions.length === 1 ? 'an answer is' : `${questions.length} answers are`} missing: ${list}.`,
-    'Give them as flags or in a file with --answers FILE, or run the command on a terminal.',
+    `There is no terminal to ask on, and an answer is missing: ${question.noFlag?.from ?? flagOf(question.name)}.`,
+    'Give it as a flag or in a file with --answers FILE, or run the command on a terminal.',
   );
 }
 

@@ -16,6 +16,8 @@ export interface Question {
   readonly before?: string;
   readonly default?: unknown;
   readonly choices?: readonly Choice[];
+  /** A `select` whose answer may also be something that is not listed; says what, e.g. `a new resource group`. */
+  readonly other?: string;
   /** No flag carries it (a secret never comes through argv); `from` says how it comes unattended. */
   readonly noFlag?: { readonly from: string };
   /** May be left empty. */
