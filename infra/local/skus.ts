@@ -13,10 +13,11 @@ function capability(name: string, value: string | number | boolean) {
 }
 
 function restrictionsOf(size: VmSize, location: LocationZones) {
-  if (size.restriction === undefined) return [];
-  const whole = size.restriction === 'location';
+  const { restriction } = size;
+  if (restriction === undefined) return [];
+  const whole = restriction === 'location';
+  const zones = restriction === 'location' ? location.zones : restriction.zones;
   if (!whole && location.zones.length === 0) return [];
-  const zones = whole ? location.zones : size.restriction === 'location' ? [] : size.restriction.zones;
   return [
     {
       type: whole ? 'Location' : 'Zone',

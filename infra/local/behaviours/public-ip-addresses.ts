@@ -1,0 +1,93 @@
+import { ArmError } from '../arm/arm-error.ts';
+import type { ArmContext, Behaviour, Put } from '../arm/behaviour.ts';
+import { objectAt, textAt } from '../arm/json.ts';
+import { networkCreate, networkDelete, networkUpdate } from '../arm/operation-shape.ts';
+import { freeLoopbackAddress } from '../network/loopback.ts';
+import { NETWORK_VERSIONS } from './api-versions.ts';
+import { userOfPublicIp } from './network-interfaces.ts';
+import { checkNetworkQuota } from './network-usages.ts';
+import { notChangeable, TYPES } from './references.ts';
+
+/** Public IPs: Standard and static; each has a loopback address of its own, chosen once and kept for its life. */
+function checkKind(put: Put): void {
+  const { resource } = put;
+  const sku = textAt(resource.top, 'sku.name') ?? 'Standard';
+  const method = textAt(resource.properties, 'publicIPAllocationMethod') ?? 'Static';
+  if (sku === 'Basic') {
+    throw new ArmError(
+      400,
+      'BasicSkuPublicIpNotSupported',
+      'Basic SKU public IP addresses can no longer be created. Use the Standard SKU.',
+    );
+  }
+  if (sku !== 'Standard') {
+    throw new ArmError(400, 'InvalidRequestFormat', `Public IP address SKU '${sku}' is not known.`);
+  }
+  if (method !== 'Static') {
+    throw new ArmError(
+      400,
+      'PublicIPAddressAllocationMethodMustBeStatic',
+      `Standard sku publicIp ${resource.id} must have AllocationMethod set to Static.`,
+    );
+  }
+  if (textAt(resource.properties, 'publicIPAddressVersion') === 'IPv6') {
+    throw new ArmError(400, 'InvalidRequestFormat', 'Local Azure gives IPv4 addresses only.');
+  }
+}
+
+function takenAddresses(context: ArmContext): Set<string> {
+  return new Set(
+    context.graph.list(TYPES.publicIp).flatMap((other) => textAt(other.properties, 'ipAddress') ?? []),
+  );
+}
+
+function beforePut(context: ArmContext, put: Put): void {
+  const { resource, existing } = put;
+  checkKind(put);
+  if (!existing) checkNetworkQuota(context, resource.location ?? '', 'PublicIPAddresses');
+  if (existing && JSON.stringify(existing.top.zones) !== JSON.stringify(resource.top.zones)) {
+    throw notChangeable('zones');
+  }
+  resource.top.sku = { name: 'Standard', tier: 'Regional' };
+  resource.properties = {
+    resourceGuid: existing?.properties.resourceGuid ?? context.newGuid(),
+    ipAddress: existing?.properties.ipAddress ?? freeLoopbackAddress('public', takenAddresses(context)),
+    publicIPAddressVersion: 'IPv4',
+    publicIPAllocationMethod: 'Static',
+    idleTimeoutInMinutes: resource.properties.idleTimeoutInMinutes ?? 4,
+    ...(resource.properties.dnsSettings ? { dnsSettings: resource.properties.dnsSettings } : {}),
+    ...(resource.properties.deleteOption ? { deleteOption: resource.properties.deleteOption } : {}),
+    ipTags: [],
+  };
+}
+
+export const publicIpAddresses: Behaviour = {
+  type: TYPES.publicIp,
+  apiVersions: NETWORK_VERSIONS,
+  tracked: true,
+  namePattern: /^[A-Za-z0-9]([A-Za-z0-9_.-]{0,78}[A-Za-z0-9_])?$/,
+  putShape: ({ existing }) => (existing ? networkUpdate : networkCreate),
+  deleteShape: networkDelete,
+  azureMs: { create: 3000, update: 3000, delete: 10_000 },
+  beforePut,
+  beforeDelete(context, resource, request) {
+    const user = userOfPublicIp(context, resource.id);
+    if (user === undefined || request.wholeGroup) return;
+    throw new ArmError(
+      400,
+      'PublicIPAddressCannotBeDeleted',
+      `Public IP address ${resource.id} can not be deleted since it is still allocated to resource ` +
+        `${user.configurationId}. In order to delete the public IP, disassociate/detach the Public IP address ` +
+        'from the resource.  To learn how to do this, see aka.ms/deletepublicip.',
+    );
+  },
+  async afterDelete(context) {
+    await context.guests.networkChanged();
+  },
+  present(context, resource, shown) {
+    const user = userOfPublicIp(context, resource.id);
+    if (user === undefined) return shown;
+    const properties = objectAt(shown, 'properties');
+    return { ...shown, properties: { ...properties, ipConfiguration: { id: user.configurationId } } };
+  },
+};
