@@ -76,6 +76,8 @@ export interface RunRecord {
   readonly status: RunStatus;
   readonly createdAtMs: number;
   readonly endedAtMs?: number;
+  /** Who works on it right now. An unfinished run that nobody holds was interrupted. */
+  readonly held?: { readonly owner: string; readonly untilMs: number };
   readonly steps: readonly StepRecord[];
 }
 
@@ -92,8 +94,11 @@ export interface RunStore {
   create(run: Pick<RunRecord, 'id' | 'kind' | 'subject' | 'title' | 'input'>): Promise<RunRecord>;
   get(runId: string): Promise<RunRecord | undefined>;
   list(filter?: { subject?: string; kind?: string; statuses?: readonly RunStatus[] }): Promise<RunRecord[]>;
-  /** Takes the lease if it is free or has run out; undefined when somebody else holds it. */
-  claim(runId: string, owner: string, leaseMs: number): Promise<Lease | undefined>;
+  /**
+   * Takes the lease if it is free or has run out, or if `insteadOf` holds it (an owner known to be dead);
+   * undefined when somebody else holds it. A failed run is `running` again.
+   */
+  claim(runId: string, owner: string, leaseMs: number, insteadOf?: string): Promise<Lease | undefined>;
   /** Throws LEASE_LOST when the fence is stale. */
   renew(lease: Lease, leaseMs: number): Promise<void>;
   release(lease: Lease): Promise<void>;
