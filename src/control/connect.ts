@@ -62,6 +62,7 @@ async function enrol(parts: Parts, appliance: Appliance, identity: ControlIdenti
     });
   } catch (error) {
     if (!isStandbyError(error)) throw error;
+    if (error.code === 'APPLIANCE_UNREACHABLE') throw unreachable(appliance, error);
     return settle(parts, appliance, identity, error);
   }
   parts.log.info('appliance enrolled', { appliance: appliance.name });

@@ -44,6 +44,7 @@ export function applianceNames(applianceName: string) {
     nic: fitted(applianceName, 'nic'),
     publicIp: fitted(applianceName, 'pip'),
     networkSecurityGroup: fitted(applianceName, 'nsg'),
+    virtualNetwork: fitted(applianceName, 'vnet'),
     journalDisk: fitted(applianceName, 'journal'),
     osDisk: fitted(applianceName, 'os'),
   } as const;
