@@ -340,6 +340,11 @@ export interface CloudMachines {
   /** Serial console so far; undefined when the blob is not there yet. */
   serialLog(id: string): Promise<string | undefined>;
 }
+/**
+ * What Local Azure gives as the serial console of a VM when its guests are off (`--guests none`), so that a boot
+ * proof says `skipped` at once and never `passed`.
+ */
+export const NO_GUEST_LINE = 'Local Azure runs no guests: this machine does not boot.';
 
 // --- the engine's bundle
 export interface CloudBundles {
