@@ -1,0 +1,93 @@
+import type { VirtualNetwork as SdkNetwork, Subnet as SdkSubnet } from '@azure/arm-network';
+import type { CloudNetwork, Subnet, VirtualNetwork } from '../../../src/ports/cloud.ts';
+import { parseArmId, resourceGroupOf } from '../arm-id.ts';
+import type { Azure } from '../azure.ts';
+import { runOperation } from '../operation.ts';
+
+type Networks = Pick<
+  CloudNetwork,
+  'virtualNetworks' | 'virtualNetwork' | 'ensureVirtualNetwork' | 'addressAvailable'
+>;
+
+export function makeVirtualNetworks(azure: Azure): Networks {
+  const { calls, clients } = azure;
+
+  async function find(resourceGroup: string, name: string): Promise<SdkNetwork | undefined> {
+    const client = await clients.network();
+    return calls.find(`The virtual network ${name} could not be read.`, () =>
+      client.virtualNetworks.get(resourceGroup, name),
+    );
+  }
+
+  return {
+    async virtualNetworks(location) {
+      const client = await clients.network();
+      const found = await calls.collect('The virtual networks could not be read.', () =>
+        client.virtualNetworks.listAll(),
+      );
+      return found
+        .filter((each) => !location || each.location?.toLowerCase() === location.toLowerCase())
+        .map(networkOf);
+    },
+    async virtualNetwork(id) {
+      const { resourceGroup, name } = parseArmId(id);
+      const found = await find(resourceGroup, name);
+      return found && networkOf(found);
+    },
+    /** An existing network is used as it is: a PUT would take away subnets that are not ours. */
+    async ensureVirtualNetwork(spec, operation) {
+      const found = await find(spec.resourceGroup, spec.name);
+      if (found?.provisioningState === 'Succeeded') return networkOf(found);
+      const client = await clients.network();
+      const { restorePoller } = await import('@azure/arm-network');
+      const body: SdkNetwork = {
+        location: spec.location,
+        tags: { ...spec.tags },
+        addressSpace: { addressPrefixes: [spec.prefix] },
+        subnets: [{ name: spec.subnetName, addressPrefix: spec.subnetPrefix }],
+      };
+      const made = await runOperation(
+        calls,
+        azure.endpoints.resourceManagerUrl,
+        {
+          what: `The virtual network ${spec.name} could not be made.`,
+          key: `network/create/${spec.resourceGroup}/${spec.name}`,
+          submit: () => client.virtualNetworks.createOrUpdate(spec.resourceGroup, spec.name, body),
+          restore: (state) => restorePoller(client, state, client.virtualNetworks.createOrUpdate),
+        },
+        operation,
+      );
+      return networkOf(made);
+    },
+    async addressAvailable(virtualNetworkId, ip) {
+      const { resourceGroup, name } = parseArmId(virtualNetworkId);
+      const client = await clients.network();
+      const answer = await calls.call(`The address ${ip} could not be checked in ${name}.`, () =>
+        client.virtualNetworks.checkIPAddressAvailability(resourceGroup, name, ip),
+      );
+      return { available: answer.available === true, free: answer.availableIPAddresses ?? [] };
+    },
+  };
+}
+
+function networkOf(network: SdkNetwork): VirtualNetwork {
+  return {
+    id: network.id ?? '',
+    name: network.name ?? '',
+    resourceGroup: resourceGroupOf(network.id),
+    location: network.location ?? '',
+    prefixes: network.addressSpace?.addressPrefixes ?? [],
+    dnsServers: network.dhcpOptions?.dnsServers ?? [],
+    subnets: (network.subnets ?? []).map(subnetOf),
+  };
+}
+
+function subnetOf(subnet: SdkSubnet): Subnet {
+  const securityGroupId = subnet.networkSecurityGroup?.id;
+  return {
+    id: subnet.id ?? '',
+    name: subnet.name ?? '',
+    prefix: subnet.addressPrefix ?? subnet.addressPrefixes?.[0] ?? '',
+    ...(securityGroupId ? { securityGroupId } : {}),
+  };
+}
