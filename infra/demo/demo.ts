@@ -15,11 +15,19 @@ export async function runDemo(call: DemoCall): Promise<number> {
   const house = householdIn(call.homeFolder);
   if (call.args[0] === 'down') return takeDown(call, house);
   if (call.args[0] !== undefined) {
-    throw inputError('USAGE', `The demo knows no "${call.args[0]}".`, 'Use `standby demo` or `standby demo down`.');
+    throw inputError(
+      'USAGE',
+      `The demo knows no "${call.args[0]}".`,
+      'Use `standby demo` or `standby demo down`.',
+    );
   }
   const firmware = firmwareOf(call);
   if (call.options.capture !== undefined && call.options.capture !== 'at-rest') {
-    throw inputError('USAGE', `The demo cannot capture with "${call.options.capture}".`, 'Use --capture at-rest.');
+    throw inputError(
+      'USAGE',
+      `The demo cannot capture with "${call.options.capture}".`,
+      'Use --capture at-rest.',
+    );
   }
   await moveIn(house);
   await clear(house, call);
@@ -39,7 +47,11 @@ export async function runDemo(call: DemoCall): Promise<number> {
 function firmwareOf(call: DemoCall): Firmware {
   const wanted = call.options.firmware ?? 'bios';
   if (wanted !== 'bios' && wanted !== 'uefi') {
-    throw inputError('USAGE', `The demo's server cannot boot by "${String(wanted)}".`, 'Use --firmware bios or uefi.');
+    throw inputError(
+      'USAGE',
+      `The demo's server cannot boot by "${String(wanted)}".`,
+      'Use --firmware bios or uefi.',
+    );
   }
   return wanted;
 }
@@ -47,7 +59,11 @@ function firmwareOf(call: DemoCall): Firmware {
 async function takeDown(call: DemoCall, house: Household): Promise<number> {
   await moveIn(house);
   await clear(house, call);
-  call.host.tell({ kind: 'text', level: 'success', text: 'The demo is gone: no process and no file of it is left.' });
+  call.host.tell({
+    kind: 'text',
+    level: 'success',
+    text: 'The demo is gone: no process and no file of it is left.',
+  });
   if (call.json) call.print({ ok: true });
   return 0;
 }
@@ -81,11 +97,17 @@ async function tell(call: DemoCall, house: Household, firmware: Firmware): Promi
 }
 
 async function clearAfter(call: DemoCall, house: Household, cause: unknown): Promise<void> {
-  const log = await readFile(`${house.folder}/master-engine.log`, 'utf8').catch((error: NodeJS.ErrnoException) => {
-    if (error.code === 'ENOENT') return '';
-    throw error;
+  const log = await readFile(`${house.folder}/master-engine.log`, 'utf8').catch(
+    (error: NodeJS.ErrnoException) => {
+      if (error.code === 'ENOENT') return '';
+      throw error;
+    },
+  );
+  call.log.error('the demo stopped', {
+    cause: messageOf(cause),
+    at: isoTime(call.clock.now()),
+    masterEngine: log.slice(-4000),
   });
-  call.log.error('the demo stopped', { cause: messageOf(cause), at: isoTime(call.clock.now()), masterEngine: log.slice(-4000) });
   try {
     await clear(house, call);
   } catch (error) {
