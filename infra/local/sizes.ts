@@ -138,6 +138,13 @@ export function findSize(name: string, location: string): VmSize | undefined {
   );
 }
 
+/** Regions of the public cloud that have no availability zones. */
+const REGIONS_WITHOUT_ZONES = ['westus', 'northcentralus', 'westcentralus', 'ukwest', 'southindia'];
+
+export function zonesOf(location: string): readonly string[] {
+  return REGIONS_WITHOUT_ZONES.includes(location.toLowerCase()) ? [] : ['1', '2', '3'];
+}
+
 /** Family names with their titles, once each, in the table's order. */
 export function sizeFamilies(): ReadonlyMap<string, string> {
   return new Map(VM_SIZES.map((size) => [size.family, size.familyTitle]));

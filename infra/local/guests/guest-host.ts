@@ -5,8 +5,8 @@ import type { ResourceGraph } from '../arm/behaviour.ts';
 /**
  * What carries the virtual machines of Local Azure: QEMU and local engine processes, or nothing at all
  * (`--guests none`). The graph says what should run (the VM resource's hidden power state); the host makes it so.
- * Every call is idempotent. No guest outlives Local Azure's orderly end; after a kill -9 the next start
- * finds and ends what was left, then `resume` starts again what should run.
+ * Every call is idempotent. No guest outlives Local Azure's orderly end; a kill -9 of Local Azure leaves them
+ * running, and `resume` of the next start takes them over, or starts again what should run and does not.
  */
 export interface GuestHost {
   readonly kind: 'qemu' | 'none';
@@ -23,10 +23,22 @@ export interface GuestHost {
   disksChanged(vmId: string): Promise<void>;
   /** A NIC, public IP, subnet or security group changed (the graph already shows it): re-evaluate forwarders. */
   networkChanged(): Promise<void>;
+  /** Runs `work` while the guest holds still, so that a copy of its disks is of one moment. Not running = just runs it. */
+  whileFrozen<T>(vmId: string, work: () => Promise<T>): Promise<T>;
+  /** What is reachable from outside just now, for `standby local status`. */
+  forwards(): readonly Forward[];
   /** The VM is deleted: end it and forget its files. */
   forget(vmId: string): Promise<void>;
   /** Ends every guest, bounded. */
   stopAll(): Promise<void>;
+}
+
+/** One port of a public IP. `listenPort` differs from `port` where this user may not bind ports below 1024. */
+export interface Forward {
+  readonly vmId: string;
+  readonly publicIp: string;
+  readonly port: number;
+  readonly listenPort: number;
 }
 
 /** `simulated`: guests are off (`none`), and the power state is what was asked for. */
