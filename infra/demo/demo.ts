@@ -131,7 +131,7 @@ async function tellWhatStays(call: DemoCall, house: Household, facts: DemoFacts)
     '  npx standby events               what happened',
     '  npx standby local status         what Local Azure holds',
     '  npx standby local env            for other Azure clients',
-    `  curl ${facts.standby.url.replace(/[^/]*$/, '')}                      the standby itself`,
+    `  curl ${new URL('/', facts.standby.url)}      the standby itself`,
     'To end it: npx standby demo down (with your own STANDBY_HOME, not the one above)',
   ];
   call.host.tell({ kind: 'text', level: 'info', text: lines.join('\n') });

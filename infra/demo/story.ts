@@ -26,6 +26,8 @@ const APPLIANCE = 'demo-appliance';
 const SCENARIO = 'demo';
 const GROUP = 'standby-rg';
 const NETWORK = 'standby-rg/standby-vnet';
+/** Above 1024, so that an ordinary user may run the demo. */
+const WEB_PORT = 8080;
 const DISK_MIB = 1024;
 const DATA_MIB = 480;
 
@@ -202,7 +204,12 @@ async function switchOver(scene: Scene): Promise<string> {
   const report = result as unknown as SwitchoverFacts;
   const publicIp = report.addresses.find((address) => address.publicIp)?.publicIp ?? '';
   facts.bootSeconds = report.bootSeconds;
-  facts.standby = { vmId: report.vmId, publicIp, url: `http://${publicIp}/proof.bin`, sha256: '' };
+  facts.standby = {
+    vmId: report.vmId,
+    publicIp,
+    url: `http://${publicIp}:${WEB_PORT}/proof.bin`,
+    sha256: '',
+  };
   return `standby01 answers at ${publicIp}`;
 }
 

@@ -12,6 +12,8 @@ starts=$(($(cat /var/db/starts 2>/dev/null || echo 0) + 1))
 echo "$starts" > /var/db/starts
 sync -d /var/db/starts
 httpd -h /var/www -p 80
+# The same site on a port that an ordinary user of the demo machine can forward to.
+httpd -h /var/www -p 8080
 for path in /sys/class/net/*; do
   name=${path##*/}
   [ "$name" = lo ] && continue
