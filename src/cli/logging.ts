@@ -3,6 +3,7 @@ import { dirname } from 'node:path';
 import pino from 'pino';
 import type { Config } from '../config.ts';
 import type { Log } from '../log.ts';
+import { redact, redactText } from './redact.ts';
 
 /** pino writes JSON lines; destinations are synchronous so that a process that is killed leaves what it wrote. */
 export function standardErrorLog(config: Pick<Config, 'logLevel'>): Log {
@@ -17,9 +18,9 @@ export function fileLog(file: string, config: Pick<Config, 'logLevel'>): Log {
 
 function logOf(logger: pino.Logger): Log {
   return {
-    debug: (text, facts) => logger.debug(facts ?? {}, text),
-    info: (text, facts) => logger.info(facts ?? {}, text),
-    warn: (text, facts) => logger.warn(facts ?? {}, text),
-    error: (text, facts) => logger.error(facts ?? {}, text),
+    debug: (text, facts) => logger.debug(redact(facts ?? {}), redactText(text)),
+    info: (text, facts) => logger.info(redact(facts ?? {}), redactText(text)),
+    warn: (text, facts) => logger.warn(redact(facts ?? {}), redactText(text)),
+    error: (text, facts) => logger.error(redact(facts ?? {}), redactText(text)),
   };
 }

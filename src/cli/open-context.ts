@@ -1,5 +1,3 @@
-import { randomUUID } from 'node:crypto';
-import { hostname } from 'node:os';
 import { join } from 'node:path';
 import type { Config } from '../config.ts';
 import { makeConnect } from '../control/connect.ts';
@@ -9,6 +7,7 @@ import { openStore } from '../control/store/open-store.ts';
 import { StandbyError } from '../errors.ts';
 import type { Log } from '../log.ts';
 import type { Account } from '../model/account.ts';
+import { makeOwner } from '../plan/owner.ts';
 import type { Host } from '../ports/host.ts';
 import type { Shell } from './shell.ts';
 
@@ -39,7 +38,7 @@ export async function openContext(parts: Parts): Promise<Context & { close(): Pr
     clock,
     log,
     homeFolder: config.homeFolder,
-    owner: `${hostname()}/${shell.processId}/${randomUUID().slice(0, 8)}`,
+    owner: makeOwner(),
     cloudWith,
     async cloudFor(account) {
       return cloudWith(account, await clientSecretOf(account, secrets));
