@@ -1,7 +1,66 @@
-import type { Plan } from '../plan/plan.ts';
+import type { Plan, Step, StepContext } from '../plan/plan.ts';
+import { type Blueprint, blueprintOf } from './blueprint.ts';
+import { refusalToSwitchOver } from './ready.ts';
+import {
+  createNetworkInterfaceId,
+  createNetworkInterfaceStep,
+  type MadeNic,
+} from './steps/create-network-interface.ts';
+import { createPublicIpId, createPublicIpStep, type MadePublicIp } from './steps/create-public-ip.ts';
+import { createStandbyDiskStep } from './steps/create-standby-disk.ts';
+import {
+  CREATE_VIRTUAL_MACHINE,
+  createVirtualMachineStep,
+  type MadeMachine,
+} from './steps/create-virtual-machine.ts';
+import { declareSwitchedOverStep } from './steps/declare-switched-over.ts';
+import { proveBootStep } from './steps/prove-boot.ts';
+import { sealReplicaStep } from './steps/seal-replica.ts';
+import { snapshotDiskStep } from './steps/snapshot-disk.ts';
+import { verifyScenarioStep } from './steps/verify-scenario.ts';
+import { waitRunningStep } from './steps/wait-running.ts';
+import { tellingWhatIsLeft } from './telling.ts';
 import type { Work } from './work.ts';
 
 /** `standby switchover`: builds the standby VM from the sealed replica and proves that it boots. Kind `switchover`. */
-export function switchoverPlan(_work: Work): Plan {
-  return { kind: 'switchover', title: '', stages: [] };
+export function switchoverPlan(work: Work): Plan {
+  const blueprint = blueprintOf(work);
+  return {
+    kind: 'switchover',
+    title: `Switchover of ${work.scenario.name}`,
+    stages: tellingWhatIsLeft(work, `standby switchover ${work.scenario.name} --undo`, [
+      [verifyScenarioStep(work, refusalToSwitchOver)],
+      [sealReplicaStep(work, { lenient: false })],
+      ...standbyStages(work, blueprint),
+    ]),
+  };
+}
+
+/** From sealed replica disks to a proven standby; what can be made side by side shares a stage. */
+export function standbyStages(work: Work, blueprint: Blueprint): Step[][] {
+  const vmIdOf = (context: StepContext) => context.output<MadeMachine>(CREATE_VIRTUAL_MACHINE).vmId;
+  const publicIps = blueprint.nics.flatMap((part) =>
+    part.publicIpName ? [createPublicIpStep(work, part, part.publicIpName)] : [],
+  );
+  return [
+    [...blueprint.disks.map((part) => snapshotDiskStep(work, part)), ...publicIps],
+    [
+      ...blueprint.disks.map((part) => createStandbyDiskStep(work, blueprint, part)),
+      ...blueprint.nics.map((part) => createNetworkInterfaceStep(work, part)),
+    ],
+    [createVirtualMachineStep(work, blueprint)],
+    [waitRunningStep(work, { vmIdOf, hasRunBefore: false })],
+    [proveBootStep(work, { addressOf: async (context) => addressOf(blueprint, context) })],
+    [declareSwitchedOverStep(work, vmIdOf)],
+  ];
+}
+
+function addressOf(blueprint: Blueprint, context: StepContext): string | undefined {
+  const primary = blueprint.nics[0];
+  if (!primary) return undefined;
+  const { masterNicId } = primary.nic;
+  const publicIp = primary.publicIpName
+    ? context.output<MadePublicIp>(createPublicIpId(masterNicId)).address
+    : undefined;
+  return publicIp ?? context.output<MadeNic>(createNetworkInterfaceId(masterNicId)).privateIp;
 }

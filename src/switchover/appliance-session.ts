@@ -1,0 +1,48 @@
+import { isStandbyError, messageOf, type StandbyError } from '../errors.ts';
+import type { StepContext } from '../plan/plan.ts';
+import type { ControlSession } from '../wire/control-session.ts';
+import type { Work } from './work.ts';
+
+const AGAIN_MS = 2000;
+
+export async function withSession<Out>(
+  work: Pick<Work, 'connect'>,
+  call: (session: ControlSession) => Promise<Out>,
+): Promise<Out> {
+  const session = await work.connect();
+  try {
+    return await call(session);
+  } finally {
+    await session.close();
+  }
+}
+
+/** The same call may succeed later: the appliance, the path to it, or the master is away for now. */
+export function isPassing(error: unknown): error is StandbyError {
+  return isStandbyError(error) && error.retry === 'later';
+}
+
+/**
+ * Calls the appliance, and again after a passing trouble, until the deadline or the person's Ctrl-C. Each trouble
+ * is told once, in its own words.
+ */
+export async function persistently<Out>(
+  work: Pick<Work, 'connect' | 'clock'>,
+  context: StepContext,
+  call: (session: ControlSession) => Promise<Out>,
+  untilMs = Number.POSITIVE_INFINITY,
+): Promise<Out> {
+  let told = '';
+  for (;;) {
+    context.signal.throwIfAborted();
+    try {
+      return await withSession(work, call);
+    } catch (error) {
+      if (context.signal.aborted || !isPassing(error) || work.clock.now() >= untilMs) throw error;
+      const line = `${messageOf(error)} Trying again every ${AGAIN_MS / 1000} s.`;
+      if (line !== told) context.progress(line);
+      told = line;
+    }
+    await work.clock.sleep(AGAIN_MS, context.signal);
+  }
+}

@@ -1,0 +1,235 @@
+import { isoTime } from '../clock.ts';
+import { GIB } from '../model/disk.ts';
+import type { DiskDigest } from '../model/scenario.ts';
+import type { Verdict } from '../model/verdict.ts';
+import type { RunRecord, RunStatus, StepStatus } from '../plan/plan.ts';
+import type { Notice } from '../ports/host.ts';
+import { blueprintOf, RESOURCE_TYPES } from './blueprint.ts';
+import { createNetworkInterfaceId, type MadeNic } from './steps/create-network-interface.ts';
+import { createPublicIpId, type MadePublicIp } from './steps/create-public-ip.ts';
+import { createStandbyDiskId, type MadeDisk } from './steps/create-standby-disk.ts';
+import { CREATE_VIRTUAL_MACHINE, type MadeMachine } from './steps/create-virtual-machine.ts';
+import { BOOT_WORDS, DECLARE_SWITCHED_OVER } from './steps/declare-switched-over.ts';
+import { type BootProof, PROVE_BOOT } from './steps/prove-boot.ts';
+import { SEAL_REPLICA, type Sealed } from './steps/seal-replica.ts';
+import { type MadeSnapshot, snapshotDiskId } from './steps/snapshot-disk.ts';
+import { type Running, WAIT_RUNNING } from './steps/wait-running.ts';
+import { operationChecklist, switchedOverEvents, whomToTell } from './words.ts';
+import type { Work, WorkEvent } from './work.ts';
+
+/** What a switchover did and what a person does next; JSON as it stands. Made of the run's record alone. */
+export interface SwitchoverReport {
+  readonly scenario: { readonly id: string; readonly name: string };
+  readonly runId: string;
+  readonly status: RunStatus;
+  /** True once the commit point is passed. */
+  readonly live: boolean;
+  readonly totalMs: number;
+  readonly steps: readonly {
+    readonly id: string;
+    readonly title: string;
+    readonly status: StepStatus;
+    readonly attempts: number;
+    readonly ms?: number;
+  }[];
+  /** Every Azure resource of the standby that is known to exist. */
+  readonly resources: readonly { readonly type: string; readonly name: string; readonly id: string }[];
+  readonly vm?: {
+    readonly id: string;
+    readonly name: string;
+    readonly size: string;
+    readonly region: string;
+  };
+  readonly addresses: readonly {
+    readonly masterNicId: string;
+    readonly privateIp?: string;
+    readonly publicIp?: string;
+  }[];
+  /** The last position: what the standby's disks hold. */
+  readonly copied?: {
+    readonly sealed: boolean;
+    readonly notSealedBecause?: string;
+    readonly epoch: number;
+    readonly synchronisedAt?: string;
+    readonly digests: readonly DiskDigest[];
+  };
+  readonly boot?: {
+    readonly outcome: BootProof['outcome'];
+    readonly bootMs: number;
+    readonly verdicts: readonly Verdict[];
+  };
+  readonly events: readonly WorkEvent[];
+  readonly checklist: readonly string[];
+  readonly tell: readonly string[];
+}
+
+type ReportWork = Pick<Work, 'runId' | 'scenario' | 'inventory'> & Partial<Pick<Work, 'appliance'>>;
+
+/** Of a finished run, and as well of one that failed or is under way: then it shows what there is. */
+export function switchoverReport(work: ReportWork, run: RunRecord): SwitchoverReport {
+  const { scenario, inventory } = work;
+  const outputs = outputsOf(run);
+  const addresses = addressesOf(work, outputs);
+  const vm = vmOf(work, outputs);
+  const sealed = outputs.get(SEAL_REPLICA) as Sealed | undefined;
+  const boot = outputs.get(PROVE_BOOT) as BootProof | undefined;
+  const live = outputs.has(DECLARE_SWITCHED_OVER);
+  const primary = addresses[0];
+  return {
+    scenario: { id: scenario.id, name: scenario.name },
+    runId: run.id,
+    status: run.status,
+    live,
+    totalMs: totalMs(run),
+    steps: run.steps.map(({ stepId: id, title, status, attempts, startedAtMs, endedAtMs }) => ({
+      id,
+      title,
+      status,
+      attempts,
+      ...(startedAtMs === undefined || endedAtMs === undefined ? {} : { ms: endedAtMs - startedAtMs }),
+    })),
+    resources: resourcesOf(work, outputs),
+    ...(vm ? { vm } : {}),
+    addresses,
+    ...(sealed ? { copied: copiedOf(sealed) } : {}),
+    ...(boot ? { boot: { outcome: boot.outcome, bootMs: boot.bootMs, verdicts: boot.verdicts } } : {}),
+    events: live && vm && boot ? switchedOverEvents(scenario, vm.id, BOOT_WORDS[boot.outcome]) : [],
+    checklist: live ? operationChecklist(inventory, primary?.publicIp ?? primary?.privateIp) : [],
+    tell: live ? whomToTell(inventory, addresses) : [],
+  };
+}
+
+type Outputs = ReadonlyMap<string, unknown>;
+
+function outputsOf(run: RunRecord): Outputs {
+  const done = run.steps.filter((step) => step.status === 'done');
+  return new Map(done.map((step) => [step.stepId, step.output ?? {}]));
+}
+
+function totalMs(run: RunRecord): number {
+  const ends = run.steps.flatMap((step) => step.endedAtMs ?? []);
+  const starts = run.steps.flatMap((step) => step.startedAtMs ?? []);
+  return starts.length === 0 ? 0 : Math.max(...ends, ...starts) - Math.min(...starts);
+}
+
+function vmOf({ scenario }: ReportWork, outputs: Outputs): SwitchoverReport['vm'] {
+  const made = outputs.get(CREATE_VIRTUAL_MACHINE) as MadeMachine | undefined;
+  const running = outputs.get(WAIT_RUNNING) as Running | undefined;
+  const id = made?.vmId ?? running?.vmId;
+  return id === undefined
+    ? undefined
+    : { id, name: scenario.vm.name, size: scenario.vm.size, region: scenario.region };
+}
+
+function addressesOf(work: ReportWork, outputs: Outputs): SwitchoverReport['addresses'] {
+  return blueprintOf(work).nics.flatMap(({ nic }) => {
+    const made = outputs.get(createNetworkInterfaceId(nic.masterNicId)) as MadeNic | undefined;
+    const publicIp = outputs.get(createPublicIpId(nic.masterNicId)) as MadePublicIp | undefined;
+    if (!made && !publicIp) return [];
+    return [
+      {
+        masterNicId: nic.masterNicId,
+        ...(made?.privateIp ? { privateIp: made.privateIp } : {}),
+        ...(publicIp?.address ? { publicIp: publicIp.address } : {}),
+      },
+    ];
+  });
+}
+
+function resourcesOf(work: ReportWork, outputs: Outputs): SwitchoverReport['resources'] {
+  const { disks, nics } = blueprintOf(work);
+  const found: { type: string; id: string | undefined }[] = [];
+  for (const { diskId } of disks) {
+    const snapshot = outputs.get(snapshotDiskId(diskId)) as MadeSnapshot | undefined;
+    const disk = outputs.get(createStandbyDiskId(diskId)) as MadeDisk | undefined;
+    found.push({ type: RESOURCE_TYPES.snapshot, id: snapshot?.snapshotId });
+    found.push({ type: RESOURCE_TYPES.disk, id: disk?.diskId });
+  }
+  for (const { nic } of nics) {
+    const publicIp = outputs.get(createPublicIpId(nic.masterNicId)) as MadePublicIp | undefined;
+    const made = outputs.get(createNetworkInterfaceId(nic.masterNicId)) as MadeNic | undefined;
+    found.push({ type: RESOURCE_TYPES.publicIp, id: publicIp?.publicIpId });
+    found.push({ type: RESOURCE_TYPES.nic, id: made?.nicId });
+  }
+  found.push({ type: RESOURCE_TYPES.machine, id: vmOf(work, outputs)?.id });
+  return found.flatMap(({ type, id }) => (id ? [{ type, name: id.split('/').at(-1) ?? id, id }] : []));
+}
+
+function copiedOf(sealed: Sealed): SwitchoverReport['copied'] {
+  return {
+    sealed: sealed.sealed,
+    ...(sealed.why ? { notSealedBecause: sealed.why } : {}),
+    epoch: sealed.epoch,
+    ...(sealed.synchronisedAtMs === undefined ? {} : { synchronisedAt: isoTime(sealed.synchronisedAtMs) }),
+    digests: sealed.digests,
+  };
+}
+
+/** The report for people, in the order in which they need it. */
+export function reportNotices(report: SwitchoverReport): Notice[] {
+  const text = (level: 'info' | 'success' | 'warning' | 'error', line: string): Notice => ({
+    kind: 'text',
+    level,
+    text: line,
+  });
+  const table = (
+    title: string,
+    columns: readonly string[],
+    rows: readonly (readonly string[])[],
+  ): Notice[] => (rows.length > 0 ? [{ kind: 'table', title, columns, rows }] : []);
+  return [
+    ...table(
+      'Steps',
+      ['step', 'status', 'time'],
+      report.steps.map((step) => [step.title, step.status, seconds(step.ms)]),
+    ),
+    ...table(
+      'Resources',
+      ['type', 'name', 'id'],
+      report.resources.map((one) => [one.type.split('/').at(-1) ?? '', one.name, one.id]),
+    ),
+    ...table(
+      'Addresses',
+      ['NIC', 'private', 'public'],
+      report.addresses.map((one) => [one.masterNicId, one.privateIp ?? '-', one.publicIp ?? '-']),
+    ),
+    ...copiedNotices(report, text),
+    ...table(
+      'Boot proof',
+      ['check', 'verdict', 'found'],
+      (report.boot?.verdicts ?? []).map((one) => [one.title, one.status, one.found]),
+    ),
+    ...(report.boot
+      ? [
+          text(
+            report.boot.outcome === 'proven' ? 'success' : 'warning',
+            `Boot ${BOOT_WORDS[report.boot.outcome]}.`,
+          ),
+        ]
+      : []),
+    ...report.events.map((event) =>
+      text(event.code === 'SWITCHOVER_COMPLETE' ? 'success' : 'info', event.text),
+    ),
+    ...(report.checklist.length > 0 ? [text('info', `Operation check:\n${numbered(report.checklist)}`)] : []),
+    ...(report.tell.length > 0 ? [text('warning', report.tell.join('\n'))] : []),
+  ];
+}
+
+function copiedNotices(
+  { copied }: SwitchoverReport,
+  text: (level: 'info' | 'warning', line: string) => Notice,
+): Notice[] {
+  if (!copied) return [];
+  const size = copied.digests.reduce((sum, disk) => sum + disk.sizeBytes, 0) / GIB;
+  const position = `Last position copied: epoch ${copied.epoch}, synchronised at ${copied.synchronisedAt ?? 'an unknown time'}, ${copied.digests.length} disks, ${size.toFixed(1)} GiB.`;
+  const unsealed = `The replica was not sealed: ${copied.notSealedBecause ?? 'its appliance did not answer'}`;
+  return [text('info', position), ...(copied.sealed ? [] : [text('warning', unsealed)])];
+}
+
+function seconds(ms: number | undefined): string {
+  return ms === undefined ? '-' : `${(ms / 1000).toFixed(1)} s`;
+}
+
+function numbered(lines: readonly string[]): string {
+  return lines.map((line, index) => `  ${index + 1}. ${line}`).join('\n');
+}

@@ -1,0 +1,46 @@
+/**
+ * The commit point: until here everything can be taken back; from here the standby is what people work with.
+ * Writes the status first, then the three events, each once for a run; dying in between is repaired by doing it again.
+ */
+import type { Step, StepContext } from '../../plan/plan.ts';
+import { switchedOverEvents } from '../words.ts';
+import type { Work } from '../work.ts';
+import { type BootProof, PROVE_BOOT } from './prove-boot.ts';
+
+export const DECLARE_SWITCHED_OVER = 'declare-switched-over';
+
+export interface Declared {
+  readonly vmId: string;
+  readonly atMs: number;
+}
+
+export function declareSwitchedOverStep(
+  work: Work,
+  vmIdOf: (context: StepContext) => string,
+): Step<Declared> {
+  return {
+    id: DECLARE_SWITCHED_OVER,
+    title: 'Declare the standby live',
+    commit: true,
+    async run(context) {
+      const vmId = vmIdOf(context);
+      const { outcome } = context.output<BootProof>(PROVE_BOOT);
+      await work.setStatus({
+        state: 'switched-over',
+        standbyVmId: vmId,
+        switchedOverRunId: work.runId,
+        activeRunId: undefined,
+      });
+      for (const event of switchedOverEvents(work.scenario, vmId, BOOT_WORDS[outcome]))
+        await work.event(event);
+      return { vmId, atMs: work.clock.now() };
+    },
+  };
+}
+
+export const BOOT_WORDS: Readonly<Record<BootProof['outcome'], string>> = {
+  proven: 'proven',
+  'not-proven': 'not proven',
+  skipped: 'skipped',
+  'failed-but-accepted': 'not proven, accepted by the operator',
+};

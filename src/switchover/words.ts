@@ -1,0 +1,64 @@
+import type { MasterInventory } from '../model/disk.ts';
+import type { Scenario } from '../model/scenario.ts';
+import type { WorkEvent } from './work.ts';
+
+/** What people are told around a switchover, in one place: before it, when it is done, and what to do then. */
+
+/** Before the typed confirmation (G-74). */
+export function confirmationText(scenario: Pick<Scenario, 'name' | 'vm'>): string {
+  return [
+    `This makes the Azure VM "${scenario.vm.name}" from the copy of "${scenario.name}" and boots it.`,
+    "Keep the master's mapped network adapters disabled: two servers of one name must not meet. When the master",
+    'becomes active again, they must be enabled by hand.',
+  ].join('\n');
+}
+
+export function switchedOverEvents(scenario: Scenario, vmId: string, boot: string): readonly WorkEvent[] {
+  return [
+    {
+      level: 'info',
+      code: 'FAILBACK_HINT',
+      text: `To go back later, restore the master from the active VM "${scenario.vm.name}" (bare metal recovery): its disks now hold the newest data.`,
+    },
+    {
+      level: 'info',
+      code: 'SWITCHOVER_COMPLETE',
+      text: `The switchover is complete. The Azure VM "${scenario.vm.name}" that stands for the master is now active (boot ${boot}).`,
+      data: { vmName: scenario.vm.name, boot },
+    },
+    { level: 'info', code: 'VM_ONLINE', text: `${vmId} is now online.`, data: { vmId } },
+  ];
+}
+
+/** The operation check (G-77): a person does it, in this order. */
+export function operationChecklist(
+  inventory: Pick<MasterInventory, 'hostName' | 'os'>,
+  address: string | undefined,
+): readonly string[] {
+  const signIn = inventory.os.family === 'windows' ? 'remote desktop' : 'SSH';
+  return [
+    `Sign in to the standby by ${signIn}${address ? ` at ${address}` : ''}; its host name is still "${inventory.hostName}".`,
+    'Check that time, disks, volumes and drive letters or mounts are as on the master.',
+    'Check that the applications have started and show the newest data you expect.',
+    'Try what users do: one read, one write, one report.',
+    `Check that the master "${inventory.hostName}" is off, or its network adapters are disabled.`,
+    'Turn backup and monitoring to the standby.',
+  ];
+}
+
+/** Nothing redirects clients yet, so people must be told (M-41). */
+export function whomToTell(
+  inventory: Pick<MasterInventory, 'hostName' | 'nics'>,
+  addresses: readonly { readonly privateIp?: string; readonly publicIp?: string }[],
+): readonly string[] {
+  const before = inventory.nics.flatMap((nic) => nic.addresses).join(', ') || 'its old address';
+  const now = addresses.flatMap(({ publicIp, privateIp }) => [
+    ...(publicIp ? [`${publicIp} (public)`] : []),
+    ...(privateIp ? [`${privateIp} (in the virtual network)`] : []),
+  ]);
+  return [
+    `No redirection is set: clients of "${inventory.hostName}" (${before}) do not find the standby by themselves.`,
+    `New address: ${now.join(', ') || 'not known'}.`,
+    'Tell the users, whoever keeps the DNS records, and the owners of systems that call this server by address.',
+  ];
+}
