@@ -17,9 +17,13 @@ export interface CheckOptions {
   /** Under which address the appliance sees this machine, when we cannot know it ourselves (address translation). */
   readonly sourceAddress?: string;
   readonly probeTimeoutMs?: number;
+  /** How long an appliance that never answered may take for its first boot, when nothing is known to stop it. */
+  readonly firstBootWaitMs?: number;
 }
 
 const PROBE_TIMEOUT_MS = 5_000;
+const FIRST_BOOT_WAIT_MS = 120_000;
+const LOOK_AGAIN_MS = 1_000;
 const CLOCK_DIFFERENCE_MAX_MS = 60_000;
 
 const TITLES = {
@@ -43,9 +47,34 @@ export async function checkAppliance(
 ): Promise<Verdict[]> {
   const appliance = await applianceNamed(context, name);
   const azure = await azureLines(context, appliance, options);
-  const tcp = await tcpLine(appliance, azure, options);
-  const hello = tcp.status === 'ok' ? await helloLine(context, appliance) : notReached(tcp);
-  return [...azure, tcp, hello];
+  return [...azure, ...(await engineLines(context, appliance, azure, options))];
+}
+
+/** Tries again while a first boot may still be under way: a refused or silent port says nothing yet. */
+async function engineLines(
+  context: Context,
+  appliance: Appliance,
+  azure: readonly Verdict[],
+  options: CheckOptions,
+): Promise<readonly Verdict[]> {
+  const { clock, host } = context;
+  const mayBeBooting =
+    appliance.azure && appliance.enrolment === 'pending' && azure.every((one) => one.status !== 'error');
+  const waitMs = mayBeBooting ? (options.firstBootWaitMs ?? FIRST_BOOT_WAIT_MS) : 0;
+  const untilMs = clock.now() + waitMs;
+  let told = false;
+  for (;;) {
+    const tcp = await tcpLine(appliance, azure, options);
+    const hello = tcp.status === 'ok' ? await helloLine(context, appliance) : notReached(tcp);
+    const isBooting = tcp.status === 'error' || hello.code === 'APPLIANCE_UNREACHABLE';
+    if (!isBooting || clock.now() >= untilMs) return [tcp, hello];
+    if (!told) {
+      const text = `${appliance.name} does not answer yet; its first boot may take ${Math.round(waitMs / 1000)} s.`;
+      host.tell({ kind: 'text', level: 'info', text });
+    }
+    told = true;
+    await clock.sleep(LOOK_AGAIN_MS, host.signal);
+  }
 }
 
 async function azureLines(
