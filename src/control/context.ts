@@ -3,6 +3,7 @@ import type { Log } from '../log.ts';
 import type { Account } from '../model/account.ts';
 import type { Appliance } from '../model/appliance.ts';
 import type { Cloud } from '../ports/cloud.ts';
+import type { FirstBoot } from '../ports/first-boot.ts';
 import type { Host } from '../ports/host.ts';
 import type { Store } from '../ports/store.ts';
 import type { ControlSession } from '../wire/control-session.ts';
@@ -35,20 +36,4 @@ export interface Secrets {
   /** Makes it once: two processes that come at the same time get the same value. */
   getOrMake(name: string, make: () => Promise<string>): Promise<string>;
   remove(name: string): Promise<void>;
-}
-
-/** How an appliance VM gets its engine (docs/ARCHITECTURE.md, "First boot of an appliance"). */
-export interface FirstBoot {
-  /** Builds (or finds already built) the bundle for this version. */
-  bundle(): Promise<{ readonly file: string; readonly sha256: string }>;
-  /** cloud-config text. */
-  userData(facts: {
-    readonly bundleUrl: string;
-    readonly bundleSha256: string;
-    /** PEM of the authority behind the bundle URL when it is not a public one. */
-    readonly bundleCaPem?: string;
-    readonly applianceId: string;
-    readonly token: string;
-    readonly caSha256: string;
-  }): string;
 }
