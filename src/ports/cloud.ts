@@ -344,7 +344,7 @@ export interface CloudMachines {
  * What Local Azure gives as the serial console of a VM when its guests are off (`--guests none`), so that a boot
  * proof says `skipped` at once and never `passed`.
  */
-export const NO_GUEST_LINE = 'Local Azure runs no guests: this machine does not boot.';
+export const NO_GUEST_LINE = 'boot skipped: guests are off (--guests none)';
 
 // --- the engine's bundle
 export interface CloudBundles {

@@ -1,4 +1,4 @@
-import { isStandbyError, StandbyError } from '../errors.ts';
+import { StandbyError } from '../errors.ts';
 import { carriesOurTag } from '../model/tags.ts';
 import type { StepContext } from '../plan/plan.ts';
 import type { Operation } from '../ports/cloud.ts';
@@ -7,32 +7,16 @@ import type { Work } from './work.ts';
 
 /**
  * Makes one long cloud operation survive a crash: its poller is the step's checkpoint, so a resumed step goes on
- * waiting for the operation that an earlier process began.
- *
- * An operation that has ended badly must not be waited for again: its checkpoint is dropped, and the next try
- * submits anew. If we die between its end and that, the next try meets the same end, and the one after is free.
+ * waiting for the operation that an earlier process began. The cloud takes the state of a failed one back itself.
  */
-export async function durably<Out>(
+export function durably<Out>(
   context: StepContext,
   call: (operation: Operation) => Promise<Out>,
   options: { readonly anew?: boolean } = {},
 ): Promise<Out> {
   const saved = options.anew ? undefined : (context.checkpoint ?? undefined);
-  try {
-    return await call({ signal: context.signal, saved, save: (state) => context.save(state) });
-  } catch (error) {
-    if (endedBadly(error, context.signal)) await context.save(null);
-    throw error;
-  }
+  return call({ signal: context.signal, saved, save: (state) => context.save(state) });
 }
-
-/** Interrupted, or the cloud could not be reached: the operation may still be going on. */
-function endedBadly(error: unknown, signal: AbortSignal): boolean {
-  if (signal.aborted) return false;
-  return !(isStandbyError(error) && STILL_OPEN.has(error.code));
-}
-
-const STILL_OPEN = new Set(['CLOUD_UNREACHABLE', 'CLOUD_BUSY', 'TooManyRequests']);
 
 /** For steps that make one resource: what passes by itself is tried again; Azure's own no is final. */
 export const CLOUD_RETRY = { attemptsMax: 3, delayMs: 5000 } as const;

@@ -1,11 +1,12 @@
 /**
- * Promises an incremental snapshot of one sealed replica disk. The name comes from the run, so after a crash the
- * snapshot is found, or its saved operation is waited for, or it is asked for again: never two. Undo deletes it.
+ * Promises a complete incremental snapshot of one sealed replica disk. The name comes from the run, so after a crash
+ * the same call finds the snapshot, waits for the saved operation, or asks again: never two. There is no `find`,
+ * because Azure calls a snapshot made before its data is there. Undo deletes it.
  */
 import { StandbyError } from '../../errors.ts';
 import type { Step } from '../../plan/plan.ts';
 import { type DiskPart, RESOURCE_TYPES, scenarioTag, tagsFor } from '../blueprint.ts';
-import { assertOurs, CLOUD_RETRY, durably } from '../durably.ts';
+import { CLOUD_RETRY, durably } from '../durably.ts';
 import { settled } from '../settled.ts';
 import type { Work } from '../work.ts';
 
@@ -29,12 +30,6 @@ export function snapshotDiskStep(work: Work, part: DiskPart): Step<MadeSnapshot>
     ],
     makes: [{ type: RESOURCE_TYPES.snapshot, name: part.snapshotName }],
     retry: CLOUD_RETRY,
-    async find() {
-      const snapshot = await look();
-      if (!snapshot) return undefined;
-      assertOurs(work, snapshot);
-      return snapshot.provisioning === 'Succeeded' ? { snapshotId: snapshot.id } : undefined;
-    },
     async run(context) {
       const replica = await cloud.disks.get(resourceGroup, part.replicaName);
       if (!replica) throw replicaMissing(work, part);

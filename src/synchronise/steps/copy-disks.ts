@@ -1,0 +1,173 @@
+/**
+ * Promises that both ends say that every disk is the same. The copying itself is the engines' work and goes on
+ * without us: if we die, a resumed step only looks on. An appliance or a master that is away is waited for, as long
+ * as the person is patient (Ctrl-C; `standby resume` goes on). A copy that failed leaves the scenario
+ * `resync-needed` with the reason; a resumed step starts it again.
+ */
+import { StandbyError } from '../../errors.ts';
+import type { DiskDigest } from '../../model/scenario.ts';
+import type { Step, StepContext } from '../../plan/plan.ts';
+import { isPassing, persistently } from '../../switchover/appliance-session.ts';
+import type { Work } from '../../switchover/work.ts';
+import type { ControlSession, CopyProgress } from '../../wire/control-session.ts';
+import { CopyRate } from '../copy-rate.ts';
+import type { SynchroniseOptions } from '../synchronise.ts';
+import { OPEN_REPLICA, type OpenedReplica } from './open-replica.ts';
+
+export const COPY_DISKS = 'copy-disks';
+const HOLD_MS = 1000;
+const AGAIN_MS = 1000;
+
+export interface Copied {
+  readonly epoch: number;
+  readonly digests: readonly DiskDigest[];
+  readonly totalBytes: number;
+  readonly sentBytes: number;
+  readonly wireBytes: number;
+  readonly resentBlocks: number;
+  readonly startedAtMs?: number;
+  readonly endedAtMs: number;
+}
+
+export function copyDisksStep(work: Work, options: SynchroniseOptions): Step<Copied> {
+  return {
+    id: COPY_DISKS,
+    title: 'Copy the disks',
+    async run(context) {
+      const { epoch } = context.output<OpenedReplica>(OPEN_REPLICA);
+      await work.setStatus({ state: 'synchronising', activeRunId: work.runId });
+      const follower = new Follower(work, context, options, epoch);
+      return persistently(work, context, (session) => follower.follow(session));
+    },
+  };
+}
+
+/** Lives as long as the step; sessions come and go. */
+class Follower {
+  readonly #work: Work;
+  readonly #context: StepContext;
+  readonly #options: SynchroniseOptions;
+  readonly #epoch: number;
+  readonly #rate = new CopyRate();
+  /** Once the appliance has taken our order, `failed` and `idle` are news and not what an earlier try left. */
+  #started = false;
+  #told = '';
+
+  constructor(work: Work, context: StepContext, options: SynchroniseOptions, epoch: number) {
+    this.#work = work;
+    this.#context = context;
+    this.#options = options;
+    this.#epoch = epoch;
+  }
+
+  async follow(session: ControlSession): Promise<Copied> {
+    const { scenario, clock } = this.#work;
+    let progress = await session.progress(scenario.id);
+    for (;;) {
+      this.#context.signal.throwIfAborted();
+      this.#assertOurEpoch(progress);
+      if (progress.state === 'synchronised') return this.#finished(progress);
+      if (this.#started) await this.#judge(progress);
+      else await this.#start(session);
+      this.#tell(progress);
+      progress = await session.progress(scenario.id, HOLD_MS);
+      // Changes come faster than anybody reads.
+      await clock.sleep(HOLD_MS / 4, this.#context.signal);
+    }
+  }
+
+  async #start(session: ControlSession): Promise<void> {
+    const { scenario, clock } = this.#work;
+    try {
+      await session.startCopy(scenario.id, { capture: scenario.capture, ...this.#options });
+      this.#started = true;
+    } catch (error) {
+      if (!isPassing(error)) throw await this.#failed(error);
+      this.#tellOnce(`${error.message} The copy begins as soon as it is there.`);
+      await clock.sleep(AGAIN_MS, this.#context.signal);
+    }
+  }
+
+  async #judge(progress: CopyProgress): Promise<void> {
+    const { scenario } = this.#work;
+    if (progress.state === 'failed') {
+      const error = progress.error ?? {
+        code: 'COPY_FAILED',
+        what: 'The copy failed; the appliance gives no reason.',
+      };
+      throw await this.#failed(new StandbyError(error));
+    }
+    if (progress.state === 'idle' || progress.state === 'sealed') {
+      throw new StandbyError({
+        code: 'COPY_STOPPED',
+        what: `The copy of "${scenario.name}" was stopped on the appliance.`,
+        next: `Copy again: standby run ${scenario.name}`,
+      });
+    }
+    if (progress.state === 'master-away') {
+      this.#tellOnce(
+        'The master is not connected; the copy goes on as soon as it is (standby engine master, on the master).',
+      );
+    }
+  }
+
+  /** The scenario tells the reason too; passing troubles never come here. */
+  async #failed(error: unknown): Promise<unknown> {
+    if (!(error instanceof StandbyError)) return error;
+    await this.#work.setStatus({ state: 'resync-needed', reason: error.message });
+    const { scenario, runId } = this.#work;
+    await this.#work.event({
+      level: 'error',
+      code: 'COPY_FAILED',
+      text: `The copy of "${scenario.name}" failed: ${error.message}`,
+      data: { code: error.code },
+    });
+    const { code, what, why, next } = error;
+    return new StandbyError({
+      code,
+      what,
+      ...(why === undefined ? {} : { why }),
+      next: `${next ?? 'Put that right.'} Then copy again: standby resume ${runId}`,
+      cause: error,
+    });
+  }
+
+  #assertOurEpoch(progress: CopyProgress): void {
+    if (progress.epoch === this.#epoch) return;
+    throw new StandbyError({
+      code: 'REPLICA_OTHER_EPOCH',
+      what: `The appliance works on epoch ${progress.epoch} of "${this.#work.scenario.name}", not on ${this.#epoch}.`,
+      why: 'Another control may use this appliance, or its state was lost.',
+      next: `Stop the scenario (standby stop ${this.#work.scenario.name}) and run it again.`,
+    });
+  }
+
+  #finished(progress: CopyProgress): Copied {
+    const { epoch, totalBytes, sentBytes, wireBytes, resentBlocks, startedAtMs, endedAtMs } = progress;
+    this.#tell(progress);
+    return {
+      epoch,
+      digests: progress.digests ?? [],
+      totalBytes,
+      sentBytes,
+      wireBytes,
+      resentBlocks,
+      ...(startedAtMs === undefined ? {} : { startedAtMs }),
+      endedAtMs: endedAtMs ?? this.#work.clock.now(),
+    };
+  }
+
+  #tell(progress: CopyProgress): void {
+    const { doneBytes, totalBytes, state } = progress;
+    const pace = this.#rate.add(this.#work.clock.now(), progress);
+    const title = state === 'proving' ? 'Comparing both ends' : 'Copying';
+    this.#work.tellProgress({ id: COPY_DISKS, title, doneBytes, totalBytes, ...pace });
+    if (state === 'copying') this.#told = '';
+  }
+
+  #tellOnce(line: string): void {
+    if (line === this.#told) return;
+    this.#told = line;
+    this.#context.progress(line);
+  }
+}
