@@ -24,7 +24,6 @@ interface Checkpoint {
 }
 
 export function attachReplicaDisksStep(work: Work): Step<AttachedDisks> {
-  const vmId = applianceVmId(work);
   return {
     id: ATTACH_REPLICA_DISKS,
     title: `Attach the replica disks to ${work.appliance.name}`,
@@ -35,6 +34,7 @@ export function attachReplicaDisksStep(work: Work): Step<AttachedDisks> {
     ],
     retry: CLOUD_RETRY,
     async run(context) {
+      const vmId = applianceVmId(work);
       const machine = await work.cloud.machines.get(vmId);
       if (!machine) throw applianceGone(work, vmId);
       const luns = chooseLuns(work, machine, (context.checkpoint as Checkpoint | null | undefined)?.luns);
@@ -65,7 +65,7 @@ export function chooseLuns(
     luns[id] = lun;
     taken.add(lun);
   }
-  return luns;
+  return Object.fromEntries(inventory.disks.map(({ id }) => [id, lunOf(luns, id)]));
 }
 
 function nameIn(armId: string): string {
