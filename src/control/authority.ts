@@ -34,7 +34,7 @@ export async function openAuthority(parts: { secrets: Secrets; clock: Clock }): 
   const { secrets, clock } = parts;
   const { makeAuthority, sha256OfCertificate } = await import('../wire/certificates.ts');
   const authority = JSON.parse(
-    await secrets.getOrMake(AUTHORITY, async () => JSON.stringify(await makeAuthority())),
+    await secrets.getOrMake(AUTHORITY, async () => JSON.stringify(await makeAuthority(clock.now()))),
   ) as Authority;
   let own = JSON.parse(
     await secrets.getOrMake(OWN, async () => JSON.stringify(await makeOwn(authority, randomUUID(), clock))),
@@ -58,6 +58,7 @@ async function makeOwn(authority: Authority, controlId: string, clock: Clock): P
   const { makeKeyAndRequest, signRequest } = await import('../wire/certificates.ts');
   const { keyPem, requestPem } = await makeKeyAndRequest();
   const uri = `standby:control:${controlId}`;
-  const certificatePem = await signRequest({ authority, requestPem, uri, days: OWN_DAYS });
-  return { controlId, certificatePem, keyPem, endsAtMs: clock.now() + OWN_DAYS * DAY_MS };
+  const nowMs = clock.now();
+  const certificatePem = await signRequest({ authority, requestPem, uri, days: OWN_DAYS, nowMs });
+  return { controlId, certificatePem, keyPem, endsAtMs: nowMs + OWN_DAYS * DAY_MS };
 }

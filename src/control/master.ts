@@ -157,6 +157,7 @@ async function letIn(
     requestPem,
     uri,
     days: MASTER_CERTIFICATE_DAYS,
+    nowMs: context.clock.now(),
   });
   if (!(await context.store.masters.get(masterId))) {
     await context.store.masters.insert({
