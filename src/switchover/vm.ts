@@ -41,7 +41,7 @@ function startExisting(work: Work, vmId: string): Plan {
     stages: [
       [waitRunningStep(work, { vmIdOf, hasRunBefore: true })],
       [proveBootStep(work, { addressOf: () => findAddress(work, vmId) })],
-      [declareSwitchedOverStep(work, vmIdOf)],
+      [declareSwitchedOverStep(work, vmIdOf, { restarted: true })],
     ],
   };
 }

@@ -26,8 +26,12 @@ export function switchedOverEvents(scenario: Scenario, vmId: string, boot: strin
       text: `The switchover is complete. The Azure VM "${scenario.vm.name}" that stands for the master is now active (boot ${boot}).`,
       data: { vmName: scenario.vm.name, boot },
     },
-    { level: 'info', code: 'VM_ONLINE', text: `${vmId} is now online.`, data: { vmId } },
+    vmOnlineEvent(vmId),
   ];
+}
+
+export function vmOnlineEvent(vmId: string): WorkEvent {
+  return { level: 'info', code: 'VM_ONLINE', text: `${vmId} is now online.`, data: { vmId } };
 }
 
 /** The operation check (G-77): a person does it, in this order. */

@@ -3,7 +3,7 @@
  * Writes the status first, then the three events, each once for a run; dying in between is repaired by doing it again.
  */
 import type { Step, StepContext } from '../../plan/plan.ts';
-import { switchedOverEvents } from '../words.ts';
+import { switchedOverEvents, vmOnlineEvent } from '../words.ts';
 import type { Work } from '../work.ts';
 import { type BootProof, PROVE_BOOT } from './prove-boot.ts';
 
@@ -17,6 +17,7 @@ export interface Declared {
 export function declareSwitchedOverStep(
   work: Work,
   vmIdOf: (context: StepContext) => string,
+  options: { readonly restarted?: boolean } = {},
 ): Step<Declared> {
   return {
     id: DECLARE_SWITCHED_OVER,
@@ -28,11 +29,14 @@ export function declareSwitchedOverStep(
       await work.setStatus({
         state: 'switched-over',
         standbyVmId: vmId,
-        switchedOverRunId: work.runId,
+        // A VM that is only started again is still that of the run which made it.
+        ...(options.restarted ? {} : { switchedOverRunId: work.runId }),
         activeRunId: undefined,
       });
-      for (const event of switchedOverEvents(work.scenario, vmId, BOOT_WORDS[outcome]))
-        await work.event(event);
+      const events = options.restarted
+        ? [vmOnlineEvent(vmId)]
+        : switchedOverEvents(work.scenario, vmId, BOOT_WORDS[outcome]);
+      for (const event of events) await work.event(event);
       return { vmId, atMs: work.clock.now() };
     },
   };

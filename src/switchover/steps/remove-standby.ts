@@ -4,6 +4,7 @@
  * replica stays. Everything is looked for again at each try, so dying at any line is repaired by doing it again.
  */
 
+import { isStandbyError } from '../../errors.ts';
 import type { ResourceRole } from '../../model/tags.ts';
 import type { Step, StepContext } from '../../plan/plan.ts';
 import type { CloudMachine } from '../../ports/cloud.ts';
@@ -41,11 +42,13 @@ export function removeStandbyStep(work: Work, vmId: string): Step<Removed> {
       const before = (context.checkpoint as readonly Part[] | undefined) ?? [];
       const parts = [...before, ...found.filter((part) => !before.some((one) => isSame(one, part)))];
       await context.save(parts);
+      const removed: string[] = [];
       for (const role of ROLES_IN_ORDER) {
         const ofRole = parts.filter((part) => part.role === role);
-        await Promise.all(ofRole.map((part) => remove(work, part, context)));
+        const gone = await Promise.all(ofRole.map((part) => removeOurs(work, part, context)));
+        removed.push(...ofRole.filter((_, index) => gone[index]).map((part) => part.id));
       }
-      return { ids: parts.map((part) => part.id) };
+      return { ids: removed };
     },
   };
 }
@@ -67,19 +70,38 @@ async function whatThereIs(work: Work, vmId: string): Promise<readonly Part[]> {
     return role ? [{ id: one.id, role }] : [];
   });
   const machine = await work.cloud.machines.get(vmId);
-  for (const part of machine ? partsOf(machine) : []) {
+  for (const part of machine ? await partsOf(work, machine) : []) {
     if (!parts.some((one) => isSame(one, part))) parts.push(part);
   }
   return parts;
 }
 
-function partsOf(machine: CloudMachine): readonly Part[] {
+async function partsOf({ cloud }: Work, machine: CloudMachine): Promise<readonly Part[]> {
+  const nics = await Promise.all(machine.nicIds.map((id) => cloud.network.networkInterface(id)));
+  const publicIps = nics.flatMap((nic) => nic?.publicIpId ?? []);
+  const disks = [
+    ...(machine.osDiskId ? [machine.osDiskId] : []),
+    ...machine.dataDisks.map((disk) => disk.diskId),
+  ];
+  const as = (role: ResourceRole) => (id: string) => ({ id, role });
   return [
     { id: machine.id, role: 'standby-vm' },
-    ...machine.nicIds.map((id) => ({ id, role: 'standby-nic' }) as const),
-    ...(machine.osDiskId ? [{ id: machine.osDiskId, role: 'standby-disk' } as const] : []),
-    ...machine.dataDisks.map(({ diskId }) => ({ id: diskId, role: 'standby-disk' }) as const),
+    ...machine.nicIds.map(as('standby-nic')),
+    ...publicIps.map(as('standby-public-ip')),
+    ...disks.map(as('standby-disk')),
   ];
+}
+
+/** What somebody else hung on the VM is not ours to delete, and no reason to stop. */
+async function removeOurs(work: Work, part: Part, context: StepContext): Promise<boolean> {
+  try {
+    await remove(work, part, context);
+    return true;
+  } catch (error) {
+    if (!isStandbyError(error) || error.code !== 'NOT_OURS') throw error;
+    context.progress(`Left alone, because it is not ours: ${part.id}`);
+    return false;
+  }
 }
 
 /** Each call refuses what does not carry the scenario's tag, and is content when it is gone. */
