@@ -10,7 +10,7 @@ import { bundleEngine } from './engine-bundle.ts';
 import { type TarEntry, tarOf } from './tar.ts';
 
 /**
- * What an appliance downloads: `engine.mjs`, the pinned Node and `first-boot.sh` in one .tar.gz.
+ * What an appliance downloads: `engine.mjs` with its chunks, the pinned Node and `first-boot.sh` in one .tar.gz.
  * Promise: the same sources give the same bytes, and a file in the cache is whole. It is built under another name
  * and renamed last, so dying at any line leaves a stray file at most; two processes may build at once.
  */
@@ -37,13 +37,13 @@ export async function buildBundle(options: BundleOptions): Promise<Bundle> {
   const known = await cached(file);
   if (known) return known;
   await mkdir(cacheFolder, { recursive: true, mode: 0o700 });
-  const code = Buffer.from(await bundleEngine(rootFolder, entry), 'utf8');
+  const code = await bundleEngine(rootFolder, entry);
   const script = await readFile(SCRIPT);
   const { size } = await stat(node.file);
   const draft = join(cacheFolder, `.engine-${randomUUID()}`);
   try {
     await pack(draft, [
-      entryOf('engine.mjs', 0o644, code),
+      ...code.map((each) => entryOf(each.name, 0o644, Buffer.from(each.code, 'utf8'))),
       entryOf('first-boot.sh', 0o755, script),
       { name: 'node', mode: 0o755, sizeBytes: size, content: () => createReadStream(node.file) },
     ]);
