@@ -78,13 +78,37 @@ async function settle(
 ): Promise<void> {
   let session: ControlSession;
   try {
-    session = await dial(parts, appliance, identity);
+    session = await dialOnceEnrolled(parts, appliance, identity);
   } catch (error) {
     if (!isStandbyError(error)) throw error;
-    throw enrolError ? unreachable(appliance, enrolError) : tokenLost(appliance, error);
+    if (!enrolError) throw tokenLost(appliance, error);
+    // Enrolled, but not with us: what the dial says tells more than that the token is used.
+    throw enrolError.code === 'ALREADY_ENROLLED' ? error : unreachable(appliance, enrolError);
   }
   await session.close();
   await recordEnrolled(parts, appliance);
+}
+
+const OTHER_ENROLS_MS = 3_000;
+const LOOK_AGAIN_MS = 100;
+
+/** Another process may be enrolling it at this very moment: it is given a little time to end. */
+async function dialOnceEnrolled(
+  parts: Parts,
+  appliance: Appliance,
+  identity: ControlIdentity,
+): Promise<ControlSession> {
+  const untilMs = parts.clock.now() + OTHER_ENROLS_MS;
+  for (;;) {
+    try {
+      return await dial(parts, appliance, identity);
+    } catch (error) {
+      const cause = isStandbyError(error) ? error.cause : undefined;
+      const notYet = isStandbyError(cause) && cause.code === 'APPLIANCE_NOT_ENROLLED';
+      if (!notYet || parts.clock.now() > untilMs) throw error;
+    }
+    await parts.clock.sleep(LOOK_AGAIN_MS);
+  }
 }
 
 async function recordEnrolled(parts: Parts, appliance: Appliance): Promise<void> {
