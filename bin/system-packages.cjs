@@ -24,6 +24,7 @@ const FOR_DEMO = [
 const FOR_TESTS = [
   { name: 'postgresql', files: ['/usr/lib/postgresql/*/bin/initdb'] },
   { name: 'tmux', files: ['/usr/bin/tmux'] },
+  { name: 'fdisk', files: ['/usr/sbin/sfdisk', '/sbin/sfdisk'] },
 ];
 
 module.exports = { packagesFor: (purpose) => FOR_DEMO.concat(purpose === 'test' ? FOR_TESTS : []) };
