@@ -27,11 +27,13 @@ export interface BundleOptions {
   /** Below `rootFolder`; the tests pack a small one. */
   readonly entry?: string;
   readonly rootFolder?: string;
+  /** The Node to pack; absent: the pinned one. */
+  readonly node?: PinnedNode;
 }
 
 export async function buildBundle(options: BundleOptions): Promise<Bundle> {
   const { cacheFolder, entry = 'src/main.ts', rootFolder = ROOT } = options;
-  const node = await findNode();
+  const node = options.node ?? (await findNode());
   const key = await contentKey(rootFolder, entry, node);
   const file = join(cacheFolder, `engine-${key}.tar.gz`);
   const known = await cached(file);
