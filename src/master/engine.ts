@@ -1,18 +1,113 @@
 import type { Clock } from '../clock.ts';
-import { StandbyError } from '../errors.ts';
+import { isStandbyError, StandbyError } from '../errors.ts';
 import type { Log } from '../log.ts';
+import { makeChecksum } from '../wire/checksum.ts';
+import { Connection, type Handlers } from '../wire/connection.ts';
+import { dialAppliance } from '../wire/dial.ts';
+import { PROTOCOL, TIMINGS, type Timings } from '../wire/limits.ts';
+import { ENGINE_VERSION } from '../wire/version.ts';
+import { Copies } from './copies.ts';
+import { type MasterIdentity, readMasterIdentity } from './identity.ts';
+import type { SenderOptions } from './sender.ts';
 
+/**
+ * The master: dials its appliance, keeps that session for ever, and copies its disks when it is told to.
+ * Promises: it never writes to a disk; it never listens. Dies at any line: it holds nothing that the appliance does not
+ * know; started again it dials, and the appliance goes on with what was wanted.
+ */
 export interface MasterEngineOptions {
   readonly stateFolder: string;
   readonly clock: Clock;
   readonly log: Log;
   readonly signal: AbortSignal;
+  readonly timings?: Partial<Timings>;
+  /** Tests only: spoils blocks after their checksum was made. */
+  readonly spoil?: SenderOptions['spoil'];
 }
 
 /** Runs until the signal is aborted. */
 export async function runMasterEngine(options: MasterEngineOptions): Promise<void> {
-  throw new StandbyError({
-    code: 'NOT_BUILT',
-    what: `The engine of ${options.stateFolder} is being built right now.`,
+  const { clock, log, signal, stateFolder } = options;
+  const timings = { ...TIMINGS, ...options.timings };
+  const identity = await readMasterIdentity(stateFolder);
+  if (!identity) throw notJoined(stateFolder);
+  const checksum = await makeChecksum();
+  let delayMs = timings.reconnectMinMs;
+  while (!signal.aborted) {
+    const copies = new Copies({ identity, checksum, clock, log, timings, spoil: options.spoil });
+    try {
+      const session = await openSession(identity, copies, { ...options, timings });
+      log.info('connected to the appliance', { applianceId: identity.appliance.id });
+      delayMs = timings.reconnectMinMs;
+      const stop = () => session.close('the master stops');
+      signal.addEventListener('abort', stop, { once: true });
+      if (signal.aborted) stop();
+      log.warn('the session ended', { reason: await session.closed });
+      signal.removeEventListener('abort', stop);
+    } catch (error) {
+      if (!isStandbyError(error)) throw error;
+      log.warn('the appliance is not reached', { reason: error.message });
+    } finally {
+      await copies.stop();
+    }
+    await clock.sleep(delayMs, signal).catch(() => undefined); // Stopped: the loop ends.
+    delayMs = Math.min(delayMs * 2, timings.reconnectMaxMs);
+  }
+}
+
+async function openSession(
+  identity: MasterIdentity,
+  copies: Copies,
+  options: MasterEngineOptions & { readonly timings: Timings },
+): Promise<Connection> {
+  const { clock, log, timings } = options;
+  const { id, address, port } = identity.appliance;
+  const socket = await dialAppliance({ address, port, clock, timeoutMs: timings.handshakeMs }, identity, id);
+  const session: Connection = new Connection(socket, {
+    name: `appliance ${id}`,
+    clock,
+    log,
+    timings,
+    proven: true,
+    handlers: handlersOf(copies),
+  });
+  try {
+    const { inventory } = identity;
+    await session.request('hello', {
+      purpose: 'session',
+      protocol: PROTOCOL,
+      engineVersion: ENGINE_VERSION,
+      inventory,
+    });
+    return session;
+  } catch (error) {
+    session.close('the greeting failed');
+    throw error;
+  }
+}
+
+/** What the appliance may ask of a master. */
+function handlersOf(copies: Copies): Handlers {
+  return {
+    copyStart: (start, session) => copies.start(start, session),
+    copyProve: async ({ scenarioId }) => {
+      copies.get(scenarioId).prove();
+      return {};
+    },
+    copyLeaves: async ({ scenarioId, diskId, fromByte }) => copies.get(scenarioId).leaves(diskId, fromByte),
+    copyStop: async ({ scenarioId }) => {
+      await copies.end(scenarioId);
+      return {};
+    },
+  };
+}
+
+function notJoined(stateFolder: string): StandbyError {
+  return new StandbyError({
+    code: 'MASTER_NOT_JOINED',
+    what: 'This master has not joined an appliance.',
+    why: `There is no certificate in ${stateFolder}.`,
+    next: 'Run `standby master token` on control, then `standby master join <token>` here.',
+    kind: 'input',
   });
 }

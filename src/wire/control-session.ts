@@ -93,6 +93,8 @@ export interface CopyProgress {
   readonly sentBytes: number;
   readonly wireBytes: number;
   readonly resentBlocks: number;
+  /** Over the last seconds, zeros included; only while copying. */
+  readonly bytesPerSecond?: number;
   readonly startedAtMs?: number;
   readonly endedAtMs?: number;
   readonly digests?: readonly DiskDigest[];

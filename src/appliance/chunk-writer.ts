@@ -1,0 +1,75 @@
+import { CHUNK_BYTES, PAGE_BYTES } from '../block/chunks.ts';
+import { eachRun, isZero, zeros } from '../block/zeros.ts';
+import type { BlockDevice } from '../ports/block-device.ts';
+
+/**
+ * Puts one chunk on a replica disk. On a blank disk zeros are not written: they are there. On any other, they are
+ * written where something else is. Nothing is durable before the caller syncs; dying in the middle of a chunk leaves it
+ * half written and not in the durable map, so it is sent again.
+ */
+export interface ChunkTarget {
+  readonly device: BlockDevice;
+  readonly blank: boolean;
+}
+
+/** More runs than this are put together in memory and written as one: a write costs more than a few zero pages. */
+const SINGLE_WRITES_MAX = 8;
+
+export async function writeChunk(
+  target: ChunkTarget,
+  offsetBytes: number,
+  length: number,
+  pageMap: Uint8Array,
+  packed: Buffer,
+): Promise<void> {
+  if (packed.length === length) return await target.device.write(packed, offsetBytes);
+  if (runCount(pageMap, length) > SINGLE_WRITES_MAX) {
+    return await target.device.write(await unpacked(pageMap, packed, length), offsetBytes);
+  }
+  let at = 0;
+  await eachRun(pageMap, length, async (isData, start, end) => {
+    if (isData) {
+      const run = packed.subarray(at, at + end - start);
+      at += end - start;
+      await target.device.write(run, offsetBytes + start);
+    } else if (!target.blank) {
+      await clear(target.device, offsetBytes + start, end - start);
+    }
+  });
+}
+
+export async function clearChunk(target: ChunkTarget, offsetBytes: number, length: number): Promise<void> {
+  if (!target.blank) await clear(target.device, offsetBytes, length);
+}
+
+/** Zeros from `offsetBytes` on, written only where something else is. */
+export async function clear(device: BlockDevice, offsetBytes: number, length: number): Promise<void> {
+  const buffer = Buffer.allocUnsafe(Math.min(length, CHUNK_BYTES));
+  for (let done = 0; done < length; done += buffer.length) {
+    const part = buffer.subarray(0, Math.min(buffer.length, length - done));
+    await device.read(part, offsetBytes + done);
+    if (!isZero(part)) await device.write(zeros(part.length), offsetBytes + done);
+  }
+}
+
+async function unpacked(pageMap: Uint8Array, packed: Buffer, length: number): Promise<Buffer> {
+  const chunk = Buffer.alloc(length);
+  let at = 0;
+  await eachRun(pageMap, length, async (isData, start, end) => {
+    if (!isData) return;
+    packed.copy(chunk, start, at, at + end - start);
+    at += end - start;
+  });
+  return chunk;
+}
+
+function runCount(pageMap: Uint8Array, length: number): number {
+  let runs = 0;
+  let before = 0;
+  for (let page = 0; page * PAGE_BYTES < length; page++) {
+    const bit = ((pageMap[page >>> 3] ?? 0) >>> (page & 7)) & 1;
+    if (bit && !before) runs++;
+    before = bit;
+  }
+  return runs;
+}

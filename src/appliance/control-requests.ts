@@ -1,0 +1,97 @@
+import type { Clock } from '../clock.ts';
+import { StandbyError } from '../errors.ts';
+import type { Log } from '../log.ts';
+import type { Connection, Handlers } from '../wire/connection.ts';
+import { LIMITS, PROTOCOL } from '../wire/limits.ts';
+import type { Params, Result } from '../wire/messages.ts';
+import { ENGINE_VERSION } from '../wire/version.ts';
+import type { Joins } from './joins.ts';
+import type { Masters } from './masters.ts';
+import type { Replicas } from './replicas.ts';
+
+/** What control may ask of an appliance: the methods of wire/control-session.ts. */
+export interface EngineParts {
+  readonly applianceId: string;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly masters: Masters;
+  readonly joins: Joins;
+  readonly replicas: Replicas;
+}
+
+/** A first message is `hello`; only its answer opens the rest. */
+export function controlHandlers(parts: EngineParts): Handlers {
+  return {
+    hello: async (hello, connection) => {
+      if (hello.purpose !== 'control') throw wrongPurpose(connection, hello.purpose);
+      assertProtocol(hello.protocol);
+      connection.prove(requestsOfControl(parts));
+      return helloOf(parts);
+    },
+  };
+}
+
+function requestsOfControl({ masters, joins, replicas }: EngineParts): Handlers {
+  const seen = new Map<string, number>();
+  const done = async (work: Promise<unknown>) => {
+    await work;
+    return {};
+  };
+  return {
+    disks: async () => ({ disks: await replicas.disks() }),
+    offerJoin: (offer) => done(joins.offer(offer)),
+    pendingJoins: async () => ({ pending: joins.pending() as Result<'pendingJoins'>['pending'] }),
+    grantJoin: (grant) => done(joins.grant(grant)),
+    masters: async () => ({ masters: masters.list() as Result<'masters'>['masters'] }),
+    openReplica: (spec) => done(replicas.open(spec)),
+    startCopy: ({ scenarioId, options }) => done(replicas.get(scenarioId).startCopy(options)),
+    progress: (params, connection) => progressOf(replicas, seen, params, connection),
+    stopCopy: ({ scenarioId }) => done(replicas.get(scenarioId).stopCopy()),
+    seal: async ({ scenarioId }) => (await replicas.get(scenarioId).seal()) as Result<'seal'>,
+    unseal: ({ scenarioId }) => done(replicas.get(scenarioId).unseal()),
+    closeReplica: ({ scenarioId }) => done(replicas.remove(scenarioId)),
+  };
+}
+
+/** Waits only for news this connection has not seen, and never where nothing will come by itself. */
+async function progressOf(
+  replicas: Replicas,
+  seen: Map<string, number>,
+  { scenarioId, waitMs }: Params<'progress'>,
+  connection: Connection,
+): Promise<Result<'progress'>> {
+  const replica = replicas.get(scenarioId);
+  const isMoving = ['copying', 'proving', 'master-away', 'idle'].includes(replica.progress().state);
+  const version = seen.get(scenarioId);
+  if (waitMs > 0 && isMoving && version !== undefined) {
+    await replica.changed(version, waitMs, connection.signal);
+  }
+  if (seen.size > LIMITS.connections) seen.clear();
+  seen.set(scenarioId, replica.version);
+  return replica.progress() as Result<'progress'>;
+}
+
+export function helloOf(parts: EngineParts, creditFrames?: number): Result<'hello'> {
+  return {
+    applianceId: parts.applianceId,
+    engineVersion: ENGINE_VERSION,
+    protocol: PROTOCOL,
+    nowMs: parts.clock.now(),
+    ...(creditFrames === undefined ? {} : { creditFrames }),
+  };
+}
+
+export function assertProtocol(protocol: number): void {
+  if (protocol === PROTOCOL) return;
+  throw new StandbyError({
+    code: 'PROTOCOL_DIFFERS',
+    what: `The appliance speaks protocol ${PROTOCOL}, the caller ${protocol}.`,
+    why: 'The engines are of different versions.',
+    next: 'Install the same version of Standby on control, master and appliance.',
+  });
+}
+
+export function wrongPurpose(connection: Connection, purpose: string): StandbyError {
+  connection.drop(`it came as ${purpose}, which its certificate does not allow`);
+  return new StandbyError({ code: 'NOT_ALLOWED', what: 'The certificate does not allow this.' });
+}

@@ -1,0 +1,81 @@
+import { messageOf } from '../errors.ts';
+import type { Connection, Handlers } from '../wire/connection.ts';
+import { LIMITS } from '../wire/limits.ts';
+import type { Params, Result } from '../wire/messages.ts';
+import { assertProtocol, type EngineParts, helloOf, wrongPurpose } from './control-requests.ts';
+
+/**
+ * What a master may do on an appliance: keep a session, open lanes, and report about copies of its own disks.
+ * A master reaches replicas of its own scenarios only; others do not exist for it.
+ */
+export function masterHandlers(parts: EngineParts, masterId: string): Handlers {
+  return {
+    hello: async (hello, connection) => {
+      if (hello.purpose === 'control') throw wrongPurpose(connection, hello.purpose);
+      assertProtocol(hello.protocol);
+      return hello.purpose === 'lane'
+        ? openLane(parts, masterId, hello, connection)
+        : await openSession(parts, masterId, hello, connection);
+    },
+  };
+}
+
+type SessionHello = Extract<Params<'hello'>, { purpose: 'session' }>;
+type LaneHello = Extract<Params<'hello'>, { purpose: 'lane' }>;
+
+function openLane(
+  parts: EngineParts,
+  masterId: string,
+  hello: LaneHello,
+  connection: Connection,
+): Result<'hello'> {
+  const lane = replicaOf(parts, masterId, hello.scenarioId).addLane(hello.attempt, connection);
+  connection.prove({}, lane);
+  return helloOf(parts, LIMITS.creditFrames);
+}
+
+async function openSession(
+  parts: EngineParts,
+  masterId: string,
+  { engineVersion, inventory }: SessionHello,
+  connection: Connection,
+): Promise<Result<'hello'>> {
+  const { masters, replicas, log } = parts;
+  connection.prove(requestsOfMaster(parts, masterId));
+  await masters.arrive({ masterId, engineVersion, inventory }, connection);
+  log.info('master connected', { masterId, hostName: inventory.hostName });
+  const failed = (error: unknown) => log.error('session failed', { masterId, error: messageOf(error) });
+  void connection.closed
+    .then(async () => {
+      if (await masters.leave(masterId, connection)) replicas.masterLeft(masterId);
+    })
+    .catch(failed);
+  // After the answer: the master takes requests once it has read it.
+  setImmediate(() => void replicas.masterArrived(masterId, connection).catch(failed));
+  return helloOf(parts);
+}
+
+function requestsOfMaster(parts: EngineParts, masterId: string): Handlers {
+  const replica = (scenarioId: string) => replicaOf(parts, masterId, scenarioId);
+  return {
+    copyBegin: async ({ scenarioId, attempt }) => {
+      await replica(scenarioId).begin(attempt);
+      return {};
+    },
+    copyHave: async ({ scenarioId, diskId, fromByte }) => replica(scenarioId).have(diskId, fromByte),
+    copyProven: async ({ scenarioId, digests }) => {
+      replica(scenarioId).proven(digests);
+      return {};
+    },
+    copyProblem: async ({ scenarioId, error }) => {
+      replica(scenarioId).problem(error);
+      return {};
+    },
+  };
+}
+
+function replicaOf(parts: EngineParts, masterId: string, scenarioId: string) {
+  const replica = parts.replicas.get(scenarioId);
+  // The same answer as for a scenario that is not here: one master learns nothing about another.
+  return replica.spec.masterId === masterId ? replica : parts.replicas.get(`not-of-${masterId}`);
+}

@@ -1,0 +1,258 @@
+import { promisify } from 'node:util';
+import { zstdDecompress } from 'node:zlib';
+import { CHUNK_BYTES, type ChunkSet, chunkLength } from '../block/chunks.ts';
+import { mappedBytes } from '../block/zeros.ts';
+import type { Clock } from '../clock.ts';
+import { isStandbyError, messageOf, StandbyError } from '../errors.ts';
+import type { BlockDevice } from '../ports/block-device.ts';
+import { type BlockBody, readBlockBody } from '../wire/block-frame.ts';
+import type { Checksum } from '../wire/checksum.ts';
+import type { Connection, LaneFrames } from '../wire/connection.ts';
+import { FLAG_ZSTD, FRAME, type FrameHeader, makeFrame, protocolBroken } from '../wire/frame.ts';
+import { LIMITS } from '../wire/limits.ts';
+import { clearChunk, writeChunk } from './chunk-writer.ts';
+
+/**
+ * Takes blocks from the lanes of one copy, verifies each, writes it, and makes what was written durable now and then.
+ * Promises: a block with a wrong checksum is never written but asked for again; a chunk is reported durable only after
+ * the disk was synced and the map is on disk; memory is lanes x credit x block. Dies at any line: what was not in the
+ * map is sent again.
+ */
+export interface ReceivingDisk {
+  readonly diskId: string;
+  readonly sizeBytes: number;
+  readonly device: BlockDevice;
+  readonly blank: boolean;
+  /** In the page cache at least. */
+  readonly written: ChunkSet;
+  readonly durable: ChunkSet;
+  saveMap(durable: ChunkSet): Promise<void>;
+}
+
+export interface ReceiverOptions {
+  readonly disks: readonly ReceivingDisk[];
+  readonly checksum: Checksum;
+  readonly clock: Clock;
+  readonly durableMs: number;
+  readonly counters: Counters;
+  /** After each durable point. */
+  onDurable(): Promise<void>;
+  /** A replica disk cannot be written or synced: nothing more is taken. */
+  onFailure(error: StandbyError): void;
+}
+
+export interface Counters {
+  sentBytes: number;
+  wireBytes: number;
+  resentBlocks: number;
+}
+
+interface Lane {
+  readonly connection: Connection;
+  taken: number;
+  owed: number;
+}
+
+const DURABLE_BYTES = 256 * 1024 * 1024;
+const ZERO_CHUNKS_MAX = 65_536;
+const decompress = promisify(zstdDecompress);
+
+export class BlockReceiver {
+  readonly #options: ReceiverOptions;
+  readonly #pool: Buffer[] = [];
+  readonly #lanes = new Set<Lane>();
+  readonly #fresh: number[][];
+  readonly #over = new AbortController();
+  #freshBytes = 0;
+  #placing = 0;
+  #settled: (() => void)[] = [];
+  #wake: (() => void) | undefined;
+  readonly #durable: Promise<void>;
+
+  constructor(options: ReceiverOptions) {
+    this.#options = options;
+    this.#fresh = options.disks.map(() => []);
+    this.#durable = this.#keepDurable();
+  }
+
+  /** The frames of one more lane of the current attempt. */
+  addLane(connection: Connection): LaneFrames {
+    const lane: Lane = { connection, taken: 0, owed: 0 };
+    this.#lanes.add(lane);
+    void connection.closed.then(() => this.#lanes.delete(lane));
+    return {
+      limitOf: (type) =>
+        type === FRAME.block ? LIMITS.blockBodyBytes : type === FRAME.zeros ? 4 : undefined,
+      bufferFor: (type, length) => {
+        if (lane.taken >= LIMITS.creditFrames) throw protocolBroken('more blocks than it had credit for');
+        if (type !== FRAME.block) return Buffer.allocUnsafe(length);
+        return this.#pool.pop() ?? Buffer.allocUnsafeSlow(LIMITS.blockBodyBytes);
+      },
+      onFrame: (header, body) => void this.#take(lane, header, body),
+    };
+  }
+
+  /** Ends all lanes and waits until nothing of theirs is being written. */
+  async endLanes(reason: string): Promise<void> {
+    const lanes = [...this.#lanes];
+    for (const lane of lanes) lane.connection.close(reason);
+    await Promise.all(lanes.map((lane) => lane.connection.closed));
+    if (this.#placing > 0) await new Promise<void>((resolve) => this.#settled.push(resolve));
+  }
+
+  /** After this nothing is written any more; what was written is not necessarily durable. */
+  async close(reason: string): Promise<void> {
+    this.#over.abort();
+    await this.endLanes(reason);
+    await this.#durable;
+  }
+
+  isDurable(): boolean {
+    return this.#options.disks.every((disk) => disk.durable.count === disk.durable.length);
+  }
+
+  async #take(lane: Lane, header: FrameHeader, body: Buffer): Promise<void> {
+    lane.taken++;
+    this.#placing++;
+    const { counters } = this.#options;
+    try {
+      const placed =
+        header.type === FRAME.block
+          ? await this.#placeBlock(header, body)
+          : await this.#placeZeros(header, body);
+      counters.wireBytes += header.length + 16;
+      lane.taken--;
+      if (placed) this.#owe(lane);
+      else {
+        counters.resentBlocks++;
+        lane.connection.post(makeFrame(FRAME.again, undefined, header.stream, header.argument));
+      }
+    } catch (error) {
+      if (isStandbyError(error) && error.code === 'PROTOCOL_BROKEN') lane.connection.close(error.message);
+      else this.#options.onFailure(writeFailed(error));
+    } finally {
+      if (header.type === FRAME.block) this.#recycle(body);
+      this.#placing--;
+      if (this.#placing === 0) for (const settled of this.#settled.splice(0)) settled();
+    }
+  }
+
+  /** Credit goes back in small bundles, and at once when the sender might wait for it. */
+  #owe(lane: Lane): void {
+    lane.owed++;
+    if (lane.owed < LIMITS.creditFrames / 4 && lane.taken > 0) return;
+    lane.connection.post(makeFrame(FRAME.credit, undefined, 0, lane.owed));
+    lane.owed = 0;
+  }
+
+  async #placeBlock(header: FrameHeader, body: Buffer): Promise<boolean> {
+    const disk = this.#diskOf(header, 1);
+    const length = chunkLength(disk.sizeBytes, header.argument);
+    const block = readBlockBody(body);
+    if (mappedBytes(block.pageMap, length) !== block.packedLength || block.packedLength === 0) {
+      throw protocolBroken('a block whose page map and length differ');
+    }
+    const packed = await unpack(block, (header.flags & FLAG_ZSTD) !== 0);
+    if (!packed || !isChecked(this.#options.checksum, block, packed)) return false;
+    await writeChunk(disk, header.argument * CHUNK_BYTES, length, block.pageMap, packed);
+    this.#options.counters.sentBytes += packed.length;
+    this.#written(header.stream, disk, header.argument);
+    return true;
+  }
+
+  async #placeZeros(header: FrameHeader, body: Buffer): Promise<boolean> {
+    const count = body.length === 4 ? body.readUInt32LE(0) : 0;
+    if (count === 0 || count > ZERO_CHUNKS_MAX) throw protocolBroken('zeros without a sensible count');
+    const disk = this.#diskOf(header, count);
+    for (let index = header.argument; index < header.argument + count; index++) {
+      await clearChunk(disk, index * CHUNK_BYTES, chunkLength(disk.sizeBytes, index));
+      this.#written(header.stream, disk, index);
+    }
+    return true;
+  }
+
+  #diskOf(header: FrameHeader, count: number): ReceivingDisk {
+    const disk = this.#options.disks[header.stream];
+    if (!disk || header.argument + count > disk.written.length)
+      throw protocolBroken('a chunk that no disk has');
+    return disk;
+  }
+
+  #written(stream: number, disk: ReceivingDisk, index: number): void {
+    disk.written.add(index);
+    this.#fresh[stream]?.push(index);
+    this.#freshBytes += CHUNK_BYTES;
+    if (this.#freshBytes >= DURABLE_BYTES || this.#isAllWritten()) this.#wake?.();
+  }
+
+  #isAllWritten(): boolean {
+    return this.#options.disks.every((disk) => disk.written.count === disk.written.length);
+  }
+
+  #recycle(body: Buffer): void {
+    const whole = Buffer.from(body.buffer, 0, LIMITS.blockBodyBytes);
+    if (this.#pool.length < this.#lanes.size * LIMITS.creditFrames) this.#pool.push(whole);
+  }
+
+  async #keepDurable(): Promise<void> {
+    try {
+      while (!this.#over.signal.aborted) {
+        await this.#untilDue();
+        await this.#makeDurable();
+      }
+    } catch (error) {
+      this.#options.onFailure(writeFailed(error));
+    }
+  }
+
+  /** A while after the last durable point, or as soon as much or everything is written, or at the end. */
+  async #untilDue(): Promise<void> {
+    const due = new AbortController();
+    this.#wake = () => due.abort();
+    if (this.#freshBytes > 0 && this.#isAllWritten()) due.abort();
+    const stop = AbortSignal.any([due.signal, this.#over.signal]);
+    await this.#options.clock.sleep(this.#options.durableMs, stop).catch(() => undefined); // Due, or over.
+    this.#wake = undefined;
+  }
+
+  async #makeDurable(): Promise<void> {
+    if (this.#freshBytes === 0) return;
+    this.#freshBytes = 0;
+    for (const [stream, disk] of this.#options.disks.entries()) {
+      const indexes = this.#fresh[stream]?.splice(0) ?? [];
+      if (indexes.length === 0) continue;
+      await disk.device.sync();
+      for (const index of indexes) disk.durable.add(index);
+      await disk.saveMap(disk.durable);
+    }
+    await this.#options.onDurable();
+  }
+}
+
+/** Undefined when the data cannot be decompressed to what they should be: as good as a wrong checksum. */
+async function unpack(block: BlockBody, isZstd: boolean): Promise<Buffer | undefined> {
+  if (!isZstd) return block.data.length === block.packedLength ? block.data : undefined;
+  try {
+    const packed = await decompress(block.data, { maxOutputLength: block.packedLength });
+    return packed.length === block.packedLength ? packed : undefined;
+  } catch (error) {
+    const code = (error as NodeJS.ErrnoException).code ?? '';
+    if (code.startsWith('ZSTD_') || code === 'ERR_BUFFER_TOO_LARGE') return undefined;
+    throw error;
+  }
+}
+
+function isChecked(checksum: Checksum, block: BlockBody, packed: Buffer): boolean {
+  return Buffer.compare(checksum(block.pageMap, packed), block.checksum) === 0;
+}
+
+function writeFailed(error: unknown): StandbyError {
+  if (isStandbyError(error)) return error;
+  return new StandbyError({
+    code: 'REPLICA_WRITE_FAILED',
+    what: 'A replica disk cannot be written.',
+    why: messageOf(error),
+    next: 'Check the data disks of the appliance, then run the scenario again: it goes on where it was.',
+    cause: error,
+  });
+}

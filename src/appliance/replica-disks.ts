@@ -1,0 +1,63 @@
+import { CHUNK_BYTES, chunkCount } from '../block/chunks.ts';
+import { openDevice } from '../block/open-device.ts';
+import { LIMITS } from '../wire/limits.ts';
+import { clear } from './chunk-writer.ts';
+import { mapPath, readDurableMap, writeDurableMap } from './durable-map.ts';
+import { assertLun, lunPath } from './luns.ts';
+import type { ReceivingDisk } from './receiver.ts';
+import type { ReplicaSpecOnWire } from './replica-record.ts';
+
+/** The replica disks of one scenario, open for writing, each with what is known to be durable on it. */
+export async function openReplicaDisks(
+  spec: ReplicaSpecOnWire,
+  stateFolder: string,
+  lunsFolder: string,
+): Promise<ReceivingDisk[]> {
+  const opened: ReceivingDisk[] = [];
+  try {
+    for (const disk of spec.disks) {
+      await assertLun(lunsFolder, disk.lun, disk.sizeBytes);
+      const path = mapPath(stateFolder, spec.scenarioId, disk.diskId);
+      const durable = await readDurableMap(path, spec.epoch, chunkCount(disk.sizeBytes));
+      const device = await openDevice(lunPath(lunsFolder, disk.lun), { mode: 'write', exclusive: true });
+      const { diskId, sizeBytes, blank } = disk;
+      const saveMap = (set: ReceivingDisk['durable']) => writeDurableMap(path, spec.epoch, set);
+      opened.push({ diskId, sizeBytes, blank, device, durable, written: durable.copy(), saveMap });
+    }
+    return opened;
+  } catch (error) {
+    await closeDisks(opened);
+    throw error;
+  }
+}
+
+export async function closeDisks(disks: readonly ReceivingDisk[]): Promise<void> {
+  for (const disk of disks) await disk.device.close();
+}
+
+/** Bytes beyond the master's disk are zeros: a disk that is not blank may hold something there. */
+export async function clearTails(disks: readonly ReceivingDisk[]): Promise<void> {
+  for (const { blank, device, sizeBytes } of disks) {
+    if (blank || device.sizeBytes === sizeBytes) continue;
+    await clear(device, sizeBytes, device.sizeBytes - sizeBytes);
+    await device.sync();
+  }
+}
+
+/** A piece of the durable map, as the master asks for it. What is written but not durable counts while we live. */
+export function sliceOfWritten(disk: ReceivingDisk, fromByte: number): { bits: string; totalBytes: number } {
+  const { bytes } = disk.written;
+  const slice = bytes.subarray(fromByte, fromByte + LIMITS.sliceBytes);
+  return { bits: Buffer.from(slice).toString('base64'), totalBytes: bytes.length };
+}
+
+/** What the durable maps say, without opening a disk. */
+export async function readDoneBytes(spec: ReplicaSpecOnWire, stateFolder: string): Promise<number> {
+  let doneBytes = 0;
+  for (const { diskId, sizeBytes } of spec.disks) {
+    const path = mapPath(stateFolder, spec.scenarioId, diskId);
+    const { count } = await readDurableMap(path, spec.epoch, chunkCount(sizeBytes));
+    doneBytes += Math.min(count * CHUNK_BYTES, sizeBytes);
+  }
+  return doneBytes;
+}

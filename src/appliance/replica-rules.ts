@@ -1,0 +1,54 @@
+import { StandbyError } from '../errors.ts';
+import type { CopyProgress } from '../wire/control-session.ts';
+import type { ReplicaRecord, ReplicaSpecOnWire } from './replica-record.ts';
+
+/** What may be done with a replica, and in which words it is refused. */
+export function stateOf(record: ReplicaRecord, masterHere: boolean): CopyProgress['state'] {
+  if (record.sealed) return 'sealed';
+  const isRunning = record.phase === 'copying' || record.phase === 'proving';
+  return isRunning && !masterHere ? 'master-away' : record.phase;
+}
+
+export function copyWas(record: ReplicaRecord): string {
+  const why = record.error ? ` ${record.error.what}` : '';
+  return `Its copy is ${record.phase}.${why}`;
+}
+
+export function assertNotSealed(record: ReplicaRecord): void {
+  if (!record.sealed) return;
+  throw new StandbyError({
+    code: 'REPLICA_SEALED',
+    what: 'The replica is sealed: it belongs to a switchover and is not written.',
+    next: 'Take the switchover back (`standby switchover --undo`), or run the scenario with a new epoch.',
+  });
+}
+
+/** Within an epoch the same disks are copied; only their LUN may change, and blank may become not blank. */
+export function assertSameSpec(before: ReplicaSpecOnWire, now: ReplicaSpecOnWire): void {
+  const essence = (spec: ReplicaSpecOnWire) =>
+    JSON.stringify([
+      spec.masterId,
+      spec.disks.map((disk) => [
+        disk.diskId,
+        disk.sizeBytes,
+        disk.excluded.map((range) => [range.offsetBytes, range.sizeBytes]),
+      ]),
+    ]);
+  if (now.epoch === before.epoch && essence(now) === essence(before)) return;
+  throw new StandbyError({
+    code: 'EPOCH_STALE',
+    what: `The replica is in epoch ${before.epoch} and cannot be declared as this in epoch ${now.epoch}.`,
+    why:
+      now.epoch < before.epoch ? 'The epoch is older.' : 'Its disks, sizes or excluded volumes are others.',
+    next: 'Start a new synchronisation: it takes a higher epoch.',
+  });
+}
+
+export function masterAway(masterId: string): StandbyError {
+  return new StandbyError({
+    code: 'MASTER_AWAY',
+    what: `The master ${masterId} is not connected to the appliance.`,
+    next: 'Start `standby engine master` on it, and check that it reaches the appliance on TCP 25000.',
+    retry: 'later',
+  });
+}

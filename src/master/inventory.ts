@@ -1,0 +1,64 @@
+import { hostname } from 'node:os';
+import { openDevice } from '../block/open-device.ts';
+import type { Clock } from '../clock.ts';
+import { inputError } from '../errors.ts';
+import { type DiskLayout, readDiskLayout } from '../guest/disk-layout.ts';
+import type { MasterDisk, MasterInventory, MasterNic } from '../model/disk.ts';
+
+/** What this server is: read from its disks, which are opened read-only. The disks may be another server's images. */
+export interface InventoryOptions {
+  readonly diskPaths: readonly string[];
+  readonly hostName?: string;
+  readonly nics?: readonly MasterNic[];
+  readonly clock: Clock;
+}
+
+const SECTOR_BYTES = 512;
+
+export async function takeInventory(options: InventoryOptions): Promise<MasterInventory> {
+  const { diskPaths, clock } = options;
+  if (diskPaths.length === 0) {
+    throw inputError(
+      'DISKS_MISSING',
+      'No disk was named.',
+      'Name at least one: `--disk /dev/sda`, or a raw disk image.',
+    );
+  }
+  if (new Set(diskPaths).size !== diskPaths.length) {
+    throw inputError('DISKS_REPEATED', 'The same disk was named twice.', 'Name each disk once.');
+  }
+  const looked: { disk: MasterDisk; layout: DiskLayout }[] = [];
+  for (const [index, path] of diskPaths.entries()) looked.push(await lookAt(path, index));
+  const isWindows = looked.some(({ disk }) => disk.volumes.some((v) => v.system && v.fileSystem === 'ntfs'));
+  return {
+    hostName: options.hostName ?? hostname(),
+    os: isWindows ? { family: 'windows', name: 'Windows' } : { family: 'linux', name: 'Linux' },
+    firmware: looked[0]?.layout.firmware ?? 'bios',
+    disks: looked.map(({ disk }) => disk),
+    nics: options.nics ?? [{ id: 'nic0', name: 'nic0', addresses: [] }],
+    takenAtMs: clock.now(),
+  };
+}
+
+async function lookAt(path: string, index: number): Promise<{ disk: MasterDisk; layout: DiskLayout }> {
+  const device = await openDevice(path, { mode: 'read' });
+  try {
+    const { sizeBytes } = device;
+    if (sizeBytes === 0 || sizeBytes % SECTOR_BYTES !== 0) {
+      throw inputError(
+        'DISK_SIZE_WRONG',
+        `${path} has ${sizeBytes} bytes: a disk has a multiple of ${SECTOR_BYTES}, and more than none.`,
+        'Name a whole raw disk image or a block device.',
+      );
+    }
+    const id = `disk${index}`;
+    const layout = await readDiskLayout(device, id);
+    const { partitionTable, logicalSectorBytes, volumes } = layout;
+    return {
+      layout,
+      disk: { id, path, sizeBytes, logicalSectorBytes, partitionTable, boot: index === 0, volumes },
+    };
+  } finally {
+    await device.close();
+  }
+}

@@ -1,0 +1,39 @@
+import { PAGE_MAP_BYTES } from '../block/zeros.ts';
+import { CHECKSUM_BYTES } from './checksum.ts';
+import { protocolBroken } from './frame.ts';
+import { BLOCK_HEADER_BYTES } from './limits.ts';
+
+/**
+ * The body of a block frame: 0 checksum (16), 16 u32 length of the packed data, 20 zeros (12), 32 page map (32), 64 data.
+ * Packed data are the chunk's pages that are not all zeros, in order; the map says which. Flag 1: data are zstd.
+ */
+const PACKED_LENGTH_AT = CHECKSUM_BYTES;
+const MAP_AT = BLOCK_HEADER_BYTES - PAGE_MAP_BYTES;
+
+export interface BlockBody {
+  readonly checksum: Uint8Array;
+  readonly packedLength: number;
+  readonly pageMap: Uint8Array;
+  readonly data: Buffer;
+}
+
+export function writeBlockHeader(target: Buffer, checksum: Uint8Array, packedLength: number): void {
+  target.set(checksum, 0);
+  target.writeUInt32LE(packedLength, PACKED_LENGTH_AT);
+  target.fill(0, PACKED_LENGTH_AT + 4, MAP_AT);
+}
+
+/** Where the page map lies in a block's body: gathered in place, so it is never copied. */
+export function pageMapOf(body: Buffer): Uint8Array {
+  return body.subarray(MAP_AT, BLOCK_HEADER_BYTES);
+}
+
+export function readBlockBody(body: Buffer): BlockBody {
+  if (body.length < BLOCK_HEADER_BYTES) throw protocolBroken('a block without a header');
+  return {
+    checksum: body.subarray(0, CHECKSUM_BYTES),
+    packedLength: body.readUInt32LE(PACKED_LENGTH_AT),
+    pageMap: pageMapOf(body),
+    data: body.subarray(BLOCK_HEADER_BYTES),
+  };
+}

@@ -1,0 +1,247 @@
+import { z } from 'zod';
+import { LIMITS } from './limits.ts';
+
+/**
+ * Every request that may be sent over port 25000, with what it carries and what it answers. Both ends validate;
+ * which role may ask what is decided by where a handler is registered (src/appliance/listener.ts, src/master/engine.ts).
+ */
+const id = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/);
+const text = z.string().max(4096);
+const bytes = z.int().min(0);
+const hex = (digits: number) => z.string().regex(new RegExp(`^[0-9a-f]{${digits}}$`));
+const pem = z.string().min(1).max(16_384);
+const base64 = z.string().max(Math.ceil(LIMITS.sliceBytes / 3) * 4 + 8);
+const none = z.object({});
+const done = z.object({});
+
+export const volumeSchema = z.object({
+  id: z.string().max(160),
+  offsetBytes: bytes,
+  sizeBytes: bytes,
+  fileSystem: z.enum(['ext4', 'ext3', 'ext2', 'vfat', 'ntfs', 'xfs', 'swap', 'unknown']),
+  label: z.string().max(256).optional(),
+  usedBytes: bytes.optional(),
+  system: z.boolean(),
+});
+
+export const inventorySchema = z.object({
+  hostName: z.string().min(1).max(255),
+  os: z.object({ family: z.enum(['linux', 'windows']), name: z.string().max(255) }),
+  firmware: z.enum(['bios', 'uefi']),
+  disks: z
+    .array(
+      z.object({
+        id,
+        path: text,
+        sizeBytes: bytes,
+        logicalSectorBytes: bytes,
+        partitionTable: z.enum(['gpt', 'mbr', 'none']),
+        boot: z.boolean(),
+        volumes: z.array(volumeSchema).max(256),
+      }),
+    )
+    .max(64),
+  nics: z
+    .array(
+      z.object({
+        id,
+        name: z.string().max(64),
+        mac: z.string().max(32).optional(),
+        addresses: z.array(z.string().max(64)).max(64),
+      }),
+    )
+    .max(64),
+  takenAtMs: z.number(),
+});
+
+export const digestSchema = z.object({ diskId: id, digest: hex(64), sizeBytes: bytes });
+
+export const errorSchema = z.object({
+  code: z.string().max(64),
+  what: text,
+  why: text.optional(),
+  next: text.optional(),
+  kind: z.enum(['failed', 'input', 'checks', 'interrupted', 'cancelled']).optional(),
+  retry: z.enum(['never', 'later']).optional(),
+});
+
+const rangeSchema = z.object({ offsetBytes: bytes, sizeBytes: bytes });
+
+export const replicaSpecSchema = z.object({
+  scenarioId: id,
+  masterId: id,
+  epoch: z.int().min(0).max(0xffffffff),
+  disks: z
+    .array(
+      z.object({
+        diskId: id,
+        lun: z.int().min(0).max(4096),
+        sizeBytes: z.int().min(512),
+        blank: z.boolean(),
+        excluded: z.array(rangeSchema).max(256),
+      }),
+    )
+    .min(1)
+    .max(64),
+});
+
+export const copyOptionsSchema = z.object({
+  capture: z.string().max(64),
+  lanes: z.int().min(1).max(LIMITS.lanes),
+  compression: z.enum(['none', 'zstd']),
+});
+
+export const progressSchema = z.object({
+  scenarioId: id,
+  epoch: z.int(),
+  state: z.enum(['idle', 'copying', 'proving', 'synchronised', 'failed', 'sealed', 'master-away']),
+  doneBytes: bytes,
+  totalBytes: bytes,
+  sentBytes: bytes,
+  wireBytes: bytes,
+  resentBlocks: z.int().min(0),
+  bytesPerSecond: z.number().optional(),
+  startedAtMs: z.number().optional(),
+  endedAtMs: z.number().optional(),
+  digests: z.array(digestSchema).optional(),
+  error: errorSchema.optional(),
+});
+
+export const pendingJoinSchema = z.object({
+  tokenId: hex(16),
+  requestPem: pem,
+  proof: hex(64),
+  inventory: inventorySchema,
+});
+
+export const helloSchema = z.discriminatedUnion('purpose', [
+  z.object({ purpose: z.literal('control'), protocol: z.int(), engineVersion: z.string().max(64) }),
+  z.object({
+    purpose: z.literal('session'),
+    protocol: z.int(),
+    engineVersion: z.string().max(64),
+    inventory: inventorySchema,
+  }),
+  z.object({ purpose: z.literal('lane'), protocol: z.int(), scenarioId: id, attempt: id }),
+]);
+
+const scenario = z.object({ scenarioId: id });
+const attempt = z.object({ scenarioId: id, attempt: id });
+const sliceOfDisk = z.object({ scenarioId: id, diskId: id, fromByte: bytes });
+
+export const methods = {
+  // Anybody, once: who are you?
+  hello: {
+    params: helloSchema,
+    result: z.object({
+      applianceId: id,
+      engineVersion: z.string().max(64),
+      protocol: z.int(),
+      nowMs: z.number(),
+      creditFrames: z.int().min(1).max(64).optional(),
+    }),
+  },
+  // Control, on an appliance without a certificate
+  enrolProve: {
+    params: z.object({ applianceId: id, proof: hex(64) }),
+    result: z.object({ proof: hex(64), requestPem: pem }),
+  },
+  enrolStore: { params: z.object({ certificatePem: pem, caPem: pem }), result: done },
+  // A master without a certificate
+  join: {
+    params: pendingJoinSchema.extend({ tokenSha256: hex(64), waitMs: z.int().min(0).max(60_000) }),
+    result: z.discriminatedUnion('state', [
+      z.object({ state: z.literal('waiting') }),
+      z.object({ state: z.literal('granted'), masterId: id, certificatePem: pem, caPem: pem }),
+    ]),
+  },
+  // Control
+  disks: {
+    params: none,
+    result: z.object({
+      disks: z.array(
+        z.object({
+          lun: z.int(),
+          path: text,
+          sizeBytes: bytes,
+          scenarioId: id.optional(),
+          diskId: id.optional(),
+        }),
+      ),
+    }),
+  },
+  offerJoin: {
+    params: z.object({ tokenId: hex(16), tokenSha256: hex(64), expiresAtMs: z.number() }),
+    result: done,
+  },
+  pendingJoins: { params: none, result: z.object({ pending: z.array(pendingJoinSchema) }) },
+  grantJoin: { params: z.object({ tokenId: hex(16), masterId: id, certificatePem: pem }), result: done },
+  masters: {
+    params: none,
+    result: z.object({
+      masters: z.array(
+        z.object({
+          masterId: id,
+          connected: z.boolean(),
+          engineVersion: z.string().max(64).optional(),
+          lastSeenMs: z.number().optional(),
+          inventory: inventorySchema.optional(),
+        }),
+      ),
+    }),
+  },
+  openReplica: { params: replicaSpecSchema, result: done },
+  startCopy: { params: z.object({ scenarioId: id, options: copyOptionsSchema }), result: done },
+  progress: {
+    params: z.object({ scenarioId: id, waitMs: z.int().min(0).max(60_000) }),
+    result: progressSchema,
+  },
+  stopCopy: { params: scenario, result: done },
+  seal: {
+    params: scenario,
+    result: z.object({ epoch: z.int(), synchronisedAtMs: z.number(), digests: z.array(digestSchema) }),
+  },
+  unseal: { params: scenario, result: done },
+  closeReplica: { params: scenario, result: done },
+  // Appliance, on the master
+  copyStart: {
+    params: z.object({
+      scenarioId: id,
+      options: copyOptionsSchema,
+      disks: z.array(
+        z.object({
+          diskId: id,
+          sizeBytes: bytes,
+          excluded: z.array(rangeSchema),
+          /** What the disk looked like when this epoch began; the copy goes on only if it still does. */
+          identity: text.optional(),
+        }),
+      ),
+    }),
+    result: z.object({ identities: z.array(z.object({ diskId: id, identity: text })) }),
+  },
+  copyProve: { params: scenario, result: done },
+  copyLeaves: { params: sliceOfDisk, result: z.object({ leaves: base64, totalBytes: bytes }) },
+  copyStop: { params: scenario, result: done },
+  // Master, on the appliance
+  copyBegin: { params: attempt, result: done },
+  copyHave: { params: sliceOfDisk, result: z.object({ bits: base64, totalBytes: bytes }) },
+  copyProven: { params: z.object({ scenarioId: id, digests: z.array(digestSchema) }), result: done },
+  copyProblem: { params: z.object({ scenarioId: id, error: errorSchema }), result: done },
+} as const;
+
+export type Method = keyof typeof methods;
+export type Params<M extends Method> = z.infer<(typeof methods)[M]['params']>;
+export type Result<M extends Method> = z.infer<(typeof methods)[M]['result']>;
+export type WireError = z.infer<typeof errorSchema>;
+
+const requestId = z.int().min(1).max(Number.MAX_SAFE_INTEGER);
+
+/** What a message frame holds. */
+export const envelopeSchema = z.union([
+  z.strictObject({ request: requestId, method: z.string().max(64), params: z.unknown() }),
+  z.strictObject({ reply: requestId, result: z.unknown() }),
+  z.strictObject({ reply: requestId, error: errorSchema }),
+  z.strictObject({ bye: z.string().max(1024) }),
+]);
+export type Envelope = z.infer<typeof envelopeSchema>;
