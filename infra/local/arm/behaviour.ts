@@ -247,5 +247,7 @@ export function quotaLimit(
 export interface BlobStorage {
   /** Serves this account from now on; idempotent. `keys` are base64. */
   serveAccount(name: string, keys: readonly [string, string]): Promise<void>;
+  /** Refuses it from now on. */
+  dropAccount(name: string): Promise<void>;
   endpoint(accountName: string): string;
 }

@@ -7,6 +7,7 @@ import { networkUsages } from './network-usages.ts';
 import { publicIpAddresses } from './public-ip-addresses.ts';
 import { securityRules } from './security-rules.ts';
 import { snapshots } from './snapshots.ts';
+import { storageAccounts, storageRoutes } from './storage-accounts.ts';
 import { subnets } from './subnets.ts';
 import { virtualMachines } from './virtual-machines.ts';
 import { virtualNetworks } from './virtual-networks.ts';
@@ -22,7 +23,8 @@ export const behaviours: readonly Behaviour[] = [
   disks,
   snapshots,
   virtualMachines,
+  storageAccounts,
 ];
 
 /** What hangs below a provider: skus, usages, name checks. */
-export const providerRoutes: readonly ProviderRoute[] = [...computeRoutes, networkUsages];
+export const providerRoutes: readonly ProviderRoute[] = [...computeRoutes, networkUsages, ...storageRoutes];
