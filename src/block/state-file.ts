@@ -3,11 +3,26 @@ import { dirname } from 'node:path';
 import type { z } from 'zod';
 import { messageOf, StandbyError } from '../errors.ts';
 
+/** Writes of one file by this process go one after the other, in the order in which they were asked for. */
+const writing = new Map<string, Promise<void>>();
+
 /**
  * Small files that are there whole or not at all: written beside, synced, renamed, and the folder synced.
  * A process that dies at any line leaves the old file or the new one, never a torn one; a left-over `.new` is overwritten.
  */
 export async function writeStateFile(path: string, content: string | Uint8Array): Promise<void> {
+  // Who waits here was told about an earlier write's failure by that write itself.
+  const before = writing.get(path)?.catch(() => undefined) ?? Promise.resolve();
+  const mine = before.then(() => replaceFile(path, content));
+  writing.set(path, mine);
+  try {
+    await mine;
+  } finally {
+    if (writing.get(path) === mine) writing.delete(path);
+  }
+}
+
+async function replaceFile(path: string, content: string | Uint8Array): Promise<void> {
   await mkdir(dirname(path), { recursive: true, mode: 0o700 });
   const beside = `${path}.new`;
   await rm(beside, { force: true });

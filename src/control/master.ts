@@ -159,19 +159,22 @@ async function letIn(
     days: MASTER_CERTIFICATE_DAYS,
     nowMs: context.clock.now(),
   });
-  if (!(await context.store.masters.get(masterId))) {
-    await context.store.masters.insert({
-      id: masterId,
-      name,
-      applianceId: appliance.id,
-      inventory,
-      joinedAtMs: context.clock.now(),
-    });
-  }
+  const joinedAtMs = context.clock.now();
+  await saveMaster(context, { id: masterId, name, applianceId: appliance.id, inventory, joinedAtMs });
   await session.grantJoin({ tokenId, masterId, certificatePem });
   await context.secrets.remove(offerName(tokenId));
   context.log.info('master joined', { master: name, appliance: appliance.name });
   return { kind: 'joined', name };
+}
+
+/** Another process may look at the same moment and write the very same master down first. */
+async function saveMaster({ store }: Context, master: Master): Promise<void> {
+  if (await store.masters.get(master.id)) return;
+  try {
+    await store.masters.insert(master);
+  } catch (error) {
+    if (!(await store.masters.get(master.id))) throw error;
+  }
 }
 
 /** The same token gives the same id, so a join that was interrupted is the same join. */

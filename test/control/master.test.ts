@@ -123,6 +123,17 @@ describe('a master', () => {
     expect(await context.store.masters.list()).toHaveLength(1);
   });
 
+  it('is let in once when two controls of one store look at the same moment', async () => {
+    const other = await makeContext({ folder: context.folder });
+    open.push(other);
+    const master = await joining((await offerMaster(context, { appliance: 'gate' })).tokenText, 'web01');
+    const lists = await Promise.all([listMasters(context), listMasters(other)]);
+    expect(lists.flatMap((list) => list.problems)).toEqual([]);
+    const [saved, ...more] = await context.store.masters.list();
+    expect(await master.ended).toMatchObject({ masterId: saved?.id });
+    expect(more).toEqual([]);
+  });
+
   it('is refused under a host name that is taken, until the old one is forgotten', async () => {
     const first = await joining((await offerMaster(context, { appliance: 'gate' })).tokenText, 'web01');
     await listMasters(context);
