@@ -66,12 +66,13 @@ export async function runOperation<Result>(
     if (end !== 'forgotten') return end.result;
     calls.log.info('Azure no longer knows the saved operation; submitting it again', { key: work.key });
   }
-  const poller = await calls.call(
+  // In an object: the SDK's poller is thenable, and awaiting it would mean polling it to its end.
+  const { poller } = await calls.call(
     work.what,
     async () => {
       const fresh = work.submit();
       await fresh.submitted();
-      return fresh;
+      return { poller: fresh };
     },
     operation.signal,
   );

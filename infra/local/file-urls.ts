@@ -1,5 +1,5 @@
 import { createHmac, timingSafeEqual } from 'node:crypto';
-import { statSync } from 'node:fs';
+import { type Stats, statSync } from 'node:fs';
 import path from 'node:path';
 import type { Request, Response } from './exchange.ts';
 
@@ -49,15 +49,22 @@ export function makeFileUrls(options: {
       const stat = statSync(file, { throwIfNoEntry: false });
       if (stat === undefined || !stat.isFile())
         return plain(404, 'BlobNotFound', 'The specified blob does not exist.');
-      return ranged(request, file, stat.size);
+      return ranged(request, file, stat);
     },
   };
 }
 
-function ranged(request: Request, file: string, sizeBytes: number): Response {
+function ranged(request: Request, file: string, stat: Stats): Response {
+  const sizeBytes = stat.size;
   const header = String(request.headers['x-ms-range'] ?? request.headers.range ?? '');
   const found = /^bytes=(\d+)-(\d*)$/.exec(header);
-  const headers = { 'content-type': 'application/octet-stream', 'accept-ranges': 'bytes' };
+  const headers = {
+    'content-type': 'application/octet-stream',
+    'accept-ranges': 'bytes',
+    // The blob SDK refuses an answer without it.
+    etag: `"${stat.size.toString(16)}-${Math.floor(stat.mtimeMs).toString(16)}"`,
+    'last-modified': stat.mtime.toUTCString(),
+  };
   if (found === null) {
     return { status: 200, headers, file: { path: file, first: 0, last: sizeBytes - 1 } };
   }

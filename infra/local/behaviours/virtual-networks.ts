@@ -103,7 +103,7 @@ export const virtualNetworks: Behaviour = {
   },
   reads: {
     checkIPAddressAvailability: (context, resource, ask) => ({
-      body: checkAddress(context, resource, ask.query.get('ipAddress')),
+      body: checkAddress(context, resource, ask.query.get('ipaddress')),
     }),
   },
 };
