@@ -33,6 +33,7 @@ const shell: Shell = {
     firstBoot: async (facts) => (await import('../infra/templates/first-boot.ts')).makeFirstBoot(facts),
     local: async (call) => (await import('../infra/local/command.ts')).runLocalCommand(call),
     demo: async (call) => (await import('../infra/demo/demo.ts')).runDemo(call),
+    terminalHost: async () => (await import('../wizards/terminal-host.ts')).terminalHost,
     wizards: async () => (await import('../wizards/index.ts')).wizards,
   },
 };

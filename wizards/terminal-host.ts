@@ -129,7 +129,7 @@ async function show(question: Question, place: PromptPlace): Promise<unknown> {
       return prompts.select(
         {
           message,
-          choices: [{ value: true, name: 'yes' }, { value: false, name: 'no' }, BACK_CHOICE],
+          choices: [{ value: 'yes', name: 'yes' }, { value: 'no', name: 'no' }, BACK_CHOICE],
           ...defaultOf(question),
         },
         place,
@@ -196,9 +196,10 @@ function checkboxChoices(question: Question) {
   };
 }
 
-function defaultOf(question: Question): { default?: string | boolean } {
+function defaultOf(question: Question): { default?: string } {
   const { default: proposal } = question;
-  return typeof proposal === 'string' || typeof proposal === 'boolean' ? { default: proposal } : {};
+  if (typeof proposal === 'boolean') return { default: proposal ? 'yes' : 'no' };
+  return typeof proposal === 'string' ? { default: proposal } : {};
 }
 
 function typedProblem(question: Question, text: string): true | string {

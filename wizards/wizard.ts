@@ -11,8 +11,13 @@ import type { Answers, Host } from '../src/ports/host.ts';
  * already in place), and back on the first screen leaves the wizard. Without one: every missing and every wrong
  * answer is found before the one error that names them all.
  */
-export async function gather(host: Host, screens: readonly Screen[], preset: Answers): Promise<Answers> {
-  const walk = new Walk(host, screens, preset);
+export async function gather(
+  host: Host,
+  screens: readonly Screen[],
+  preset: Answers,
+  earlier: Answers = {},
+): Promise<Answers> {
+  const walk = new Walk(host, screens, preset, earlier);
   return host.interactive ? walk.withPerson() : walk.alone();
 }
 
@@ -25,10 +30,11 @@ class Walk {
   private readonly said = new Map<string, unknown>();
   private readonly asked: number[] = [];
 
-  constructor(host: Host, screens: readonly Screen[], preset: Answers) {
+  constructor(host: Host, screens: readonly Screen[], preset: Answers, earlier: Answers) {
     this.host = host;
     this.screens = screens;
     this.preset = preset;
+    for (const [name, value] of Object.entries(earlier)) this.said.set(name, value);
   }
 
   async withPerson(): Promise<Answers> {
@@ -113,7 +119,9 @@ class Walk {
     if (given === undefined) {
       try {
         const answer = await this.host.ask(question, this.answers);
-        return answer.kind === 'back' ? { kind: 'missing' } : answer;
+        if (answer.kind === 'back') return { kind: 'missing' };
+        // A proposal that cannot be taken here is none.
+        return problemOf(question, answer.value) === undefined ? answer : { kind: 'missing' };
       } catch (error) {
         if (isStandbyError(error) && error.code === 'ANSWER_MISSING') return { kind: 'missing' };
         throw error;
@@ -197,8 +205,79 @@ export async function gatherConfirmed(
   host: Host,
   screens: readonly Screen[],
   start: { readonly preset: Answers; readonly yes: boolean },
+  earlier: Answers = {},
 ): Promise<Answers> {
-  const answers = await gather(host, screens, { ...start.preset, ...(start.yes ? { yes: true } : {}) });
+  const answers = await gather(
+    host,
+    screens,
+    { ...start.preset, ...(start.yes ? { yes: true } : {}) },
+    earlier,
+  );
   if (answers.yes !== true) throw leftTheWizard();
   return answers;
+}
+
+/** Something else that may help against an error, offered beside changing the answers. */
+export interface Remedy {
+  readonly label: string;
+  take(): void;
+}
+
+/**
+ * Gathers and acts. When that fails and a person is there, nothing they typed is lost: they change answers, try
+ * again, take a remedy, or leave with the error. Only for acts that change nothing before they succeed.
+ */
+export async function gatherAndAct<Result>(
+  host: Host,
+  screens: readonly Screen[],
+  start: { readonly preset: Answers; readonly yes: boolean },
+  act: (answers: Answers) => Promise<Result>,
+  remedy: (error: StandbyError) => Remedy | undefined = () => undefined,
+): Promise<Result> {
+  let answers = await gatherConfirmed(host, screens, start);
+  for (;;) {
+    try {
+      return await act(answers);
+    } catch (error) {
+      if (!host.interactive || !isStandbyError(error) || error.kind === 'cancelled') throw error;
+      tellError(host, error);
+      const choice = await askWhatNow(host, remedy(error));
+      if (choice === 'leave') throw error;
+      if (choice === 'change') {
+        const { yes: _confirmed, ...earlier } = answers;
+        answers = await gatherConfirmed(host, screens, { preset: {}, yes: false }, earlier);
+      }
+    }
+  }
+}
+
+async function askWhatNow(host: Host, remedy: Remedy | undefined): Promise<'change' | 'again' | 'leave'> {
+  const answer = await host.ask(
+    {
+      name: 'whatNow',
+      kind: 'select',
+      message: 'What now?',
+      choices: [
+        ...(remedy ? [{ value: 'remedy', label: remedy.label }] : []),
+        { value: 'change', label: 'change the answers' },
+        { value: 'again', label: 'try again as it is' },
+        { value: 'leave', label: 'leave; nothing was changed' },
+      ],
+    },
+    {},
+  );
+  if (answer.kind === 'back') return 'change';
+  if (answer.value !== 'remedy')
+    return answer.value === 'leave' ? 'leave' : answer.value === 'again' ? 'again' : 'change';
+  remedy?.take();
+  return 'again';
+}
+
+export function tellError(host: Host, error: StandbyError): void {
+  const lines = [
+    error.what,
+    ...(error.why ? [`Why: ${error.why}`] : []),
+    ...(error.next ? [`Next: ${error.next}`] : []),
+  ];
+  host.tell({ kind: 'text', level: 'error', text: lines.join('\n') });
 }

@@ -110,7 +110,7 @@ async function noteDefect(call: Call, error: unknown): Promise<void> {
 async function hostFor(shell: Shell, json: boolean): Promise<Host> {
   if (json) return jsonHost(shell);
   if (!shell.stdin.isTTY || !shell.stdout.isTTY) return plainHost(shell);
-  return (await shell.parts.wizards()).terminalHost(shell);
+  return (await shell.parts.terminalHost())(shell);
 }
 
 export async function outside(call: Call): Promise<OutsideCall> {

@@ -1,18 +1,26 @@
 import { Command, CommanderError } from 'commander';
 import pkg from '../../package.json' with { type: 'json' };
 import { inputError } from '../errors.ts';
+import { addAccountCommands } from './account.ts';
+import { addApplianceCommands } from './appliance.ts';
 import { addDemoCommand } from './demo.ts';
 import { addEngineCommands } from './engine.ts';
 import { failureOf } from './failure.ts';
 import { addLocalCommands } from './local.ts';
+import { addMasterCommands } from './master.ts';
+import { addMenuCommand, withMenu } from './menu.ts';
+import { addRunCommands } from './run.ts';
+import { addRunRecordCommands } from './runs.ts';
+import { addScenarioCommands } from './scenario.ts';
 import type { Shell } from './shell.ts';
+import { addSwitchoverCommands } from './switchover.ts';
 
 /** Parses the command line, runs one command and gives the exit code. Loads nothing heavy by itself. */
 export async function runCommandLine(shell: Shell): Promise<number> {
   const progress = { exitCode: 0 };
   const program = makeProgram(shell, progress);
   try {
-    await program.parseAsync([...shell.argv], { from: 'user' });
+    await program.parseAsync([...withMenu(shell.argv)], { from: 'user' });
     return progress.exitCode;
   } catch (error) {
     if (error instanceof CommanderError && error.exitCode === 0) return 0;
@@ -37,9 +45,17 @@ function makeProgram(shell: Shell, progress: { exitCode: number }): Command {
     .hook('postAction', (_, command) => {
       progress.exitCode = command.getOptionValue('exitCode') ?? 0;
     });
+  addAccountCommands(program, shell);
+  addApplianceCommands(program, shell);
+  addMasterCommands(program, shell);
+  addScenarioCommands(program, shell);
+  addRunCommands(program, shell);
+  addSwitchoverCommands(program, shell);
+  addRunRecordCommands(program, shell);
   addEngineCommands(program, shell);
   addLocalCommands(program, shell);
   addDemoCommand(program, shell);
+  addMenuCommand(program, shell);
   return program;
 }
 

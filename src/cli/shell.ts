@@ -1,10 +1,11 @@
 import type { Readable, Writable } from 'node:stream';
 import type { Clock } from '../clock.ts';
 import type { Config } from '../config.ts';
-import type { Context, FirstBoot } from '../control/context.ts';
+import type { Context } from '../control/context.ts';
 import type { Log } from '../log.ts';
 import type { Account } from '../model/account.ts';
 import type { Cloud } from '../ports/cloud.ts';
+import type { FirstBoot } from '../ports/first-boot.ts';
 import type { Host } from '../ports/host.ts';
 
 /** What the command line needs from the process it runs in and from the folders that src may not import. main.ts makes it. */
@@ -32,6 +33,7 @@ export interface Parts {
   firstBoot(facts: { cacheFolder: string }): Promise<FirstBoot>;
   local(call: OutsideCall & { readonly verb: string }): Promise<unknown>;
   demo(call: OutsideCall): Promise<number>;
+  terminalHost(): Promise<MakeHost>;
   wizards(): Promise<Wizards>;
 }
 
@@ -60,11 +62,7 @@ export interface WizardStart {
 
 export type Wizard = (context: Context, start: WizardStart) => Promise<unknown>;
 
-export interface Wizards {
-  terminalHost(shell: Pick<Shell, 'stdin' | 'stdout' | 'stderr' | 'signal' | 'clock'>): Host;
-  readonly byName: Readonly<Record<WizardName, Wizard>>;
-  mainMenu(context: Context): Promise<void>;
-}
+export type MakeHost = (shell: Pick<Shell, 'stdin' | 'stdout' | 'stderr' | 'signal' | 'clock'>) => Host;
 
 export const WIZARD_NAMES = [
   'account',
@@ -76,5 +74,7 @@ export const WIZARD_NAMES = [
   'scenario-edit',
   'run',
   'switchover',
+  'vm-start',
+  'main-menu',
 ] as const;
-export type WizardName = (typeof WIZARD_NAMES)[number];
+export type Wizards = Readonly<Record<(typeof WIZARD_NAMES)[number], Wizard>>;

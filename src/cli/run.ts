@@ -1,0 +1,151 @@
+import { type Command, InvalidArgumentError } from 'commander';
+import { acceptedOf, acceptOption } from './answers.ts';
+import { type Call, leaf } from './command.ts';
+import { done, note, warn } from './people.ts';
+import { progressPace } from './plain-host.ts';
+import { bytesText } from './rendering.ts';
+import type { Shell } from './shell.ts';
+
+export function addRunCommands(program: Command, shell: Shell): void {
+  acceptOption(
+    leaf(program, 'run <scenario>', 'Copies the master, or goes on with an unfinished copy', shell, run),
+  )
+    .option('--lanes <number>', 'data connections side by side, 1 to 8', wholeNumber)
+    .option('--compression <kind>', 'none or zstd', oneOf('none', 'zstd'))
+    .addHelpText(
+      'after',
+      '\nWith --json every line of standard output is one JSON document: {"step":...}, {"progress":...} and {"text":...}\n' +
+        'as the copy goes, and at the end the result (or {"error":...}).',
+    );
+  leaf(program, 'stop <scenario>', 'Stops a scenario; its copied disks stay', shell, stop);
+  leaf(program, 'status [scenario]', 'Shows where a scenario stands', shell, status);
+}
+
+function wholeNumber(text: string): number {
+  const value = Number(text);
+  if (Number.isInteger(value) && value >= 1 && value <= 8) return value;
+  throw new InvalidArgumentError('It is a whole number from 1 to 8.');
+}
+
+function oneOf(...words: readonly string[]): (text: string) => string {
+  return (text) => {
+    if (words.includes(text)) return text;
+    throw new InvalidArgumentError(`It is one of ${words.join(', ')}.`);
+  };
+}
+
+async function run(call: Call): Promise<unknown> {
+  const context = await call.context();
+  const wizards = await call.shell.parts.wizards();
+  const { lanes, compression } = call.options;
+  const preset = { scenario: call.args[0], lanes, compression };
+  const telling = call.json ? { ...context, host: eventHost(call) } : context;
+  const report = (await wizards.run(telling, {
+    preset,
+    yes: call.yes,
+    accept: acceptedOf(call),
+  })) as RunReport;
+  const { scenario, status: state, run: record, resumed } = report;
+  return {
+    scenario: scenario.name,
+    state: state.state,
+    ...(state.synchronisedAtMs === undefined
+      ? {}
+      : { synchronisedAt: new Date(state.synchronisedAtMs).toISOString() }),
+    digests: state.digests ?? [],
+    runId: record.id,
+    resumed,
+  };
+}
+
+type RunReport = import('../control/run.ts').RunReport;
+
+/** `run --json`: what happens, one document a line; progress at most once a second. */
+function eventHost(call: Call): Call['host'] {
+  const pace = progressPace(call.shell.clock, 1000);
+  return {
+    ...call.host,
+    tell(notice) {
+      if (!pace(notice)) return;
+      const { kind, ...facts } = notice;
+      call.emit(kind === 'text' && 'text' in facts ? facts : { [kind]: facts });
+    },
+  };
+}
+
+async function stop(call: Call): Promise<unknown> {
+  const { stopScenario } = await import('../control/run.ts');
+  const {
+    scenario,
+    status: state,
+    cancelled,
+    notes,
+  } = await stopScenario(await call.context(), String(call.args[0]));
+  for (const line of notes) warn(call, line);
+  done(call, `Scenario ${scenario.name} is ${state.state}; its copied disks stay.`);
+  return {
+    scenario: scenario.name,
+    state: state.state,
+    ...(cancelled ? { cancelledRun: cancelled } : {}),
+    notes,
+  };
+}
+
+async function status(call: Call): Promise<unknown> {
+  const context = await call.context();
+  const { scenarioStatus } = await import('../control/status.ts');
+  const name = call.args[0];
+  if (name === undefined) {
+    const names = (await context.store.scenarios.list()).map((one) => one.name);
+    const views = await Promise.all(names.map((one) => scenarioStatus(context, one)));
+    call.host.tell({
+      kind: 'table',
+      columns: ['scenario', 'state'],
+      rows: views.map((view) => [view.scenario.name, view.sentence]),
+    });
+    return { scenarios: views.map(documentOf) };
+  }
+  const view = await scenarioStatus(context, name);
+  tellStatus(call, view);
+  return documentOf(view);
+}
+
+type StatusView = import('../control/status.ts').StatusView;
+
+function tellStatus(call: Call, view: StatusView): void {
+  const { scenario, copy, disks } = view;
+  const rows = [
+    ['Scenario', scenario.name],
+    ['State', view.sentence],
+    ['Product', 'HA (switchover by hand)'],
+    ['Server type', `full system, ${scenario.purpose === 'migration' ? 'migration' : 'disaster recovery'}`],
+    ['Is-alive', view.isAlive],
+    ['Data at risk', 'not measured: the master is copied at rest and not being replicated'],
+  ];
+  if (copy) {
+    rows.push(['Looked at', `${bytesText(copy.doneBytes)} of ${bytesText(copy.totalBytes)}`]);
+    rows.push(['Sent data', `${bytesText(copy.sentBytes)} (${bytesText(copy.wireBytes)} on the wire)`]);
+    rows.push(['Sent again', `${copy.resentBlocks} blocks`]);
+  }
+  note(call, rows.map(([title = '', value = '']) => `${title.padEnd(14)}${value}`).join('\n'));
+  call.host.tell({
+    kind: 'table',
+    columns: ['disk', 'size', 'digest on both ends'],
+    rows: disks.map((disk) => [disk.diskId, bytesText(disk.sizeBytes), disk.digest ?? '-']),
+  });
+}
+
+function documentOf(view: StatusView): Record<string, unknown> {
+  const { scenario, status: state, ...rest } = view;
+  return {
+    scenario: scenario.name,
+    product: 'HA',
+    serverType: scenario.serverType,
+    purpose: scenario.purpose,
+    ...state,
+    ...(state.synchronisedAtMs === undefined
+      ? {}
+      : { synchronisedAt: new Date(state.synchronisedAtMs).toISOString() }),
+    ...rest,
+  };
+}

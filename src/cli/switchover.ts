@@ -1,0 +1,99 @@
+import type { Command } from 'commander';
+import { inputError } from '../errors.ts';
+import { type Call, leaf } from './command.ts';
+import { done } from './people.ts';
+import type { Shell } from './shell.ts';
+
+export function addSwitchoverCommands(program: Command, shell: Shell): void {
+  leaf(
+    program,
+    'switchover <scenario>',
+    'Builds the standby VM from the copied disks and boots it',
+    shell,
+    switchover,
+  )
+    .option('--undo', 'take back exactly what an unfinished switchover has made')
+    .option('--accept-unproven-boot', 'you have looked: go live although the boot could not be proven');
+  const vm = program.command('vm').description('The standby VM of a stopped scenario');
+  leaf(vm, 'start <scenario>', 'Starts it from the copied disks as they are', shell, start);
+  leaf(vm, 'stop <scenario>', 'Deallocates it, so that it costs no compute', shell, stop).option(
+    '--remove',
+    'remove the VM, its NICs, addresses and disks; only the replica stays, and what the standby wrote is lost',
+  );
+}
+
+async function switchover(call: Call): Promise<unknown> {
+  if (call.options.undo === true) return undo(call);
+  const wizards = await call.shell.parts.wizards();
+  const preset = { scenario: call.args[0], acceptUnprovenBoot: call.options.acceptUnprovenBoot };
+  const outcome = (await wizards.switchover(await call.context(), { preset, yes: call.yes })) as Outcome;
+  return documentOf(outcome);
+}
+
+type Outcome = import('../control/switchover.ts').SwitchoverOutcome;
+type Report = Outcome['report'];
+
+/** The few facts that programs look for stand on top; the whole report follows. */
+function documentOf({
+  scenario,
+  status,
+  report,
+}: {
+  scenario: Outcome['scenario'];
+  status: Outcome['status'];
+  report?: Report;
+}) {
+  return {
+    scenario: scenario.name,
+    state: status.state,
+    ...(report
+      ? {
+          vmId: report.vm?.id,
+          addresses: report.addresses,
+          bootSeconds: report.boot === undefined ? undefined : report.boot.bootMs / 1000,
+          totalSeconds: report.totalMs / 1000,
+          report,
+        }
+      : {}),
+  };
+}
+
+async function undo(call: Call): Promise<unknown> {
+  const { undoSwitchover } = await import('../control/switchover.ts');
+  const { scenario, status, run } = await undoSwitchover(await call.context(), String(call.args[0]));
+  done(call, `The switchover of ${scenario.name} is taken back; the scenario is ${status.state}.`);
+  return { scenario: scenario.name, state: status.state, runId: run.id, runStatus: run.status };
+}
+
+async function start(call: Call): Promise<unknown> {
+  const wizards = await call.shell.parts.wizards();
+  const preset = { scenario: call.args[0] };
+  return documentOf((await wizards['vm-start'](await call.context(), { preset, yes: call.yes })) as Outcome);
+}
+
+async function stop(call: Call): Promise<unknown> {
+  const { stopVm } = await import('../control/vm.ts');
+  const remove = call.options.remove === true;
+  if (remove && !call.yes && !(await agreed(call))) {
+    throw inputError('NOT_CONFIRMED', 'Nothing was removed.', 'Answer yes, or give --yes.');
+  }
+  const { scenario, status, run } = await stopVm(await call.context(), String(call.args[0]), { remove });
+  done(
+    call,
+    `The standby VM of ${scenario.name} is ${remove ? 'removed' : 'stopped'}; the scenario is ${status.state}.`,
+  );
+  return { scenario: scenario.name, state: status.state, runId: run.id, removed: remove };
+}
+
+async function agreed(call: Call): Promise<boolean> {
+  const answer = await call.host.ask(
+    {
+      name: 'yes',
+      kind: 'confirm',
+      message: 'Remove the standby? What it has written since it started is lost.',
+      noFlag: { from: '--yes' },
+    },
+    {},
+  );
+  return answer.kind === 'value' && (answer.value === true || answer.value === 'yes');
+}

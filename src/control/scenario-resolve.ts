@@ -1,0 +1,187 @@
+import { randomUUID } from 'node:crypto';
+import { inputError } from '../errors.ts';
+import type { Account } from '../model/account.ts';
+import type { Appliance, Master } from '../model/appliance.ts';
+import type { Scenario, ScenarioNic } from '../model/scenario.ts';
+import type { Cloud } from '../ports/cloud.ts';
+import { sameRegion } from '../verify/region.ts';
+import type { Context } from './context.ts';
+import { addressText, type ScenarioFile, type ScenarioFileNic } from './scenario-file.ts';
+import { resourceKey } from './scenario-lookups.ts';
+
+/**
+ * Turns names into what they name here. Every name that means nothing here is found before the one error that
+ * lists them all. `base` is the scenario that is edited; it keeps its id and what people accepted.
+ */
+export async function scenarioFromFile(
+  context: Context,
+  file: ScenarioFile,
+  base?: Scenario,
+): Promise<Scenario> {
+  const { store } = context;
+  const problems: string[] = [];
+  const [account, appliance, master] = await Promise.all([
+    store.accounts.byName(file.account),
+    store.appliances.byName(file.appliance),
+    store.masters.byName(file.master),
+  ]);
+  if (!account) problems.push(`account: there is no account ${file.account} here`);
+  if (!appliance) problems.push(`appliance: there is no appliance ${file.appliance} here`);
+  if (!master) problems.push(`master: no master ${file.master} has joined here`);
+  if (!account || !appliance || !master) throw unresolved(problems);
+  problems.push(...misfits(file, { account, appliance, master }));
+  const nics = await resolveNics(await context.cloudFor(account), file, problems);
+  if (problems.length > 0) throw unresolved(problems);
+  return {
+    id: base?.id ?? randomUUID(),
+    name: file.name,
+    purpose: file.purpose,
+    serverType: file.serverType,
+    productType: file.productType,
+    replicaType: file.replicaType,
+    switchoverMode: file.switchoverMode,
+    accountId: account.id,
+    applianceId: appliance.id,
+    masterId: master.id,
+    region: file.region,
+    capture: file.capture,
+    excludedVolumeIds: file.excludedVolumes,
+    vm: file.vm,
+    nics,
+    isAlive: file.isAlive,
+    healthChecks: file.healthChecks,
+    acceptedWarnings: base?.acceptedWarnings ?? [],
+    createdAtMs: base?.createdAtMs ?? context.clock.now(),
+  };
+}
+
+function misfits(
+  file: ScenarioFile,
+  found: { readonly account: Account; readonly appliance: Appliance; readonly master: Master },
+): string[] {
+  const { account, appliance, master } = found;
+  const problems: string[] = [];
+  if (file.purpose === 'migration' && file.isAlive.ping) {
+    problems.push('isAlive.ping: it is always off for a migration');
+  }
+  if (appliance.azure && appliance.azure.accountId !== account.id) {
+    problems.push(`appliance: ${appliance.name} belongs to another account than ${account.name}`);
+  }
+  if (appliance.azure && !sameRegion(appliance.azure.region, file.region)) {
+    problems.push(`region: the appliance ${appliance.name} is in ${appliance.azure.region}`);
+  }
+  if (master.applianceId !== appliance.id) {
+    problems.push(`master: ${master.name} joined through another appliance than ${appliance.name}`);
+  }
+  const system = master.inventory.disks.flatMap((disk) => disk.volumes).filter((volume) => volume.system);
+  for (const volume of system) {
+    if (file.excludedVolumes.includes(volume.id)) {
+      problems.push(`excludedVolumes: ${volume.id} holds the system and cannot be left out`);
+    }
+  }
+  return problems;
+}
+
+async function resolveNics(
+  cloud: Cloud,
+  file: ScenarioFile,
+  problems: string[],
+): Promise<readonly ScenarioNic[]> {
+  const [networks, groups] = await Promise.all([
+    cloud.network.virtualNetworks(file.region),
+    file.nics.some((nic) => nic.securityGroup) ? cloud.network.securityGroups(file.region) : [],
+  ]);
+  return file.nics.map((nic, index) => {
+    const network = byKey(networks, nic.virtualNetwork);
+    const group = nic.securityGroup ? byKey(groups, nic.securityGroup) : undefined;
+    const subnet = network?.subnets.find((one) => same(one.name, nic.subnet));
+    const where = `nics[${index}]`;
+    if (!network)
+      problems.push(`${where}.virtualNetwork: there is no ${nic.virtualNetwork} in ${file.region}`);
+    else if (!subnet) problems.push(`${where}.subnet: ${network.name} has no subnet ${nic.subnet}`);
+    if (nic.securityGroup && !group) {
+      problems.push(`${where}.securityGroup: there is no ${nic.securityGroup} in ${file.region}`);
+    }
+    return resolvedNic(nic, network?.id ?? '', subnet?.name ?? nic.subnet, group?.id);
+  });
+}
+
+function resolvedNic(
+  nic: ScenarioFileNic,
+  virtualNetworkId: string,
+  subnetName: string,
+  networkSecurityGroupId: string | undefined,
+): ScenarioNic {
+  return {
+    masterNicId: nic.master,
+    virtualNetworkId,
+    subnetName,
+    address: same(nic.address, 'dynamic') ? { kind: 'dynamic' } : { kind: 'static', ip: nic.address },
+    ...(networkSecurityGroupId === undefined ? {} : { networkSecurityGroupId }),
+    publicIp: nic.publicIp,
+  };
+}
+
+/** By `<resource group>/<name>`, by id, or by the name alone as long as no other has it. */
+function byKey<Item extends { readonly id: string; readonly name: string }>(
+  items: readonly Item[],
+  key: string,
+): Item | undefined {
+  const exact = items.find((item) => same(resourceKey(item), key) || same(item.id, key));
+  if (exact) return exact;
+  const named = items.filter((item) => same(item.name, key));
+  return named.length === 1 ? named[0] : undefined;
+}
+
+function same(one: string, other: string): boolean {
+  return one.toLowerCase() === other.toLowerCase();
+}
+
+function unresolved(problems: readonly string[]) {
+  return inputError(
+    'SCENARIO_INVALID',
+    `The scenario cannot be taken over: ${problems.length} ${problems.length === 1 ? 'thing is' : 'things are'} wrong.`,
+    `Correct: ${problems.join('; ')}.`,
+  );
+}
+
+/** The way back: a saved scenario in words that mean something elsewhere. */
+export async function fileFromScenario(context: Context, scenario: Scenario): Promise<ScenarioFile> {
+  const { store } = context;
+  const [account, appliance, master] = await Promise.all([
+    store.accounts.get(scenario.accountId),
+    store.appliances.get(scenario.applianceId),
+    store.masters.get(scenario.masterId),
+  ]);
+  return {
+    standbyScenario: 1,
+    name: scenario.name,
+    purpose: scenario.purpose,
+    serverType: scenario.serverType,
+    productType: scenario.productType,
+    replicaType: scenario.replicaType,
+    switchoverMode: scenario.switchoverMode,
+    account: account?.name ?? '(removed)',
+    region: scenario.region,
+    appliance: appliance?.name ?? '(removed)',
+    master: master?.name ?? '(removed)',
+    capture: scenario.capture,
+    excludedVolumes: scenario.excludedVolumeIds,
+    vm: scenario.vm,
+    nics: scenario.nics.map((nic) => ({
+      master: nic.masterNicId,
+      virtualNetwork: keyOfId(nic.virtualNetworkId),
+      subnet: nic.subnetName,
+      address: addressText(nic.address),
+      ...(nic.networkSecurityGroupId ? { securityGroup: keyOfId(nic.networkSecurityGroupId) } : {}),
+      publicIp: nic.publicIp,
+    })),
+    isAlive: scenario.isAlive,
+    healthChecks: scenario.healthChecks,
+  };
+}
+
+/** The key of a resource from its ARM id alone; the export works without a cloud. */
+function keyOfId(id: string): string {
+  return resourceKey({ id, name: id.split('/').at(-1) ?? '' });
+}

@@ -1,0 +1,45 @@
+import type { Scenario, ScenarioState, ScenarioStatus } from '../model/scenario.ts';
+import type { StatusChange } from '../switchover/work.ts';
+import type { Context } from './context.ts';
+
+/** States in which something works on the scenario, or its standby runs: its definition must stand still. */
+export const BUSY_STATES: readonly ScenarioState[] = [
+  'preparing-disks',
+  'synchronising',
+  'draining',
+  'replicating',
+  'switching-over',
+  'switched-over',
+  'failing-back',
+];
+
+/** A scenario whose maker died before it wrote the status is simply stopped. */
+export async function statusOf(context: Pick<Context, 'store'>, scenario: Scenario): Promise<ScenarioStatus> {
+  return (await context.store.statuses.get(scenario.id)) ?? firstStatus(scenario);
+}
+
+export function firstStatus(scenario: Scenario): ScenarioStatus {
+  return { id: scenario.id, name: scenario.name, state: 'stopped', sinceMs: scenario.createdAtMs, epoch: 0 };
+}
+
+/** Merges; a field given as undefined is taken away, and a new state takes the old reason away. */
+export async function changeStatus(
+  context: Pick<Context, 'store' | 'clock'>,
+  scenario: Scenario,
+  change: StatusChange,
+): Promise<ScenarioStatus> {
+  if (!(await context.store.statuses.get(scenario.id))) {
+    await context.store.statuses.insert(firstStatus(scenario));
+  }
+  return context.store.statuses.update(scenario.id, (status) => merged(status, change, context.clock.now()));
+}
+
+function merged(status: ScenarioStatus, change: StatusChange, nowMs: number): ScenarioStatus {
+  const fields: Record<string, unknown> = { ...status, ...change };
+  if (change.state !== undefined && change.state !== status.state) {
+    fields.sinceMs = nowMs;
+    if (change.reason === undefined) delete fields.reason;
+  }
+  for (const [name, value] of Object.entries(fields)) if (value === undefined) delete fields[name];
+  return fields as unknown as ScenarioStatus;
+}

@@ -1,0 +1,121 @@
+import { StandbyError } from '../errors.ts';
+import type { MasterInventory } from '../model/disk.ts';
+import type { Scenario } from '../model/scenario.ts';
+import type { Plan, RunRecord } from '../plan/plan.ts';
+import { runPlan, type StepEvent, undoPlan } from '../plan/runner.ts';
+import type { Work } from '../switchover/work.ts';
+import type { Moment } from '../verify/check.ts';
+import type { Context } from './context.ts';
+import { appendEvent } from './events.ts';
+import { accountGone, verdictsFor } from './scenario.ts';
+import { changeStatus, statusOf } from './scenario-status.ts';
+
+/** What a run of a scenario keeps: its definition and its master as they were when it began, so a resume builds the same plan. */
+export interface ScenarioRunInput {
+  readonly scenario: Scenario;
+  readonly inventory: MasterInventory;
+  readonly options: Readonly<Record<string, unknown>>;
+}
+
+/** Makes what the plans of a run work with (src/switchover/work.ts). */
+export async function makeWork(
+  context: Context,
+  facts: { readonly runId: string; readonly input: ScenarioRunInput; readonly moment: Moment },
+): Promise<Work> {
+  const { scenario, inventory, options } = facts.input;
+  const { store, host } = context;
+  const account = await store.accounts.get(scenario.accountId);
+  if (!account) throw accountGone(scenario);
+  const appliance = await store.appliances.get(scenario.applianceId);
+  if (!appliance) throw missing(scenario, 'appliance');
+  return {
+    runId: facts.runId,
+    scenario,
+    inventory,
+    appliance,
+    cloud: await context.cloudFor(account),
+    clock: context.clock,
+    // The record is read again each time: an appliance that enrolled meanwhile is dialled as such.
+    connect: async () => context.connect((await store.appliances.get(appliance.id)) ?? appliance),
+    status: () => statusOf(context, scenario),
+    setStatus: (change) => changeStatus(context, scenario, change),
+    event: (event) =>
+      appendEvent(context, {
+        ...event,
+        id: `${facts.runId}/${event.code}`,
+        scenarioId: scenario.id,
+        runId: facts.runId,
+      }),
+    verify: async () => {
+      // What people accepted after the run had begun counts too.
+      const { acceptedWarnings } = (await store.scenarios.get(scenario.id)) ?? scenario;
+      return verdictsFor(context, { ...scenario, acceptedWarnings }, facts.moment);
+    },
+    tellProgress: (progress) => host.tell({ kind: 'progress', ...progress }),
+    ...(options.acceptUnprovenBoot === true ? { acceptUnprovenBoot: true } : {}),
+  };
+}
+
+/** The definition and the master as they are now. */
+export async function freshInput(
+  context: Context,
+  scenario: Scenario,
+  options: Readonly<Record<string, unknown>>,
+): Promise<ScenarioRunInput> {
+  const master = await context.store.masters.get(scenario.masterId);
+  if (!master) throw missing(scenario, 'master');
+  return { scenario, inventory: master.inventory, options };
+}
+
+function missing(scenario: Scenario, what: 'appliance' | 'master'): StandbyError {
+  return new StandbyError({
+    code: `${what.toUpperCase()}_UNKNOWN`,
+    what: `The ${what} of scenario ${scenario.name} is not known here any more.`,
+    next: `Choose another one: standby scenario edit ${scenario.name}`,
+    kind: 'input',
+  });
+}
+
+/** Runs or goes on with a plan and tells each step; the lease, the record and the resume are the runner's. */
+export async function carryOut(context: Context, run: RunRecord, plan: Plan): Promise<RunRecord> {
+  return runPlan(runOptions(context, run, plan));
+}
+
+export async function takeBack(context: Context, run: RunRecord, plan: Plan): Promise<RunRecord> {
+  return undoPlan(runOptions(context, run, plan));
+}
+
+function runOptions(context: Context, run: RunRecord, plan: Plan): Parameters<typeof runPlan>[0] {
+  const { store, owner, clock, log, host, atPoint } = context;
+  return {
+    store: store.runs,
+    plan,
+    run,
+    owner,
+    clock,
+    log,
+    signal: host.signal,
+    onStep: (event) => host.tell(stepNotice(event)),
+    onProgress: (_stepId, text) => host.tell({ kind: 'text', level: 'info', text }),
+    ...(atPoint ? { atPoint } : {}),
+  };
+}
+
+function stepNotice(event: StepEvent) {
+  const detail = detailOf(event);
+  return {
+    kind: 'step',
+    id: event.stepId,
+    title: event.title,
+    status: event.status === 'undone' ? 'done' : event.status,
+    ...(detail ? { detail } : {}),
+    ...(event.ms === undefined ? {} : { ms: event.ms }),
+  } as const;
+}
+
+function detailOf(event: StepEvent): string | undefined {
+  if (event.status === 'undone') return 'taken back';
+  if (event.status === 'skipped') return 'done before';
+  if (event.error) return event.error.message;
+  return event.found ? 'already there' : undefined;
+}

@@ -1,0 +1,98 @@
+import { inputError } from '../errors.ts';
+import { CAPTURE_NAMES } from '../model/capture.ts';
+import { DISK_TYPES } from '../model/scenario.ts';
+import type { Context } from './context.ts';
+import type { ScenarioFile } from './scenario-file.ts';
+import { scenarioNamed } from './scenario-named.ts';
+import { scenarioNameProblem } from './scenario-questions.ts';
+import { fileFromScenario } from './scenario-resolve.ts';
+
+/** Names only: no secret, and no id that means nothing elsewhere. */
+export async function exportScenario(
+  context: Context,
+  name: string,
+): Promise<{ readonly file: ScenarioFile; readonly yaml: string }> {
+  const { stringify } = await import('yaml');
+  const file = await fileFromScenario(context, await scenarioNamed(context, name));
+  return { file, yaml: stringify(file) };
+}
+
+const TEXT_BYTES_MAX = 256 * 1024;
+
+/** Reads what `export` wrote, however it was edited; every problem is found before the one error that names them all. */
+export async function scenarioFileFromYaml(text: string): Promise<ScenarioFile> {
+  if (Buffer.byteLength(text) > TEXT_BYTES_MAX) {
+    throw inputError(
+      'SCENARIO_INVALID',
+      'The file is too large to be a scenario.',
+      'Give the file that `standby scenario export` wrote.',
+    );
+  }
+  const { parseDocument } = await import('yaml');
+  const document = parseDocument(text, { uniqueKeys: true });
+  const [broken] = document.errors;
+  if (broken) throw inputError('YAML_INVALID', `This is no valid YAML: ${broken.message.split('\n')[0]}`);
+  const schema = await scenarioSchema();
+  const result = schema.safeParse(document.toJS({ maxAliasCount: 10 }));
+  if (result.success) return result.data;
+  const problems = result.error.issues.map(
+    (issue) => `${issue.path.join('.') || 'the file'}: ${issue.message}`,
+  );
+  throw inputError(
+    'SCENARIO_INVALID',
+    `The scenario file has ${problems.length} ${problems.length === 1 ? 'problem' : 'problems'}.`,
+    `Correct: ${problems.join('; ')}.`,
+  );
+}
+
+const ONLY_BY_HAND = 'full-system scenarios to Azure are switched over by hand only; write manual';
+
+async function scenarioSchema() {
+  const { z } = await import('zod');
+  const fixed = <Value extends string>(value: Value, why = `it is always ${value}`) =>
+    z.literal(value, { error: why });
+  const text = z.string({ error: 'a text is needed' }).trim().min(1, 'a text is needed');
+  const port = z.int('a whole number is needed').min(1, 'at least 1').max(65535, 'at most 65535');
+  const nic = z.strictObject({
+    master: text,
+    virtualNetwork: text,
+    subnet: text,
+    address: text,
+    securityGroup: text.exactOptional(),
+    publicIp: z.boolean('true or false'),
+  });
+  const healthCheck = z.discriminatedUnion('kind', [
+    z.strictObject({ kind: z.literal('tcp'), port }),
+    z.strictObject({
+      kind: z.literal('http'),
+      port,
+      path: text.startsWith('/', 'begins with a slash'),
+      expectStatus: z.int().min(100).max(599),
+    }),
+  ]);
+  return z.strictObject({
+    standbyScenario: z.literal(1, { error: 'this version of Standby reads version 1' }),
+    name: text.refine((name) => scenarioNameProblem(name, []) === undefined, 'not a scenario name'),
+    purpose: z.enum(['dr', 'migration'], { error: 'dr or migration' }),
+    serverType: fixed('full-system'),
+    productType: fixed('high-availability'),
+    replicaType: fixed('azure'),
+    switchoverMode: fixed('manual', ONLY_BY_HAND),
+    account: text,
+    region: text,
+    appliance: text,
+    master: text,
+    capture: z.enum(CAPTURE_NAMES, { error: CAPTURE_NAMES.join(' or ') }),
+    excludedVolumes: z.array(text),
+    vm: z.strictObject({
+      name: text,
+      size: text,
+      resourceGroup: text,
+      diskType: z.enum(DISK_TYPES, { error: DISK_TYPES.join(' or ') }),
+      zone: text.exactOptional(),
+    }),
+    nics: z.array(nic).min(1, 'at least one NIC is needed'),
+    isAlive: z.strictObject({ ping: z.boolean('true or false') }),
+    healthChecks: z.array(healthCheck).max(1, 'one health check at most'),
+  });
+}

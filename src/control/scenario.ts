@@ -1,0 +1,244 @@
+import { userInfo } from 'node:os';
+import { inputError, isStandbyError, StandbyError } from '../errors.ts';
+import type { AcceptedWarning, Scenario, ScenarioStatus } from '../model/scenario.ts';
+import type { Verdict } from '../model/verdict.ts';
+import type { Moment } from '../verify/check.ts';
+import { verifyScenario } from '../verify/verify.ts';
+import { refuseFindings } from './checks-failed.ts';
+import type { Context } from './context.ts';
+import { appendEvent } from './events.ts';
+import type { ScenarioFile } from './scenario-file.ts';
+import { scenarioNamed, unfinishedRuns } from './scenario-named.ts';
+import { scenarioFromFile } from './scenario-resolve.ts';
+import { BUSY_STATES, changeStatus, statusOf } from './scenario-status.ts';
+
+export interface ScenarioReport {
+  readonly scenario: Scenario;
+  readonly status: ScenarioStatus;
+  readonly verdicts: readonly Verdict[];
+}
+
+export interface SaveOptions {
+  /** Codes of warnings that the person accepts. */
+  readonly accept: readonly string[];
+  /** The command to give `--accept` to. */
+  readonly command: string;
+}
+
+/** Checks a definition and saves it as `stopped`. Nothing is written while a check finds an error or an open warning. */
+export async function createScenario(
+  context: Context,
+  file: ScenarioFile,
+  options: SaveOptions,
+): Promise<ScenarioReport> {
+  if (await context.store.scenarios.byName(file.name)) {
+    throw inputError(
+      'NAME_TAKEN',
+      `There is a scenario ${file.name} already.`,
+      `Choose another name, or change it: standby scenario edit ${file.name}`,
+    );
+  }
+  const draft = await scenarioFromFile(context, file);
+  const verdicts = await verdictsFor(context, draft, 'create');
+  const scenario = withAccepted(context, draft, options.accept, verdicts);
+  refuseFindings(verdicts, {
+    scenario: scenario.name,
+    accepted: scenario.acceptedWarnings.map((warning) => warning.code),
+    command: options.command,
+  });
+  await context.store.scenarios.insert(scenario);
+  const status = await changeStatus(context, scenario, { state: 'stopped' });
+  await appendEvent(context, {
+    level: 'info',
+    code: 'SCENARIO_CREATED',
+    text: `Scenario ${scenario.name} was created; nothing is copied before: standby run ${scenario.name}`,
+    scenarioId: scenario.id,
+  });
+  return { scenario, status, verdicts };
+}
+
+/** Changes a scenario that stands still; what the copied disks depend on stays as long as there are copied disks. */
+export async function editScenario(
+  context: Context,
+  name: string,
+  file: ScenarioFile,
+  options: SaveOptions,
+): Promise<ScenarioReport> {
+  const saved = await scenarioNamed(context, name);
+  const status = await editable(context, saved);
+  const changed = await scenarioFromFile(context, file, saved);
+  const other = await context.store.scenarios.byName(file.name);
+  if (other && other.id !== saved.id)
+    throw inputError('NAME_TAKEN', `There is a scenario ${file.name} already.`);
+  if (status.epoch > 0) refuseMovingCopies(saved, changed);
+  const verdicts = await verdictsFor(context, changed, 'create');
+  const scenario = withAccepted(context, changed, options.accept, verdicts);
+  refuseFindings(verdicts, {
+    scenario: scenario.name,
+    accepted: scenario.acceptedWarnings.map((warning) => warning.code),
+    command: options.command,
+  });
+  await context.store.scenarios.update(saved.id, () => scenario);
+  const renamed = await changeStatus(context, scenario, {});
+  if (renamed.name !== scenario.name) {
+    await context.store.statuses.update(scenario.id, (one) => ({ ...one, name: scenario.name }));
+  }
+  await appendEvent(context, {
+    level: 'info',
+    code: 'SCENARIO_EDITED',
+    text: `Scenario ${scenario.name} was changed by ${whoAmI()}.`,
+    scenarioId: scenario.id,
+  });
+  return { scenario, status: await statusOf(context, scenario), verdicts };
+}
+
+/** Throws while something works on the scenario. */
+export async function editable(context: Context, scenario: Scenario): Promise<ScenarioStatus> {
+  const status = await statusOf(context, scenario);
+  const unfinished = await unfinishedRuns(context, scenario);
+  const [run] = unfinished;
+  if (!run && !BUSY_STATES.includes(status.state)) return status;
+  throw inputError(
+    'SCENARIO_BUSY',
+    `Scenario ${scenario.name} is ${status.state}; it cannot be changed now.`,
+    run
+      ? `Let its run ${run.id} end (standby resume ${run.id}), or stop it: standby stop ${scenario.name}`
+      : `Stop it first: standby stop ${scenario.name}`,
+  );
+}
+
+/** Replica disks are found by the scenario's name, group and master: moving those would lose them. */
+function refuseMovingCopies(saved: Scenario, changed: Scenario): void {
+  const moved = [
+    saved.name !== changed.name ? 'name' : '',
+    saved.masterId !== changed.masterId ? 'master' : '',
+    saved.applianceId !== changed.applianceId ? 'appliance' : '',
+    saved.region !== changed.region ? 'region' : '',
+    saved.vm.resourceGroup !== changed.vm.resourceGroup ? 'resource group' : '',
+    saved.vm.diskType !== changed.vm.diskType ? 'disk type' : '',
+    saved.vm.zone !== changed.vm.zone ? 'zone' : '',
+    saved.excludedVolumeIds.toSorted().join() !== changed.excludedVolumeIds.toSorted().join()
+      ? 'volumes to leave out'
+      : '',
+  ].filter((one) => one !== '');
+  if (moved.length === 0) return;
+  throw inputError(
+    'COPIES_EXIST',
+    `The ${moved.join(', ')} of ${saved.name} cannot be changed, because its copied disks depend on it.`,
+    `Make another scenario, or remove this one with its copies: standby scenario remove ${saved.name} --delete-replica`,
+  );
+}
+
+/** Looks only; changes nothing. */
+export async function verifySavedScenario(
+  context: Context,
+  name: string,
+  moment: Moment = 'create',
+): Promise<ScenarioReport> {
+  const scenario = await scenarioNamed(context, name);
+  const verdicts = await verdictsFor(context, scenario, moment);
+  return { scenario, status: await statusOf(context, scenario), verdicts };
+}
+
+/** Stores who accepted a warning and when; `verify` names it still, but it no longer stands in the way. */
+export async function acceptWarnings(
+  context: Context,
+  scenario: Scenario,
+  accept: readonly string[],
+  verdicts: readonly Verdict[],
+): Promise<Scenario> {
+  const changed = withAccepted(context, scenario, accept, verdicts);
+  if (changed.acceptedWarnings.length === scenario.acceptedWarnings.length) return scenario;
+  return context.store.scenarios.update(scenario.id, (one) => ({
+    ...one,
+    acceptedWarnings: changed.acceptedWarnings,
+  }));
+}
+
+/** An appliance that does not answer is no reason not to look at the rest: the checks say what they could not see. */
+export async function verdictsFor(
+  context: Context,
+  scenario: Scenario,
+  moment: Moment,
+): Promise<readonly Verdict[]> {
+  const { store } = context;
+  const [account, appliance, master, otherScenarios] = await Promise.all([
+    store.accounts.get(scenario.accountId),
+    store.appliances.get(scenario.applianceId),
+    store.masters.get(scenario.masterId),
+    store.scenarios.list(),
+  ]);
+  if (!account) throw accountGone(scenario);
+  const cloud = await context.cloudFor(account);
+  const session = appliance ? await context.connect(appliance).catch(unreachable) : undefined;
+  try {
+    return await verifyScenario({
+      scenario,
+      inventory: master?.inventory,
+      appliance,
+      cloud,
+      otherScenarios,
+      ...(session ? { session } : {}),
+      clock: context.clock,
+      moment,
+    });
+  } finally {
+    await session?.close();
+  }
+}
+
+function unreachable(error: unknown): undefined {
+  if (isStandbyError(error)) return undefined;
+  throw error;
+}
+
+export function accountGone(scenario: Scenario): StandbyError {
+  return new StandbyError({
+    code: 'ACCOUNT_UNKNOWN',
+    what: `The account of scenario ${scenario.name} is not registered any more.`,
+    next: 'Register it again: standby account add - then: standby scenario edit',
+    kind: 'input',
+  });
+}
+
+function withAccepted(
+  context: Context,
+  scenario: Scenario,
+  accept: readonly string[],
+  verdicts: readonly Verdict[],
+): Scenario {
+  const warnings = verdicts.filter((one) => one.status === 'warning').map((one) => one.code);
+  const pointless = accept.filter((code) => !warnings.includes(code));
+  if (pointless.length > 0) {
+    throw inputError(
+      'WARNING_UNKNOWN',
+      `There is no warning ${pointless.join(', ')} to accept.`,
+      warnings.length > 0 ? `Warnings found: ${warnings.join(', ')}.` : 'The checks found no warning at all.',
+    );
+  }
+  const known = scenario.acceptedWarnings.map((one) => one.code);
+  const added: AcceptedWarning[] = accept
+    .filter((code, index) => !known.includes(code) && accept.indexOf(code) === index)
+    .map((code) => ({ code, who: whoAmI(), atMs: context.clock.now() }));
+  return { ...scenario, acceptedWarnings: [...scenario.acceptedWarnings, ...added] };
+}
+
+/** The name this process runs under. */
+export function whoAmI(): string {
+  try {
+    return userInfo().username;
+  } catch (error) {
+    // A container may run under a number that has no name.
+    if (error instanceof Error && 'code' in error) return `user ${process.getuid?.() ?? 'unknown'}`;
+    throw error;
+  }
+}
+
+export async function listScenarios(
+  context: Context,
+): Promise<readonly { readonly scenario: Scenario; readonly status: ScenarioStatus }[]> {
+  const scenarios = await context.store.scenarios.list();
+  return Promise.all(
+    scenarios.map(async (scenario) => ({ scenario, status: await statusOf(context, scenario) })),
+  );
+}

@@ -1,0 +1,139 @@
+import { randomUUID } from 'node:crypto';
+import { isoTime } from '../clock.ts';
+import { inputError } from '../errors.ts';
+import type { Scenario, ScenarioStatus } from '../model/scenario.ts';
+import type { Plan, RunRecord } from '../plan/plan.ts';
+import { refusalToSwitchOver } from '../switchover/ready.ts';
+import { reportNotices, type SwitchoverReport, switchoverReport } from '../switchover/report.ts';
+import { switchoverPlan } from '../switchover/switchover.ts';
+import type { Context } from './context.ts';
+import { scenarioNamed, unfinishedRuns } from './scenario-named.ts';
+import { statusOf } from './scenario-status.ts';
+import { carryOut, freshInput, makeWork, type ScenarioRunInput, takeBack } from './scenario-work.ts';
+
+export const SWITCHOVER = 'switchover';
+
+/** A switchover that has been looked at but not begun: what the person confirms. */
+export interface SwitchoverProposal {
+  readonly scenario: Scenario;
+  readonly status: ScenarioStatus;
+  readonly runId: string;
+  readonly input: ScenarioRunInput;
+  readonly plan: Plan;
+  /** Every Azure resource it will make, with its name. */
+  readonly makes: readonly { readonly type: string; readonly name: string }[];
+  /** Up to which moment of the master the standby will have its data. */
+  readonly loss: string;
+  /** An unfinished switchover that is gone on with. */
+  readonly unfinished?: RunRecord;
+}
+
+/** Refuses what cannot be switched over, and shows what would be made. Changes nothing. */
+export async function proposeSwitchover(
+  context: Context,
+  name: string,
+  options: { readonly acceptUnprovenBoot?: boolean } = {},
+): Promise<SwitchoverProposal> {
+  const scenario = await scenarioNamed(context, name);
+  const status = await statusOf(context, scenario);
+  const unfinished = await unfinishedOf(context, scenario);
+  const runId = unfinished?.id ?? randomUUID();
+  const refusal = unfinished ? undefined : refusalToSwitchOver(scenario, status, runId);
+  if (refusal) throw refusal;
+  const given = options.acceptUnprovenBoot ? { acceptUnprovenBoot: true } : {};
+  const kept = unfinished?.input as ScenarioRunInput | undefined;
+  const input = kept
+    ? { ...kept, options: { ...kept.options, ...given } }
+    : await freshInput(context, scenario, given);
+  const work = await makeWork(context, { runId, input, moment: 'switchover' });
+  const plan = switchoverPlan(work);
+  return {
+    scenario,
+    status,
+    runId,
+    input,
+    plan,
+    makes: plan.stages.flat().flatMap((step) => step.makes ?? []),
+    loss: lossStatement(status),
+    ...(unfinished ? { unfinished } : {}),
+  };
+}
+
+/** What is lost is what the master did after the copy; at rest, nothing as long as it stayed switched off. */
+export function lossStatement(status: ScenarioStatus): string {
+  if (status.synchronisedAtMs === undefined) return 'No copy was ever finished.';
+  return (
+    `The standby will have the data of ${isoTime(status.synchronisedAtMs)}. The master was copied at rest and is not ` +
+    'being replicated: whatever it has written after that moment will not be there.'
+  );
+}
+
+export interface SwitchoverOutcome {
+  readonly scenario: Scenario;
+  readonly status: ScenarioStatus;
+  readonly run: RunRecord;
+  readonly report: SwitchoverReport;
+}
+
+/** The report for people. */
+export { reportNotices };
+
+/** Begins or goes on with what `proposeSwitchover` showed. */
+export async function switchOver(context: Context, proposal: SwitchoverProposal): Promise<SwitchoverOutcome> {
+  const { scenario, runId, input, plan } = proposal;
+  const run =
+    proposal.unfinished ??
+    (await context.store.runs.create({
+      id: runId,
+      kind: SWITCHOVER,
+      subject: scenario.id,
+      title: `Switch ${scenario.name} over`,
+      input,
+    }));
+  const done = await carryOut(context, run, plan);
+  const work = await makeWork(context, { runId, input, moment: 'switchover' });
+  return {
+    scenario,
+    status: await statusOf(context, scenario),
+    run: done,
+    report: switchoverReport(work, done),
+  };
+}
+
+/** `standby resume` for a run of this kind. */
+export async function resumeSwitchover(context: Context, run: RunRecord): Promise<SwitchoverOutcome> {
+  const { scenario } = run.input as ScenarioRunInput;
+  return switchOver(context, await proposeSwitchover(context, scenario.name));
+}
+
+export interface UndoReport {
+  readonly scenario: Scenario;
+  readonly status: ScenarioStatus;
+  readonly run: RunRecord;
+}
+
+/** Takes back exactly what an unfinished switchover has made; refused after its commit point. */
+export async function undoSwitchover(context: Context, name: string): Promise<UndoReport> {
+  const scenario = await scenarioNamed(context, name);
+  const unfinished = await unfinishedOf(context, scenario);
+  if (!unfinished) {
+    throw inputError(
+      'NOTHING_TO_UNDO',
+      `Scenario ${scenario.name} has no unfinished switchover.`,
+      `Look: standby status ${scenario.name}`,
+    );
+  }
+  return undoSwitchoverRun(context, unfinished);
+}
+
+/** Also `standby resume RUN --undo`. */
+export async function undoSwitchoverRun(context: Context, unfinished: RunRecord): Promise<UndoReport> {
+  const input = unfinished.input as ScenarioRunInput;
+  const work = await makeWork(context, { runId: unfinished.id, input, moment: 'switchover' });
+  const run = await takeBack(context, unfinished, switchoverPlan(work));
+  return { scenario: input.scenario, status: await statusOf(context, input.scenario), run };
+}
+
+async function unfinishedOf(context: Context, scenario: Scenario): Promise<RunRecord | undefined> {
+  return (await unfinishedRuns(context, scenario)).find((run) => run.kind === SWITCHOVER);
+}
