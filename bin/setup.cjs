@@ -5,10 +5,9 @@
 const { spawnSync } = require('node:child_process');
 const { existsSync, readdirSync, readFileSync } = require('node:fs');
 const { dirname, join } = require('node:path');
-const { packagesFor } = require('./system-packages.cjs');
+const { APT_LISTS, packagesFor } = require('./system-packages.cjs');
 
 const ROOT = join(__dirname, '..');
-const LISTS = '/var/lib/apt/lists';
 
 function main(purpose) {
   if (!arePackagesInstalled()) {
@@ -65,7 +64,7 @@ function isThere(entry) {
 }
 
 function hasAptLists() {
-  return existsSync(LISTS) && readdirSync(LISTS).some((name) => name.includes('_Packages'));
+  return existsSync(APT_LISTS) && readdirSync(APT_LISTS).some((name) => name.includes('_Packages'));
 }
 
 function installWithApt(names) {

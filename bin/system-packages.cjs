@@ -1,6 +1,8 @@
 'use strict';
 // What the product and its tests take from the system, each with the files of which one shows that it is there.
 
+/** Where apt keeps its lists of packages. */
+const APT_LISTS = '/var/lib/apt/lists';
 const GRUB = '/usr/lib/grub';
 
 const FOR_DEMO = [
@@ -27,4 +29,7 @@ const FOR_TESTS = [
   { name: 'fdisk', files: ['/usr/sbin/sfdisk', '/sbin/sfdisk'] },
 ];
 
-module.exports = { packagesFor: (purpose) => FOR_DEMO.concat(purpose === 'test' ? FOR_TESTS : []) };
+module.exports = {
+  APT_LISTS,
+  packagesFor: (purpose) => FOR_DEMO.concat(purpose === 'test' ? FOR_TESTS : []),
+};
