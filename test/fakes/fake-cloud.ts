@@ -46,6 +46,8 @@ export class FakeCloud {
   readonly made: string[] = [];
   /** Called before each change with its name, e.g. `disks.createFromSnapshot`; may throw. */
   beforeChange: (name: string, resource: string) => void = () => undefined;
+  /** Called when a resource has been made and nobody has been told yet; may throw. */
+  afterMade: (resource: string) => void = () => undefined;
   readonly cloud: Cloud = makeCloud(this);
 
   all(): string[] {
@@ -75,6 +77,7 @@ function makeCloud(fake: FakeCloud): Cloud {
     fake.beforeChange(kind, resource.id);
     map.set(resource.id.toLowerCase(), resource);
     fake.made.push(resource.id);
+    fake.afterMade(resource.id);
     await operation?.save?.({ kind, id: resource.id });
     await pause(0);
     operation?.signal?.throwIfAborted();
