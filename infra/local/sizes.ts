@@ -139,7 +139,14 @@ export function findSize(name: string, location: string): VmSize | undefined {
 }
 
 /** Regions of the public cloud that have no availability zones. */
-const REGIONS_WITHOUT_ZONES = ['westus', 'northcentralus', 'westcentralus', 'ukwest', 'southindia'];
+const REGIONS_WITHOUT_ZONES = [
+  'japanwest',
+  'westus',
+  'northcentralus',
+  'westcentralus',
+  'ukwest',
+  'southindia',
+];
 
 export function zonesOf(location: string): readonly string[] {
   return REGIONS_WITHOUT_ZONES.includes(location.toLowerCase()) ? [] : ['1', '2', '3'];

@@ -31,7 +31,7 @@ function stopping(during: Power, after: Power): Action {
     shape: machineAction,
     before(context, resource, ask) {
       setPower(context, resource.id, during);
-      return { skipShutdown: ask.query.get('skipShutdown') === 'true' };
+      return { skipShutdown: ask.query.get('skipshutdown') === 'true' };
     },
     async run(context, resource, work) {
       await context.guests.stop(resource.id, booleanAt(work.carry, 'skipShutdown') ? 'kill' : 'shutdown');
@@ -153,7 +153,7 @@ const retrieveBootDiagnosticsData: Action = {
         `Boot diagnostics is not enabled on VM '${resource.name}'. Enable it and try again.`,
       );
     }
-    const minutes = Number(ask.query.get('sasUriExpirationTimeInMinutes') ?? 120);
+    const minutes = Number(ask.query.get('sasuriexpirationtimeinminutes') ?? 120);
     const expiresAtMs = context.clock.now() + minutes * 60_000;
     const serial = context.guests.serialLogFile(resource.id) ?? NO_SERIAL_YET;
     return {

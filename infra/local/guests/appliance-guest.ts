@@ -264,7 +264,9 @@ export function makeApplianceGuest(place: GuestPlace): Guest {
       was?.abort.abort();
       await was?.over;
       services.clear();
-      await Promise.all(processes().map((process) => endProcess(process, clock, how === 'kill' ? 1000 : 5000)));
+      await Promise.all(
+        processes().map((process) => endProcess(process, clock, how === 'kill' ? 1000 : 5000)),
+      );
     },
     disksChanged: (facts) => linkDisks(layout, facts),
     async freeze() {

@@ -31,6 +31,22 @@ const LOOK_MS = 200;
 interface Entry {
   readonly guest: Guest;
   readonly guid: string;
+  /** Starts, stops and changes of one guest come one after the other, whoever asks for them. */
+  inTurn<T>(work: () => Promise<T>): Promise<T>;
+}
+
+function makeEntry(guid: string, guest: Guest): Entry {
+  let last: Promise<unknown> = Promise.resolve();
+  return {
+    guid,
+    guest,
+    inTurn(work) {
+      const mine = last.then(work);
+      // Its failure is the caller's; the next one goes on all the same.
+      last = mine.catch(() => undefined);
+      return mine;
+    },
+  };
 }
 
 function makeProcessHost(host: GuestHostFacts): GuestHost {
@@ -48,7 +64,7 @@ function makeProcessHost(host: GuestHostFacts): GuestHost {
   function entryOf(facts: MachineFacts): Entry {
     const known = entries.get(keyOf(facts.id));
     if (known?.guid === facts.guid) return known;
-    const made = { guid: facts.guid, guest: makeGuest(facts.kind, placeOf(host, facts.guid, new Set())) };
+    const made = makeEntry(facts.guid, makeGuest(facts.kind, placeOf(host, facts.guid, new Set())));
     entries.set(keyOf(facts.id), made);
     return made;
   }
@@ -103,7 +119,7 @@ function makeProcessHost(host: GuestHostFacts): GuestHost {
   }
 
   async function tendEnded(): Promise<void> {
-    for (const [vmId, { guest }] of entries) {
+    for (const [vmId, { guest, inTurn }] of entries) {
       const end = guest.tookEnd();
       if (end === undefined) continue;
       log.info('a guest ended by itself', { vm: vmId, end });
@@ -111,7 +127,7 @@ function makeProcessHost(host: GuestHostFacts): GuestHost {
       if (facts === undefined || facts.power !== 'running') continue;
       if (end === 'died') {
         // As Azure does when a host fails: the VM is started again.
-        await guest.start(facts);
+        await inTurn(() => guest.start(facts));
       } else {
         graph.update(vmId, (resource) => {
           resource.hidden.power = 'stopped';
@@ -149,10 +165,11 @@ function makeProcessHost(host: GuestHostFacts): GuestHost {
       const machines = graph.list(TYPES.machine).flatMap((machine) => factsOf(machine.id) ?? []);
       await endStrays(new Set(machines.map((facts) => facts.guid)));
       for (const facts of machines) {
-        const { guest } = entryOf(facts);
+        const { guest, inTurn } = entryOf(facts);
+        const isOff = facts.power === 'stopped' || facts.power === 'deallocated';
         try {
-          if (facts.power === 'running') await guest.start(facts);
-          else if (facts.power === 'stopped' || facts.power === 'deallocated') await guest.stop('kill');
+          if (facts.power === 'running') await inTurn(() => guest.start(facts));
+          else if (isOff) await inTurn(() => guest.stop('kill'));
         } catch (error) {
           log.error('a guest could not be started again', { vm: facts.id, why: messageOf(error) });
         }
@@ -164,13 +181,15 @@ function makeProcessHost(host: GuestHostFacts): GuestHost {
       const facts = factsOf(vmId);
       if (facts === undefined) throw new ArmError(404, 'ResourceNotFound', `The VM ${vmId} is not there.`);
       watching ??= watch();
-      await entryOf(facts).guest.start(facts);
+      const { guest, inTurn } = entryOf(facts);
+      await inTurn(() => guest.start(facts));
       await lookNow();
     },
     async stop(vmId, how) {
       const facts = factsOf(vmId);
       if (facts === undefined) return;
-      await entryOf(facts).guest.stop(how);
+      const { guest, inTurn } = entryOf(facts);
+      await inTurn(() => guest.stop(how));
       await lookNow();
     },
     status(vmId) {
@@ -187,7 +206,7 @@ function makeProcessHost(host: GuestHostFacts): GuestHost {
     async disksChanged(vmId) {
       const facts = factsOf(vmId);
       const entry = entries.get(keyOf(vmId));
-      if (facts && entry) await entry.guest.disksChanged(facts);
+      if (facts && entry) await entry.inTurn(() => entry.guest.disksChanged(facts));
     },
     networkChanged: lookNow,
     async whileFrozen(vmId, work) {
@@ -209,8 +228,8 @@ function makeProcessHost(host: GuestHostFacts): GuestHost {
     async forget(vmId) {
       const facts = factsOf(vmId);
       if (facts === undefined) return;
-      const { guest } = entryOf(facts);
-      await guest.stop('kill');
+      const { guest, inTurn } = entryOf(facts);
+      await inTurn(() => guest.stop('kill'));
       entries.delete(keyOf(vmId));
       await lookNow();
       await rm(join(dataFolder, guestFolder(facts.guid)), { recursive: true, force: true });
@@ -219,7 +238,7 @@ function makeProcessHost(host: GuestHostFacts): GuestHost {
     async stopAll() {
       stopped.abort();
       await watching;
-      await Promise.all([...entries.values()].map(({ guest }) => guest.stop('kill')));
+      await Promise.all([...entries.values()].map(({ guest, inTurn }) => inTurn(() => guest.stop('kill'))));
       await forwarders.close();
     },
   };

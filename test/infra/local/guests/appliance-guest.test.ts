@@ -19,7 +19,7 @@ const [address, port] = process.env.STANDBY_LISTEN.split(':');
 const luns = process.env.STANDBY_ROOT + '/dev/disk/azure/scsi1';
 http.createServer((_request, response) => {
   response.end(JSON.stringify({ pid: process.pid, luns: fs.readdirSync(luns).sort() }));
-}).listen(Number(port), address, () => console.log('engine up'));
+}).listen(Number(port), address, () => process.stdout.write('engine up\\n'));
 `;
 
 const FIRST_BOOT = `#!/bin/sh
