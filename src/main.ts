@@ -1,5 +1,5 @@
+import { enableCompileCache } from 'node:module';
 import process from 'node:process';
-import { runCommandLine } from './cli/program.ts';
 import type { Shell } from './cli/shell.ts';
 import { systemClock } from './clock.ts';
 
@@ -38,4 +38,7 @@ const shell: Shell = {
   },
 };
 
+// Every later start finds the compiled modules, so that the command line answers at once.
+enableCompileCache();
+const { runCommandLine } = await import('./cli/program.ts');
 process.exitCode = await runCommandLine(shell);

@@ -20,7 +20,7 @@ export function addMenuCommand(program: Command, shell: Shell): void {
 /** The command line with the menu put in where no command was typed. */
 export function withMenu(argv: readonly string[]): readonly string[] {
   const asks = argv.some((arg) => arg === '--help' || arg === '--version');
-  const valued = argv.findIndex((arg) => arg === '--home');
+  const valued = argv.indexOf('--home');
   const words = argv.filter((arg, index) => !arg.startsWith('-') && index !== valued + 1);
   const named = valued < 0 ? argv.some((arg) => !arg.startsWith('-')) : words.length > 0;
   return asks || named ? argv : [MENU, ...argv];
