@@ -27,6 +27,8 @@ export function makeClients(
   policy: AnswerPolicy,
 ): Clients {
   const tls = endpoints.caPem === undefined ? {} : { tlsOptions: { ca: endpoints.caPem } };
+  // Four tries within some four seconds; a longer outage is for calls.ts and the plan runner to wait for.
+  const retryOptions = { maxRetries: 3, retryDelayInMs: 500, maxRetryDelayInMs: 30_000 };
   const listened = { additionalPolicies: [{ policy, position: 'perCall' as const }] };
   const credential = once(async () => {
     const { ClientSecretCredential } = await import('@azure/identity');
@@ -41,6 +43,7 @@ export function makeClients(
   const options = {
     endpoint: endpoints.resourceManagerUrl,
     credentials: { scopes: [endpoints.scope] },
+    retryOptions,
     ...tls,
     ...listened,
   };
@@ -52,6 +55,7 @@ export function makeClients(
         endpoint: endpoints.resourceManagerUrl,
         $host: endpoints.resourceManagerUrl,
         credentialScopes: [endpoints.scope],
+        retryOptions,
         ...tls,
         ...listened,
       });
