@@ -21,7 +21,7 @@ const RUNNING_WITHIN_MS = 10 * 60_000;
 const LOOK_AGAIN_MS = 2_000;
 
 export function makeMachine(deployment: Deployment): Step<MachineOut> {
-  const { cloud, input, names, tags, vmId } = deployment;
+  const { cloud, input, names, vmId } = deployment;
   return {
     id: 'machine',
     title: `Virtual machine ${names.vm} (${input.size}, ${IMAGES[input.image].label})`,
@@ -34,19 +34,36 @@ export function makeMachine(deployment: Deployment): Step<MachineOut> {
       const machine = await cloud.machines.get(vmId);
       if (!machine) return undefined;
       refuseForeign(machine, deployment);
-      if (machine.provisioning === 'Failed') throw failedMachine(machine);
       return machine.provisioning === 'Succeeded' ? { vmId: machine.id } : undefined;
     },
     async run(context) {
+      await removeFailed(deployment, context);
       const machine = await create(deployment, context);
       return { vmId: machine.id };
     },
-    async undo() {
-      await cloud.machines.delete(vmId, tags['standby-scenario']);
-      const osDisk = await cloud.disks.get(input.resourceGroup, names.osDisk);
-      if (osDisk) await cloud.disks.delete(osDisk.id, tags['standby-scenario']);
-    },
+    undo: () => removeMachine(deployment),
   };
+}
+
+/** Its OS disk goes too; the NIC and the journal disk are other steps' own. */
+async function removeMachine({ cloud, input, names, tags, vmId }: Deployment): Promise<void> {
+  await cloud.machines.delete(vmId, tags['standby-scenario']);
+  const osDisk = await cloud.disks.get(input.resourceGroup, names.osDisk);
+  if (osDisk) await cloud.disks.delete(osDisk.id, tags['standby-scenario']);
+}
+
+/**
+ * After AllocationFailed and its like a VM stays behind that never ran, and that refuses other first-boot data.
+ * It is ours (find has looked), nothing is on it, and nobody has enrolled it.
+ */
+async function removeFailed(deployment: Deployment, step: StepContext): Promise<void> {
+  const { context, cloud, input, vmId, names } = deployment;
+  const machine = await cloud.machines.get(vmId);
+  if (machine?.provisioning !== 'Failed') return;
+  const record = await context.store.appliances.get(input.applianceId);
+  if (record?.enrolment === 'enrolled') throw failedMachine(machine);
+  step.progress(`removing ${names.vm}, which Azure failed to make`);
+  await removeMachine(deployment);
 }
 
 async function create(deployment: Deployment, step: StepContext): Promise<CloudMachine> {
@@ -97,8 +114,8 @@ function refuseForeign(machine: CloudMachine, { tags, input }: Deployment): void
 function failedMachine(machine: CloudMachine): StandbyError {
   return new StandbyError({
     code: 'MACHINE_FAILED',
-    what: `Azure failed to make the virtual machine ${machine.name}; the failed one is still there.`,
-    next: `Delete ${machine.name} in the portal (its disks and NIC may stay), then resume. Or undo this deployment.`,
+    what: `The virtual machine ${machine.name} runs an enrolled appliance, but its provisioning state is Failed.`,
+    next: 'Look at its boot diagnostics in the portal; restart or delete it there, then resume.',
   });
 }
 

@@ -14,7 +14,7 @@ import { type Decision, decideInbound, deniesAgainst, winningPriority } from './
 /**
  * Opens the engine's port for one source prefix: one rule in each security group that lets it not through, at a
  * free priority that wins. Proposing changes nothing. Dying between two groups leaves one open and one closed;
- * the same command again adds what is missing and nothing twice, because the rule's name comes from the prefix.
+ * the same command again adds what is missing and nothing twice, because a group that lets it through already is left alone.
  */
 export interface GroupToOpen {
   readonly groupId: string;
@@ -153,11 +153,10 @@ function groupToOpen(
   const decision = decideInbound(group.rules, inbound);
   const plain = { groupId: group.id, groupName: group.name, place: where, decision };
   if (decision.access === 'allow') return { ...plain, overtakes: [] };
-  // Our own rule of that name that does not win any more is moved, not joined by a second one.
-  const name = `standby-${appliance.port}-${shortId(sourcePrefix.toLowerCase(), 8)}`;
-  const others = group.rules.filter((rule) => rule.name.toLowerCase() !== name);
-  const priority = winningPriority(others, inbound);
-  if (priority === undefined) throw noPriority(group, deniesAgainst(others, inbound)[0]);
+  const priority = winningPriority(group.rules, inbound);
+  if (priority === undefined) throw noPriority(group, deniesAgainst(group.rules, inbound)[0]);
+  // With the priority in its name, a rule that came too late for a new deny is followed by one that wins.
+  const name = `standby-${appliance.port}-${shortId(sourcePrefix.toLowerCase(), 8)}-${priority}`;
   const rule: SecurityRule = {
     name,
     priority,
@@ -169,7 +168,7 @@ function groupToOpen(
     destinationPrefixes: [where !== 'NIC' && place.privateIp ? place.privateIp : '*'],
     destinationPorts: [String(appliance.port)],
   };
-  return { ...plain, rule, overtakes: deniesAgainst(others, inbound) };
+  return { ...plain, rule, overtakes: deniesAgainst(group.rules, inbound) };
 }
 
 async function azureAppliance(
