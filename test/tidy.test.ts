@@ -120,7 +120,7 @@ const VARIATIONS = [
     lists: ['src/switchover/switchover.ts', 'src/switchover/vm.ts'],
   },
   { folder: 'src/synchronise/steps', lists: ['src/synchronise/synchronise.ts'] },
-  { folder: 'wizards', lists: ['wizards/index.ts'] },
+  { folder: 'wizards', lists: ['wizards/index.ts', 'src/main.ts'] },
   { folder: 'infra/azure/resources', lists: ['infra/azure/cloud.ts'] },
   { folder: 'infra/local/behaviours', lists: ['infra/local/behaviours/index.ts'] },
 ];
