@@ -7,7 +7,6 @@ const GRUB = '/usr/lib/grub';
 
 const FOR_DEMO = [
   { name: 'qemu-system-x86', files: ['/usr/bin/qemu-system-x86_64'] },
-  { name: 'qemu-utils', files: ['/usr/bin/qemu-img'] },
   { name: 'ovmf', files: ['/usr/share/OVMF/OVMF_CODE_4M.fd'] },
   // The shared-library busybox has the same path and cannot run in an initramfs.
   { name: 'busybox-static', files: ['/var/lib/dpkg/info/busybox-static.list'] },

@@ -1,7 +1,7 @@
 import type { Clock } from '../clock.ts';
 import { isStandbyError, messageOf, StandbyError } from '../errors.ts';
 import type { Log } from '../log.ts';
-import { ownerIsGone } from './owner.ts';
+import { ownerInWords, ownerIsGone } from './owner.ts';
 import type { Lease, RunStore } from './plan.ts';
 
 /**
@@ -109,7 +109,7 @@ function leaseHeld(runId: string, owner: string): StandbyError {
   return new StandbyError({
     code: 'LEASE_HELD',
     what: `Run ${runId} is being worked on by another process.`,
-    why: `It is held by ${owner}.`,
+    why: `It is held by ${ownerInWords(owner)}.`,
     next: `Follow it there, or end that process first; then: standby resume ${runId}`,
     retry: 'later',
   });

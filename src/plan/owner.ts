@@ -23,6 +23,12 @@ export function ownerIsGone(owner: string): boolean {
   return startOf(Number(pid)) !== started;
 }
 
+/** As a person would say it. */
+export function ownerInWords(owner: string): string {
+  const parts = owner.split('/');
+  return parts.length === 5 ? `process ${parts[3]} on ${parts[0]}` : owner;
+}
+
 /** Undefined where there is no /proc. */
 function thisPlace(): string | undefined {
   try {

@@ -251,12 +251,13 @@ describe('The plan runner', () => {
   it('lets one of two runners work, tells the other who does, and enters no step twice', async () => {
     const slow = () => [[step('a', { run: () => systemClock.sleep(700).then(() => did.push('a')) })]];
     const results = await Promise.allSettled([
-      runPlan(await optionsFor(slow(), { owner: 'one' })),
-      runPlan(await optionsFor(slow(), { owner: 'two' })),
+      runPlan(await optionsFor(slow(), { owner: makeOwner() })),
+      runPlan(await optionsFor(slow(), { owner: makeOwner() })),
     ]);
     expect(results.map((result) => result.status).sort()).toEqual(['fulfilled', 'rejected']);
     const refused = results.find((result) => result.status === 'rejected');
     expect(refused?.reason).toMatchObject({ code: 'LEASE_HELD', kind: 'failed', retry: 'later' });
+    expect(refused?.reason.why).toMatch(new RegExp(`^It is held by process ${process.pid} on `));
     expect(did).toEqual(['a']);
   });
 
