@@ -275,9 +275,8 @@ describe('when Azure says no', () => {
     const left = await (await local.cloud()).listTagged('standby-scenario', 'appliance/third');
     expect(left.map((one) => one.name)).toEqual(['third-nsg']);
     expect(await context.store.appliances.byName('third')).toBeUndefined();
-    expect(context.filesText()).not.toContain(
-      `appliance/${(failed.input as { applianceId: string }).applianceId}`,
-    );
+    const { applianceId } = failed.input as { applianceId: string };
+    expect(await context.secrets.get(`appliance/${applianceId}/token`)).toBeUndefined();
     expect((await deployAppliance(context, local.deployAnswers({ name: 'third' }))).already).toBe(false);
   });
 
