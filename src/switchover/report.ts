@@ -5,6 +5,7 @@ import type { Verdict } from '../model/verdict.ts';
 import type { RunRecord, RunStatus, StepStatus } from '../plan/plan.ts';
 import type { Notice } from '../ports/host.ts';
 import { blueprintOf, RESOURCE_TYPES } from './blueprint.ts';
+import { COMMIT_SWITCHOVER } from './steps/commit-switchover.ts';
 import { createNetworkInterfaceId, type MadeNic } from './steps/create-network-interface.ts';
 import { createPublicIpId, type MadePublicIp } from './steps/create-public-ip.ts';
 import { createStandbyDiskId, type MadeDisk } from './steps/create-standby-disk.ts';
@@ -73,7 +74,7 @@ export function switchoverReport(work: ReportWork, run: RunRecord): SwitchoverRe
   const vm = vmOf(work, outputs);
   const sealed = outputs.get(SEAL_REPLICA) as Sealed | undefined;
   const boot = outputs.get(PROVE_BOOT) as BootProof | undefined;
-  const live = outputs.has(DECLARE_SWITCHED_OVER);
+  const live = outputs.has(COMMIT_SWITCHOVER) || outputs.has(DECLARE_SWITCHED_OVER);
   const primary = addresses[0];
   return {
     scenario: { id: scenario.id, name: scenario.name },

@@ -1,6 +1,7 @@
 import type { Plan, Step, StepContext } from '../plan/plan.ts';
 import { type Blueprint, blueprintOf } from './blueprint.ts';
 import { refusalToSwitchOver } from './ready.ts';
+import { commitSwitchoverStep } from './steps/commit-switchover.ts';
 import {
   createNetworkInterfaceId,
   createNetworkInterfaceStep,
@@ -51,6 +52,7 @@ export function standbyStages(work: Work, blueprint: Blueprint): Step[][] {
     [createVirtualMachineStep(work, blueprint)],
     [waitRunningStep(work, { vmIdOf, hasRunBefore: false })],
     [proveBootStep(work, { addressOf: async (context) => addressOf(blueprint, context) })],
+    [commitSwitchoverStep(work)],
     [declareSwitchedOverStep(work, vmIdOf)],
   ];
 }

@@ -159,7 +159,10 @@ describe('trouble while copying', () => {
   it('a copy that somebody stopped on the appliance is not started again behind his back', async () => {
     const on = await bench();
     const work = on.work('run-1');
-    const stopping = { ...work, tellProgress: () => void (on.appliance.phase = 'idle') };
+    const tellProgress = () => {
+      on.appliance.phase = 'idle';
+    };
+    const stopping = { ...work, tellProgress };
     await expect(on.run('run-1', synchronisePlan(stopping, OPTIONS))).rejects.toMatchObject({
       code: 'COPY_STOPPED',
     });

@@ -1,6 +1,7 @@
 /**
- * The commit point: until here everything can be taken back; from here the standby is what people work with.
- * Writes the status first, then the three events, each once for a run; dying in between is repaired by doing it again.
+ * Tells that the standby is what people work with now: the status first, then the events, each once for a run. It
+ * comes after the commit point, so nothing that was told is ever taken back; dying in between is repaired by doing it
+ * again.
  */
 import type { Step, StepContext } from '../../plan/plan.ts';
 import { switchedOverEvents, vmOnlineEvent } from '../words.ts';
@@ -22,7 +23,6 @@ export function declareSwitchedOverStep(
   return {
     id: DECLARE_SWITCHED_OVER,
     title: 'Declare the standby live',
-    commit: true,
     async run(context) {
       const vmId = vmIdOf(context);
       const { outcome } = context.output<BootProof>(PROVE_BOOT);
