@@ -86,7 +86,7 @@ function checkSpec(spec: FaultSpec): void {
       'A fault needs the action it is on.',
       'For example: --on Microsoft.Compute/virtualMachines/write',
     );
-  if (!/^[A-Za-z0-9-]+$/.test(spec.error))
+  if (!/^[A-Za-z0-9_-]+$/.test(spec.error))
     throw inputError('FAULT_INVALID', `'${spec.error}' is not an error a fault can give.`);
   const counts = {
     times: spec.times ?? 1,

@@ -180,7 +180,14 @@ function answerEntra(
   const fault = isToken
     ? faults.take('Entra/token', (each) => each.error !== 'poll' && each.error !== 'slow')
     : undefined;
-  return fault === undefined ? answer(request) : answerOfFault(fault, request.method);
+  if (fault === undefined) return answer(request);
+  if (!/^[a-z]+_/.test(fault.error)) return answerOfFault(fault, request.method);
+  // Entra's own shape for Entra's own words (`temporarily_unavailable`).
+  const text = fault.message ?? 'A fault of Local Azure, on order.';
+  return {
+    status: fault.status ?? 400,
+    body: { error: fault.error, error_description: text, error_codes: [] },
+  };
 }
 
 interface Making {
