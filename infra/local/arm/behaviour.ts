@@ -128,6 +128,7 @@ export interface Work {
 
 /** One request below a resource or a provider. */
 export interface Ask {
+  /** Names in lower case: ARM does not mind how they are written. */
   readonly query: URLSearchParams;
   readonly body: JsonObject;
   readonly apiVersion: string;

@@ -5,7 +5,7 @@ import { ComputeManagementClient, type VirtualMachine } from '@azure/arm-compute
 import { NetworkManagementClient, type SecurityRule } from '@azure/arm-network';
 import { ResourceManagementClient } from '@azure/arm-resources';
 import { ClientSecretCredential } from '@azure/identity';
-import { type LocalAzure, startLocalAzure } from '../../../infra/local/local-azure.ts';
+import { type LocalAzure, type LocalEndpoint, startLocalAzure } from '../../../infra/local/local-azure.ts';
 import { systemClock } from '../../../src/clock.ts';
 import { silentLog } from '../../../src/log.ts';
 
@@ -24,6 +24,8 @@ export interface AzureWorld {
   stop(): Promise<void>;
 }
 
+export type ConnectedWorld = Omit<AzureWorld, 'local' | 'stop'>;
+
 export async function startWorld(
   guests: 'qemu' | 'none' = 'none',
   folder = mkdtempSync(join(tmpdir(), 'standby-azure-')),
@@ -35,7 +37,19 @@ export async function startWorld(
     log: silentLog,
     clock: systemClock,
   });
-  const { endpoint } = local;
+  const world = await connectWorld(folder, local.endpoint);
+  return {
+    ...world,
+    local,
+    async stop() {
+      await local.stop();
+      rmSync(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+/** The clients for a Local Azure that runs elsewhere. */
+export async function connectWorld(folder: string, endpoint: LocalEndpoint): Promise<ConnectedWorld> {
   const ca = readFileSync(endpoint.caFile, 'utf8');
   const credential = new ClientSecretCredential(
     endpoint.tenantId,
@@ -48,7 +62,6 @@ export async function startWorld(
   const group = 'machines';
   const world = {
     folder,
-    local,
     ca,
     group,
     location: endpoint.location,
@@ -59,10 +72,6 @@ export async function startWorld(
       const [namespace, ...types] = type.split('/');
       const path = types.map((part, index) => `${part}/${names[index] ?? ''}`).join('/');
       return `/subscriptions/${subscriptionId}/resourceGroups/${group}/providers/${namespace}/${path}`;
-    },
-    async stop() {
-      await local.stop();
-      rmSync(folder, { recursive: true, force: true });
     },
   };
   await world.resources.resourceGroups.createOrUpdate(group, { location: world.location });
@@ -97,7 +106,7 @@ export function allowRule(name: string, priority: number, port: string): Securit
 }
 
 /** A network, a NIC in it, and an empty OS disk: what an attached VM needs. */
-export async function ground(world: AzureWorld, name: string, nics = 1): Promise<void> {
+export async function ground(world: ConnectedWorld, name: string, nics = 1): Promise<void> {
   const { network, compute, group, location } = world;
   const nsg = `${name}-nsg`;
   await network.networkSecurityGroups.createOrUpdate(group, nsg, { location, securityRules: [] }, quick);
