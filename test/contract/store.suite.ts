@@ -192,7 +192,9 @@ export function storeSuite(newUrl: () => Promise<string>): void {
     expect(await store.runs.get('r2')).toMatchObject({ status: 'running' });
   });
 
-  it('serves several processes that open it and write at once, and loses nothing', async () => {
+  it('serves several processes that open it and write at once, and loses nothing', {
+    timeout: 120_000,
+  }, async () => {
     const fresh = await newUrl();
     const script = fileURLToPath(new URL('store-writer.ts', import.meta.url));
     const names = ['w1', 'w2', 'w3', 'w4'];

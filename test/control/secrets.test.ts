@@ -127,7 +127,7 @@ describe('Secrets at rest', () => {
     await expect(secrets.get('one')).rejects.toMatchObject({ code: 'PASSPHRASE_UNUSED' });
   });
 
-  it('are made once when several processes come first at once', async () => {
+  it('are made once when several processes come first at once', { timeout: 60_000 }, async () => {
     const script = fileURLToPath(new URL('secrets-maker.ts', import.meta.url));
     const url = join(folder, 'home', 'standby.db');
     const make = () => promisify(execFile)(process.execPath, [script, url, file]);

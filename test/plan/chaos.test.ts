@@ -18,6 +18,8 @@ const WORKER = fileURLToPath(new URL('chaos-worker.ts', import.meta.url));
 const RUNS = 10;
 const WORKERS = 3;
 const KILLS = 8;
+/** Dozens of processes start one after the other, and the machine may be busy. */
+const TIMEOUT_MS = 120_000;
 
 onEachStore('A run whose processes are killed', (newUrl) => {
   let world = '';
@@ -54,7 +56,7 @@ onEachStore('A run whose processes are killed', (newUrl) => {
   };
   const logged = () => readFileSync(join(world, 'log'), 'utf8').trim().split('\n');
 
-  it('ends as if nothing had happened, at each point of each step', async () => {
+  it('ends as if nothing had happened, at each point of each step', { timeout: TIMEOUT_MS }, async () => {
     const points = ['a', 'b', 'e'].flatMap((step) =>
       ['started', 'acted', 'before-done'].map((phase) => `${step}:${phase}`),
     );
@@ -72,7 +74,7 @@ onEachStore('A run whose processes are killed', (newUrl) => {
     expect(logged().filter((line) => line.startsWith('submit'))).toHaveLength(points.length);
   });
 
-  it('ends with everything made once, however often a process dies', async () => {
+  it('ends with everything made once, however often a process dies', { timeout: TIMEOUT_MS }, async () => {
     for (let index = 0; index < RUNS; index++) await create(`r${index}`);
     let kills = 0;
     const failures: unknown[] = [];
