@@ -12,6 +12,13 @@ const stop = (): void => {
 };
 process.on('SIGINT', stop).on('SIGTERM', stop);
 
+/** Whoever read our lines has gone (`standby status | head`); a run goes on all the same. */
+const onStreamError = (error: NodeJS.ErrnoException): void => {
+  if (error.code !== 'EPIPE') throw error;
+};
+process.stdout.on('error', onStreamError);
+process.stderr.on('error', onStreamError);
+
 const shell: Shell = {
   argv: process.argv.slice(2),
   stdin: process.stdin,

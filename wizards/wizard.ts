@@ -85,12 +85,13 @@ class Walk {
   }
 
   async alone(): Promise<Answers> {
-    const missing: Question[] = [];
+    const missing: Pick<Question, 'name' | 'noFlag'>[] = [];
     const wrong: string[] = [];
     const unknown = new Set<string>();
     for (const screen of this.screens) {
       if (screen.needs?.some((name) => unknown.has(name))) {
         unknown.add(screen.name);
+        if (screen.always && this.preset[screen.name] === undefined) missing.push(screen.always);
         continue;
       }
       if (screen.when && !(await screen.when(this.answers))) {
@@ -151,7 +152,10 @@ function withEarlierAnswer(question: Question, earlier: unknown): Question {
   return { ...question, default: earlier };
 }
 
-function unanswered(missing: readonly Question[], wrong: readonly string[]): StandbyError {
+function unanswered(
+  missing: readonly Pick<Question, 'name' | 'noFlag'>[],
+  wrong: readonly string[],
+): StandbyError {
   const flags = missing.map((question) => question.noFlag?.from ?? flagOf(question.name));
   const sentences = [
     ...(flags.length > 0
@@ -184,16 +188,18 @@ export function confirmScreen(facts: {
   readonly needs: readonly string[];
   summary?(answers: Answers): string | Promise<string>;
 }): Screen {
+  const noFlag = { from: '--yes' };
   return {
     name: 'yes',
     needs: facts.needs,
+    always: { name: 'yes', noFlag },
     async question(answers) {
       const before = await facts.summary?.(answers);
       return {
         name: 'yes',
         kind: 'confirm',
         message: facts.message,
-        noFlag: { from: '--yes' },
+        noFlag,
         ...(before === undefined ? {} : { before }),
       };
     },

@@ -117,6 +117,13 @@ export async function stopScenario(context: Context, name: string): Promise<Stop
       `Go on (standby resume ${status.activeRunId ?? 'RUN'}) or take it back (standby switchover ${scenario.name} --undo).`,
     );
   }
+  if (status.state === 'switched-over') {
+    throw inputError(
+      'STANDBY_EXISTS',
+      `Scenario ${scenario.name} has switched over; its standby is in service.`,
+      `To stop the standby: standby vm stop ${scenario.name} (with --remove it goes, and the replica stays)`,
+    );
+  }
   const run = (await unfinishedRuns(context, scenario)).find((one) => one.kind === RUN);
   const notes = run ? await stopCopy(context, scenario) : [];
   if (run) await cancelRun(context, run);

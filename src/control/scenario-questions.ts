@@ -237,6 +237,7 @@ function vmNameScreen(look: ScenarioLookups): Screen {
 function vmSizeScreen(look: ScenarioLookups): Screen {
   return {
     name: 'vmSize',
+    always: { name: 'vmSize' },
     needs: ['master', 'account', 'region'],
     async question(answers) {
       const [sizes, { inventory }] = await Promise.all([look.sizes(answers), look.master(answers)]);

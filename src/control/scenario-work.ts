@@ -87,6 +87,8 @@ export async function takeBack(context: Context, run: RunRecord, plan: Plan): Pr
 
 function runOptions(context: Context, run: RunRecord, plan: Plan): Parameters<typeof runPlan>[0] {
   const { store, owner, clock, log, host, atPoint } = context;
+  // A step that waits says the same again and again; people read it once.
+  const told = new Map<string, string>();
   return {
     store: store.runs,
     plan,
@@ -96,7 +98,11 @@ function runOptions(context: Context, run: RunRecord, plan: Plan): Parameters<ty
     log,
     signal: host.signal,
     onStep: (event) => host.tell(stepNotice(event)),
-    onProgress: (_stepId, text) => host.tell({ kind: 'text', level: 'info', text }),
+    onProgress: (stepId, text) => {
+      if (told.get(stepId) === text) return;
+      told.set(stepId, text);
+      host.tell({ kind: 'text', level: 'info', text });
+    },
     ...(atPoint ? { atPoint } : {}),
   };
 }

@@ -8,6 +8,8 @@ import type { Answers } from '../ports/host.ts';
 export interface Screen {
   /** The question's name: its flag, and its key in an answers file. */
   readonly name: string;
+  /** Nobody is there and earlier answers are missing: it is missing too, whatever they would have been. */
+  readonly always?: Pick<Question, 'name' | 'noFlag'>;
   /** Answers without which the question cannot be made. */
   readonly needs?: readonly string[];
   when?(answers: Answers): boolean | Promise<boolean>;

@@ -70,10 +70,12 @@ function sentenceOf(status: ScenarioStatus, unfinished: readonly RunRecord[]): s
   switch (status.state) {
     case 'synchronised':
       return `synchronised at ${at ?? 'an unknown time'}, not replicating (at rest)${goOn}`;
-    case 'stopped':
-      return at === undefined
-        ? `stopped, nothing has been copied yet${goOn}`
-        : `stopped, the copied disks are those of ${at}${goOn}`;
+    case 'stopped': {
+      const standby =
+        status.standbyVmId === undefined ? '' : `; its standby VM exists: ${status.standbyVmId}`;
+      const copies = at === undefined ? 'nothing has been copied yet' : `the copied disks are those of ${at}`;
+      return `stopped, ${copies}${standby}${goOn}`;
+    }
     case 'switched-over':
       return `switched over; the standby is ${status.standbyVmId ?? 'not known'}`;
     default:
