@@ -186,7 +186,7 @@ function groupLine(
       found:
         `not decidable: this machine’s public address is not known. In ${group.name}, ${ruleText(decision.rule)} ` +
         `decides unless ${ruleText(decision.exception)} does first`,
-      next: 'Give the address that Azure sees with --from ADDRESS; the next line tries it for real.',
+      next: 'Give the address that Azure sees with --source-address ADDRESS; the next line tries it for real.',
     });
   }
   if (decision.access === 'allow') {

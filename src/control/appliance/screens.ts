@@ -50,11 +50,6 @@ export function deployScreens(context: Context): readonly Screen[] {
   ];
 }
 
-/** Account, then region: what `appliance list` asks. */
-export function regionScreens(context: Context): readonly Screen[] {
-  return deployScreens(context).slice(0, 2);
-}
-
 /** Remembers what Azure answered, by account and region, so that going back and forth asks nothing twice. */
 class Offers {
   private readonly context: Context;

@@ -1,8 +1,11 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { checkAppliance } from '../../../src/control/appliance/check.ts';
 import { deployAppliance, proposeDeploy, undoDeploy } from '../../../src/control/appliance/deploy.ts';
+import type { DeployAnswers } from '../../../src/control/appliance/deploy-input.ts';
 import { listRegionMachines } from '../../../src/control/appliance/machines.ts';
 import { openPort, proposeOpenPort } from '../../../src/control/appliance/open-port.ts';
+import { deployScreens } from '../../../src/control/appliance/screens.ts';
+import { problemOf } from '../../../src/control/screen.ts';
 import { isStandbyError, type StandbyError } from '../../../src/errors.ts';
 import type { SecurityRule } from '../../../src/ports/cloud.ts';
 import { type AzureContext, startAzureContext } from '../azure-context.ts';
@@ -68,6 +71,45 @@ describe('before there is an appliance', () => {
     );
     expect([error.code, error.kind]).toEqual(['REGION_DIFFERS', 'input']);
     expect(error.what).toContain(`is in ${other?.name}, not in ${region().region}`);
+  });
+});
+
+describe('the screens', () => {
+  it('offer what the subscription has, and their defaults alone make a deployment', async () => {
+    const answers: Record<string, unknown> = {};
+    const asked: string[] = [];
+    for (const screen of deployScreens(context)) {
+      if (screen.when && !(await screen.when(answers))) continue;
+      const question = await screen.question(answers);
+      asked.push(question.name);
+      const value = question.name === 'region' ? local.azure.endpoint.location : question.default;
+      const problem = value === undefined && question.optional ? undefined : problemOf(question, value);
+      expect([question.name, problem]).toEqual([question.name, undefined]);
+      answers[question.name] = value;
+    }
+    expect(asked).toEqual([
+      ...['account', 'region', 'name', 'resourceGroup', 'size', 'zone', 'image', 'virtualNetwork'],
+      ...['journalGib', 'sshPublicKeyFile'],
+    ]);
+    const { input } = await proposeDeploy(context, answers as unknown as DeployAnswers);
+    expect(input).toMatchObject({ name: 'standby-appliance', size: 'Standard_D2s_v5', image: 'debian-12' });
+    expect(input.network).toBeUndefined();
+  });
+
+  it('show what cannot be chosen with the reason, and refuse a resource group of another region', async () => {
+    const answers = { account: local.accountName, region: local.azure.endpoint.location };
+    const question = async (name: string) => {
+      const screen = deployScreens(context).find((one) => one.name === name);
+      if (!screen) throw new Error(`No screen ${name}`);
+      return screen.question(answers);
+    };
+    const restricted = (await question('size')).choices?.filter((choice) => choice.disabled) ?? [];
+    expect(restricted.length).toBeGreaterThan(0);
+    expect(problemOf(await question('size'), restricted[0]?.value)).toMatch(/cannot be chosen/);
+    expect(problemOf(await question('resourceGroup'), 'elsewhere')).toMatch(
+      /made in its resource group’s region/,
+    );
+    expect(problemOf(await question('resourceGroup'), 'a new one')).toMatch(/letters, digits/);
   });
 });
 
