@@ -29,16 +29,27 @@ export async function ensureResource<Resource extends Tagged>(
   if (found && !carriesOurTag(found.tags, spec.tags['standby-scenario'])) {
     throw notOurs(`${spec.title} exists already and is not ours.`, found.tags, spec.tags['standby-scenario']);
   }
-  const { clock } = azure.calls;
-  const untilMs = clock.now() + SETTLE_MAX_MS;
   // An earlier try died between the request and its state: Azure is still at work, so wait rather than disturb it.
-  while (found && !operation.saved && IN_TRANSIT.test(found.provisioningState ?? '')) {
-    if (clock.now() > untilMs) break;
-    await clock.sleep(SETTLE_PAUSE_MS, operation.signal);
-    found = await find();
-  }
+  if (found && !operation.saved) found = await settled(azure, found, find, operation.signal);
   if (found?.provisioningState === 'Succeeded') return found;
   return runOperation(azure.calls, azure.endpoints.resourceManagerUrl, work, operation);
+}
+
+/** Waits until nobody is working on it any more, for as long as is sensible. */
+export async function settled<Resource extends Tagged>(
+  azure: Azure,
+  first: Resource,
+  find: () => Promise<Resource | undefined>,
+  signal?: AbortSignal,
+): Promise<Resource | undefined> {
+  const { clock } = azure.calls;
+  const untilMs = clock.now() + SETTLE_MAX_MS;
+  let found: Resource | undefined = first;
+  while (found && IN_TRANSIT.test(found.provisioningState ?? '') && clock.now() < untilMs) {
+    await clock.sleep(SETTLE_PAUSE_MS, signal);
+    found = await find();
+  }
+  return found;
 }
 
 /** Deletes it if it is there and ours. */

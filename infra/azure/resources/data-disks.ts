@@ -4,7 +4,7 @@ import type { CloudMachines, Operation } from '../../../src/ports/cloud.ts';
 import { parseArmId, sameId } from '../arm-id.ts';
 import type { Azure } from '../azure.ts';
 import { runOperation, savedFor } from '../operation.ts';
-import { machineOf } from './virtual-machine.ts';
+import { machineOf } from './machine-view.ts';
 
 /**
  * Data disks of a running VM. Two ways in Azure: attachDetachDataDisks, which names only the disks that change,
@@ -24,6 +24,7 @@ export function makeDataDisks(
       const all = machine.storageProfile?.dataDisks ?? [];
       const change: Change = {
         title: 'attach',
+        about: disks.map((each) => each.diskId),
         request: { dataDisksToAttach: missing.map(({ diskId, lun }) => ({ diskId, lun })) },
         dataDisks: [
           ...all,
@@ -50,6 +51,7 @@ export function makeDataDisks(
       if (present.length === 0) return machineOf(machine);
       const change: Change = {
         title: 'detach',
+        about: diskIds,
         request: {
           dataDisksToDetach: present.flatMap(({ managedDisk }) =>
             managedDisk?.id ? [{ diskId: managedDisk.id }] : [],
@@ -70,6 +72,8 @@ export function makeDataDisks(
 
 interface Change {
   readonly title: 'attach' | 'detach';
+  /** All the disks that were asked for: an operation saved for other ones is not mistaken for this one. */
+  readonly about: readonly string[];
   readonly request: AttachDetachDataDisksRequest;
   readonly dataDisks: DataDisk[];
 }
@@ -80,7 +84,9 @@ async function apply(azure: Azure, id: string, change: Change, operation?: Opera
   const client = await clients.compute();
   const { restorePoller } = await import('@azure/arm-compute');
   const what = `The disks of the VM ${name} could not be ${change.title}ed.`;
-  const updateKey = `vm/update-${change.title}/${resourceGroup}/${name}`;
+  const names = change.about.map((diskId) => parseArmId(diskId).name.toLowerCase()).sort();
+  const key = `vm/${change.title}/${resourceGroup}/${name}/${names.join(',')}`;
+  const updateKey = `update/${key}`;
   if (savedFor(updateKey, endpoints.resourceManagerUrl, operation) === undefined) {
     try {
       await runOperation(
@@ -88,7 +94,7 @@ async function apply(azure: Azure, id: string, change: Change, operation?: Opera
         endpoints.resourceManagerUrl,
         {
           what,
-          key: `vm/${change.title}/${resourceGroup}/${name}`,
+          key,
           submit: () => client.virtualMachines.attachDetachDataDisks(resourceGroup, name, change.request),
           restore: (state) => restorePoller(client, state, client.virtualMachines.attachDetachDataDisks),
         },

@@ -1,9 +1,11 @@
 import type { NetworkSecurityGroup, SecurityRule as SdkRule } from '@azure/arm-network';
 import { inputError, StandbyError } from '../../../src/errors.ts';
+import { carriesOurTag } from '../../../src/model/tags.ts';
 import type { CloudNetwork, SecurityGroup, SecurityRule } from '../../../src/ports/cloud.ts';
 import { parseArmId } from '../arm-id.ts';
 import type { Azure } from '../azure.ts';
 import { runOperation } from '../operation.ts';
+import { settled } from '../ownership.ts';
 
 type SecurityGroups = Pick<
   CloudNetwork,
@@ -37,8 +39,11 @@ export function makeSecurityGroups(azure: Azure): SecurityGroups {
     },
     /** An existing group is used as it is: a PUT would take its rules away. */
     async ensureSecurityGroup(spec, operation) {
-      const found = await find(spec.resourceGroup, spec.name);
-      if (found?.provisioningState === 'Succeeded') return groupOf(found);
+      const look = () => find(spec.resourceGroup, spec.name);
+      const first = await look();
+      const found = first && (await settled(azure, first, look, operation?.signal));
+      const isOurs = carriesOurTag(found?.tags, spec.tags['standby-scenario']);
+      if (found && (!isOurs || found.provisioningState === 'Succeeded')) return groupOf(found);
       const client = await clients.network();
       const { restorePoller } = await import('@azure/arm-network');
       const body: NetworkSecurityGroup = { location: spec.location, tags: { ...spec.tags } };

@@ -1,11 +1,12 @@
 import type { ComputeManagementClient, VirtualMachine } from '@azure/arm-compute';
 import type { StandbyTags } from '../../../src/model/tags.ts';
 import type { CloudMachine, CloudMachines, Operation } from '../../../src/ports/cloud.ts';
-import { parseArmId, resourceGroupOf } from '../arm-id.ts';
+import { parseArmId } from '../arm-id.ts';
 import type { Azure } from '../azure.ts';
 import { type Poller, runOperation } from '../operation.ts';
 import { ensureResource, removeResource } from '../ownership.ts';
 import { makeDataDisks } from './data-disks.ts';
+import { machineOf } from './machine-view.ts';
 import { makeSerialLog } from './serial-log.ts';
 
 type ImageSpec = Parameters<CloudMachines['createFromImage']>[0];
@@ -188,32 +189,4 @@ function attached(disks: readonly { readonly diskId: string; readonly lun: numbe
     managedDisk: { id: diskId },
     deleteOption: 'Detach',
   }));
-}
-
-export function machineOf(machine: VirtualMachine): CloudMachine {
-  const osDisk = machine.storageProfile?.osDisk;
-  const nics = [...(machine.networkProfile?.networkInterfaces ?? [])].sort(
-    (left, right) => Number(right.primary ?? false) - Number(left.primary ?? false),
-  );
-  const power = machine.instanceView?.statuses
-    ?.map((status) => /^PowerState\/(.+)$/i.exec(status.code ?? '')?.[1])
-    .find((state) => state !== undefined);
-  const osType = osDisk?.osType;
-  return {
-    id: machine.id ?? '',
-    name: machine.name ?? '',
-    resourceGroup: resourceGroupOf(machine.id),
-    location: machine.location,
-    size: machine.hardwareProfile?.vmSize ?? '',
-    ...(machine.zones?.[0] ? { zone: machine.zones[0] } : {}),
-    provisioning: machine.provisioningState ?? 'Unknown',
-    ...(power ? { power } : {}),
-    nicIds: nics.flatMap((nic) => (nic.id ? [nic.id] : [])),
-    ...(osDisk?.managedDisk?.id ? { osDiskId: osDisk.managedDisk.id } : {}),
-    ...(osType === 'Linux' || osType === 'Windows' ? { osType } : {}),
-    dataDisks: (machine.storageProfile?.dataDisks ?? []).flatMap((disk) =>
-      disk.managedDisk?.id ? [{ diskId: disk.managedDisk.id, lun: disk.lun }] : [],
-    ),
-    tags: machine.tags ?? {},
-  };
 }

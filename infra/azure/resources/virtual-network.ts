@@ -1,8 +1,10 @@
 import type { VirtualNetwork as SdkNetwork, Subnet as SdkSubnet } from '@azure/arm-network';
+import { carriesOurTag } from '../../../src/model/tags.ts';
 import type { CloudNetwork, Subnet, VirtualNetwork } from '../../../src/ports/cloud.ts';
 import { parseArmId, resourceGroupOf } from '../arm-id.ts';
 import type { Azure } from '../azure.ts';
 import { runOperation } from '../operation.ts';
+import { settled } from '../ownership.ts';
 
 type Networks = Pick<
   CloudNetwork,
@@ -36,8 +38,11 @@ export function makeVirtualNetworks(azure: Azure): Networks {
     },
     /** An existing network is used as it is: a PUT would take away subnets that are not ours. */
     async ensureVirtualNetwork(spec, operation) {
-      const found = await find(spec.resourceGroup, spec.name);
-      if (found?.provisioningState === 'Succeeded') return networkOf(found);
+      const look = () => find(spec.resourceGroup, spec.name);
+      const first = await look();
+      const found = first && (await settled(azure, first, look, operation?.signal));
+      const isOurs = carriesOurTag(found?.tags, spec.tags['standby-scenario']);
+      if (found && (!isOurs || found.provisioningState === 'Succeeded')) return networkOf(found);
       const client = await clients.network();
       const { restorePoller } = await import('@azure/arm-network');
       const body: SdkNetwork = {

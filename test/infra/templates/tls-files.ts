@@ -12,7 +12,6 @@ const ALGORITHM = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' };
 
 /** A certificate authority of its own and a server certificate for 127.0.0.1. */
 export async function makeTlsFiles(): Promise<TlsFiles> {
-  x509.cryptoProvider.set(webcrypto as Crypto);
   const authority = await webcrypto.subtle.generateKey(ALGORITHM, true, ['sign', 'verify']);
   const server = await webcrypto.subtle.generateKey(ALGORITHM, true, ['sign', 'verify']);
   const validity = { notBefore: new Date(2020, 0, 1), notAfter: new Date(2049, 0, 1) };
