@@ -161,4 +161,3 @@ export function sizeFamilies(): ReadonlyMap<string, string> {
 export const CORES_LIMIT = 100;
 export const FAMILY_CORES_LIMIT = 64;
 export const MACHINES_LIMIT = 25_000;
-export const DISKS_LIMIT = 50_000;

@@ -1,6 +1,6 @@
 import { ArmError } from '../arm/arm-error.ts';
 import type { ArmContext, Resource } from '../arm/behaviour.ts';
-import { isObject, type JsonObject } from '../arm/json.ts';
+import { isObject } from '../arm/json.ts';
 import { parentIdOf, parseResourceId } from '../arm/resource-id.ts';
 
 /** How resources name one another, and what Azure says when the named one is not there. */
@@ -55,8 +55,4 @@ export function notChangeable(path: string): ArmError {
 /** `{id}` of a sub-resource field. */
 export function idOf(value: unknown): string | undefined {
   return isObject(value) && typeof value.id === 'string' ? value.id : undefined;
-}
-
-export function copyOf(value: JsonObject): JsonObject {
-  return structuredClone(value);
 }

@@ -94,7 +94,15 @@ export function makeApplianceGuest(place: GuestPlace): Guest {
   const services = new Map<string, Service>();
   let running: { readonly abort: AbortController; readonly over: Promise<void> } | undefined;
 
-  const say = (text: string) => appendFileSync(place.serialFile, `[${isoTime(clock.now())}] ${text}\n`);
+  const say = (text: string) => {
+    // A process may be seen to end when the VM is already deleted, and its console with it.
+    if (existsSync(place.folder))
+      appendFileSync(
+        place.serialFile,
+        `[${isoTime(clock.now())}] ${text}
+`,
+      );
+  };
   const unitPid = (unit: string) => place.pidFile(`unit-${unit}`);
   const bootEnvironment = () => ({
     PATH: `${layout.bin}:${SYSTEM_PATH}`,

@@ -1,4 +1,5 @@
 import { appendFileSync } from 'node:fs';
+import { NO_GUEST_LINE } from '../../../src/ports/cloud.ts';
 import type { Guest, GuestPlace } from './guest.ts';
 
 /** A VM from a plain marketplace image: its disk is empty here, so nothing boots, and it says so. */
@@ -8,7 +9,7 @@ export function makeImageGuest(place: GuestPlace): Guest {
     async start() {
       appendFileSync(
         place.serialFile,
-        'boot skipped: images of the marketplace have no content in Local Azure\n',
+        `${NO_GUEST_LINE}images of the marketplace have no content in Local Azure\n`,
       );
     },
     async stop() {},

@@ -1,5 +1,6 @@
 import { appendFile, mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import { NO_GUEST_LINE } from '../../../src/ports/cloud.ts';
 import { textAt } from '../arm/json.ts';
 import type { GuestHost, GuestHostFacts } from './guest-host.ts';
 import { guestFolder } from './places.ts';
@@ -22,7 +23,7 @@ export function makeNoGuests(facts: GuestHostFacts): GuestHost {
       await mkdir(join(facts.dataFolder, folder), { recursive: true });
       await appendFile(
         join(facts.dataFolder, folder, 'serial.log'),
-        'boot skipped: guests are off (--guests none)\n',
+        `${NO_GUEST_LINE}guests are off (--guests none)\n`,
       );
     },
     async stop() {},

@@ -1,9 +1,9 @@
-import { appendFileSync, constants, existsSync } from 'node:fs';
+import { appendFileSync, constants, existsSync, readFileSync } from 'node:fs';
 import { copyFile, rm } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { join } from 'node:path';
-import { isoTime } from '../../../src/clock.ts';
 import { messageOf } from '../../../src/errors.ts';
+import { NO_GUEST_LINE } from '../../../src/ports/cloud.ts';
 import { ArmError } from '../arm/arm-error.ts';
 import { type Endpoint, type Guest, type GuestPlace, hiddenPort, type NicPort } from './guest.ts';
 import type { MachineFacts } from './machine-facts.ts';
@@ -45,6 +45,8 @@ export function isQemuThere(): boolean {
 export function makeQemuGuest(place: GuestPlace): Guest {
   const { clock } = place;
   const pidFile = place.pidFile('qemu');
+  /** What QEMU itself says; the serial log is the guest's alone. */
+  const ownLog = join(place.folder, 'qemu.log');
   const open = new Set<string>();
   let process: ProcessId | undefined;
   let ended: Ended | undefined;
@@ -53,7 +55,6 @@ export function makeQemuGuest(place: GuestPlace): Guest {
   let startedAtMs = 0;
   let lastProbeMs = 0;
 
-  const say = (text: string) => appendFileSync(place.serialFile, `[${isoTime(clock.now())}] ${text}\n`);
   const monitor = <T>(target: ProcessId, work: (qmp: Qmp) => Promise<T>) =>
     withQmp(`/proc/${target.pid}/cwd/qmp.sock`, work);
   const alive = () => (process !== undefined && isAlive(process) ? process : undefined);
@@ -76,7 +77,7 @@ export function makeQemuGuest(place: GuestPlace): Guest {
         throw new ArmError(
           500,
           'OSProvisioningInternalError',
-          `OS Provisioning failed for VM: QEMU did not start (${ended?.code ?? ended?.signal ?? 'no answer'}). See the serial log.`,
+          `OS Provisioning failed for VM: QEMU did not start (${ended?.code ?? ended?.signal ?? 'no answer'}). ${readFileSync(ownLog, 'utf8').slice(-500).trim()}`,
         );
       }
       await clock.sleep(30);
@@ -96,7 +97,6 @@ export function makeQemuGuest(place: GuestPlace): Guest {
       if (!existsSync(variables)) await copyFile(FIRMWARE_VARIABLES, variables, constants.COPYFILE_EXCL);
     }
     await rm(join(place.folder, 'qmp.sock'), { force: true });
-    say(`Local Azure: power on ${facts.name} (generation ${facts.generation})`);
     ended = undefined;
     launchedHere = true;
     startedAtMs = clock.now();
@@ -105,7 +105,7 @@ export function makeQemuGuest(place: GuestPlace): Guest {
       args: qemuArguments(facts, place.folder),
       cwd: place.folder,
       env: { PATH: '/usr/bin:/bin', LANG: 'C.UTF-8' },
-      logFile: place.serialFile,
+      logFile: ownLog,
       pidFile,
     };
     await startProcess(spec, (how) => {
@@ -207,7 +207,7 @@ export function makeQemuGuest(place: GuestPlace): Guest {
     async start(facts) {
       wanted = true;
       if (!isQemuThere()) {
-        say('boot skipped: QEMU is not installed on this machine');
+        appendFileSync(place.serialFile, `${NO_GUEST_LINE}QEMU is not installed on this machine\n`);
         return;
       }
       if (alive()) return;

@@ -7,7 +7,7 @@ import { makeGraph, type StoredGraph } from '../../../../infra/local/arm/graph.t
 import type { GuestHost } from '../../../../infra/local/guests/guest-host.ts';
 import { makeGuestHost } from '../../../../infra/local/guests/index.ts';
 import { freeLoopbackAddress } from '../../../../infra/local/network/loopback.ts';
-import { openState, type State } from '../../../../infra/local/state.ts';
+import { openState } from '../../../../infra/local/state.ts';
 import { systemClock } from '../../../../src/clock.ts';
 import { silentLog } from '../../../../src/log.ts';
 
@@ -226,5 +226,3 @@ export function ask(address: string, port: number, path = '/', timeoutMs = 1500)
     socket.on('close', () => resolve(text === '' ? 'closed' : text));
   });
 }
-
-export type { State };
