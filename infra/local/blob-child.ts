@@ -2,14 +2,38 @@ import { createRequire } from 'node:module';
 import process from 'node:process';
 
 /**
- * The process around Azurite. Its standard input is a pipe that Local Azure holds: when Local Azure dies in any
- * way, the pipe ends, and Azurite with it. Azurite saves its index on SIGTERM, so it is asked before it is forced.
+ * The process around Azurite, joined to Local Azure by a channel. When Local Azure dies in any way, the channel
+ * ends, and Azurite with it; it saves its index on SIGTERM, so it is asked before it is forced.
+ * Azurite reads its accounts from the environment, now and then. A new list that comes through the channel is read
+ * at once, so that a new account costs no restart; the answer tells that it counts.
  */
-process.stdin.on('end', () => {
+interface AccountStore {
+  init(): Promise<void>;
+  refresh(): void;
+}
+
+const load = createRequire(import.meta.url);
+const { default: Accounts } = load('azurite/dist/src/common/AccountDataStore.js') as {
+  default: { prototype: AccountStore };
+};
+const stores = new Set<AccountStore>();
+const init = Accounts.prototype.init;
+Accounts.prototype.init = function (this: AccountStore) {
+  stores.add(this);
+  return init.call(this);
+};
+
+process.on('message', (message: { readonly accounts?: string }) => {
+  if (message.accounts === undefined) return;
+  process.env.AZURITE_ACCOUNTS = message.accounts;
+  for (const store of stores) store.refresh();
+  process.send?.({ accounts: message.accounts.length });
+});
+process.on('disconnect', () => {
   process.kill(process.pid, 'SIGTERM');
   setTimeout(() => process.kill(process.pid, 'SIGKILL'), 5000);
 });
-process.stdin.resume();
-process.stdin.unref?.();
+// The channel alone keeps nobody alive.
+process.channel?.unref();
 
-createRequire(import.meta.url)('azurite/dist/src/blob/main.js');
+load('azurite/dist/src/blob/main.js');

@@ -1,4 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
 import { mkdirSync } from 'node:fs';
 import { request } from 'node:https';
 import { createRequire } from 'node:module';
@@ -14,9 +15,8 @@ import type { State } from './state.ts';
 
 /**
  * The blob service behind all storage accounts: the real Azurite as a child process, over HTTPS with our
- * certificate, started with the first account. Azurite learns of accounts at its start only, so a new account
- * means a quick restart on the same port; clients retry the refused connection.
- * If Azurite dies by itself it is started again; if Local Azure dies, the pipe to it ends and so does it.
+ * certificate, started with the first account. If Azurite dies by itself it is started again; if Local Azure dies,
+ * the channel between them ends and so does it.
  */
 export interface BlobService extends BlobStorage {
   /** Starts it when there are accounts. */
@@ -69,22 +69,24 @@ export function makeBlobService(options: {
     return mine;
   };
 
+  const change = async (next: Accounts): Promise<void> => {
+    state.setDocument(ACCOUNTS, next);
+    if (child === undefined) await restart();
+    else await tellAccounts(child, next, clock);
+  };
+
   return {
     endpoint: (name) => `https://127.0.0.1:${state.getDocument<number>(PORT) ?? 0}/${name}`,
     serveAccount: (name, keys) =>
       inTurn(async () => {
         const known = accounts();
-        const isServed = known[name]?.join() === keys.join() && child !== undefined;
-        if (isServed) return;
-        state.setDocument(ACCOUNTS, { ...known, [name]: keys });
-        await restart();
+        if (known[name]?.join() !== keys.join() || child === undefined)
+          await change({ ...known, [name]: keys });
       }),
     dropAccount: (name) =>
       inTurn(async () => {
         const { [name]: dropped, ...rest } = accounts();
-        if (dropped === undefined) return;
-        state.setDocument(ACCOUNTS, rest);
-        await restart();
+        if (dropped !== undefined) await change(rest);
       }),
     resume: () => inTurn(restart),
     async stop() {
@@ -103,7 +105,6 @@ function spawnAzurite(options: {
 }): ChildProcess {
   requireAzurite();
   mkdirSync(options.folder, { recursive: true });
-  const accounts = Object.entries(options.accounts).map(([name, keys]) => `${name}:${keys.join(':')}`);
   const args = [
     path.join(import.meta.dirname, 'blob-child.ts'),
     ...['--blobHost', '127.0.0.1', '--blobPort', String(options.port), '--location', options.folder],
@@ -112,9 +113,41 @@ function spawnAzurite(options: {
   ];
   return spawn(process.execPath, args, {
     // Keys go by environment, never by argv.
-    env: { AZURITE_ACCOUNTS: accounts.join(';'), NO_COLOR: '1' },
-    stdio: ['pipe', 'ignore', 'ignore'],
+    env: { AZURITE_ACCOUNTS: accountsText(options.accounts), NO_COLOR: '1' },
+    stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
   });
+}
+
+/** Never empty: without accounts Azurite would serve one whose key the whole world knows. */
+function accountsText(accounts: Accounts): string {
+  const nobody = ['nobody', randomBytes(64).toString('base64')].join(':');
+  return [nobody, ...Object.entries(accounts).map(([name, keys]) => `${name}:${keys.join(':')}`)].join(';');
+}
+
+/** Resolves when Azurite has read the new list. */
+async function tellAccounts(child: ChildProcess, accounts: Accounts, clock: Clock): Promise<void> {
+  const text = accountsText(accounts);
+  const heard = Promise.withResolvers<void>();
+  const fail = () =>
+    heard.reject(
+      new StandbyError({
+        code: 'BLOBS_NOT_STARTED',
+        what: 'The blob service ended before it knew a new account.',
+      }),
+    );
+  const hear = (message: unknown) => {
+    if ((message as { accounts?: number }).accounts === text.length) heard.resolve();
+  };
+  const bound = new AbortController();
+  child.on('message', hear).once('exit', fail);
+  try {
+    child.send({ accounts: text });
+    const late = clock.sleep(READY_MS, bound.signal).then(fail, () => undefined);
+    await Promise.race([heard.promise, late.then(() => heard.promise)]);
+  } finally {
+    bound.abort();
+    child.off('message', hear).off('exit', fail);
+  }
 }
 
 function requireAzurite(): void {
