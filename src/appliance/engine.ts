@@ -103,5 +103,9 @@ async function engineDoor(
       return peer?.role === 'master' ? masterHandlers(parts, peer.id) : undefined;
     },
   };
-  return { door, close: () => replicas.close('the appliance stops') };
+  const close = async () => {
+    await replicas.close('the appliance stops');
+    await masters.settle();
+  };
+  return { door, close };
 }

@@ -63,6 +63,11 @@ export class Masters {
     });
   }
 
+  /** What was learned is on disk when this returns. */
+  async settle(): Promise<void> {
+    await this.#saving;
+  }
+
   async #learn(known: Known): Promise<void> {
     this.#known = [...this.#known.filter((one) => one.masterId !== known.masterId), known];
     const text = JSON.stringify(this.#known);

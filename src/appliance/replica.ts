@@ -39,6 +39,8 @@ export class Replica {
   readonly #events = new EventEmitter().setMaxListeners(0);
   #record: ReplicaRecord;
   #run: CopyRun | undefined;
+  /** The session that took the current copy. */
+  #taker: Connection | undefined;
   #rate = new Rate();
   #turn: Promise<unknown> = Promise.resolve();
   #saving: Promise<void> = Promise.resolve();
@@ -184,7 +186,8 @@ export class Replica {
   masterArrived(session: Connection): Promise<void> {
     return this.#inTurn(async () => {
       this.#tellChange();
-      if (!this.#record.wanted) return;
+      // Control may have been quicker than this call: the copy is under way on this very session then.
+      if (!this.#record.wanted || (this.#run && this.#taker === session)) return;
       await this.#save({ phase: 'copying' });
       try {
         await this.#launch(session);
@@ -239,6 +242,7 @@ export class Replica {
         return { diskId, sizeBytes, excluded, ...(identity === undefined ? {} : { identity }) };
       });
       const accepted = await session.request('copyStart', { scenarioId: spec.scenarioId, options, disks });
+      this.#taker = session;
       if (identities.length === 0) await this.#save({ identities: accepted.identities });
     } catch (error) {
       // Without the master the copy stays wanted and goes on when it is back.
@@ -303,8 +307,8 @@ export class Replica {
       diskIds.includes(disk.diskId) ? { ...disk, blank: false } : disk,
     );
     await this.#save({ spec: { ...this.spec, disks } });
-    await this.#fail(error);
     this.#doneBytes = await readDoneBytes(this.spec, this.#world.stateFolder);
+    await this.#fail(error);
   }
 
   async #forgetChunks(): Promise<void> {
@@ -321,6 +325,7 @@ export class Replica {
     const run = this.#run;
     if (!run) return;
     this.#run = undefined;
+    this.#taker = undefined;
     const { masterId, scenarioId } = this.spec;
     const session = this.#world.session(masterId);
     session?.request('copyStop', { scenarioId }).catch((error: unknown) => {

@@ -9,7 +9,7 @@ import type { BlockDevice } from '../ports/block-device.ts';
 import type { Checksum } from '../wire/checksum.ts';
 import { type Connection, toWire } from '../wire/connection.ts';
 import { LIMITS, type Timings } from '../wire/limits.ts';
-import type { Params, Result } from '../wire/messages.ts';
+import type { Method, Params, Result } from '../wire/messages.ts';
 import { Lane, type LaneOptions, laneLost } from './lane.ts';
 import { Sender, type SenderOptions } from './sender.ts';
 
@@ -112,10 +112,10 @@ export class CopyJob {
 
   /** Returns when the appliance has everything; throws when a lane or the session was lost. */
   async #attempt(): Promise<void> {
-    const { session, start } = this.#options;
+    const { start } = this.#options;
     const { scenarioId } = start;
     const attempt = randomUUID();
-    await session.request('copyBegin', { scenarioId, attempt });
+    await this.#ask('copyBegin', { scenarioId, attempt });
     const disks = await Promise.all(
       start.disks.map(async ({ diskId, sizeBytes }) => ({
         view: this.#view(diskId),
@@ -173,10 +173,10 @@ export class CopyJob {
   }
 
   async #have(diskId: string, sizeBytes: number): Promise<ChunkSet> {
-    const { session, start } = this.#options;
+    const { start } = this.#options;
     const have = new ChunkSet(chunkCount(sizeBytes));
     for (let at = 0; at < have.bytes.length; ) {
-      const answer = await session.request('copyHave', {
+      const answer = await this.#ask('copyHave', {
         scenarioId: start.scenarioId,
         diskId,
         fromByte: at,
@@ -191,7 +191,7 @@ export class CopyJob {
   }
 
   async #prove(): Promise<void> {
-    const { capture, session, start } = this.#options;
+    const { capture, start } = this.#options;
     const { signal } = this.#over;
     await capture.assertUnchanged();
     const digests: Params<'copyProven'>['digests'] = [];
@@ -201,7 +201,7 @@ export class CopyJob {
       digests.push({ diskId, digest, sizeBytes });
     }
     await capture.assertUnchanged();
-    await session.request('copyProven', { scenarioId: start.scenarioId, digests });
+    await this.#ask('copyProven', { scenarioId: start.scenarioId, digests });
   }
 
   /** A disk that does not stand still is noticed soon, not after hours. */
@@ -211,6 +211,23 @@ export class CopyJob {
       const stop = AbortSignal.any([this.#over.signal, this.#sent.signal]);
       await clock.sleep(WATCH_MS, stop).catch(() => undefined); // Over, or everything is sent.
       if (!this.#isOver()) await capture.assertUnchanged();
+    }
+  }
+
+  /**
+   * Asks the appliance, but waits for no answer once the copy is stopped: the appliance may be waiting for exactly
+   * that stop before it answers anything else about this replica.
+   */
+  async #ask<M extends Method>(method: M, params: Params<M>): Promise<Result<M>> {
+    const stopped = Promise.withResolvers<never>();
+    const { signal } = this.#over;
+    const stop = () => stopped.reject(laneLost('the copy was stopped'));
+    if (signal.aborted) stop();
+    signal.addEventListener('abort', stop, { once: true });
+    try {
+      return await Promise.race([this.#options.session.request(method, params), stopped.promise]);
+    } finally {
+      signal.removeEventListener('abort', stop);
     }
   }
 

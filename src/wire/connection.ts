@@ -181,12 +181,16 @@ export class Connection {
         this.#broken(error);
       }
     });
+    // A socket that died before we came says nothing any more.
+    if (this.#socket.destroyed) setImmediate(() => this.#gone());
     this.#socket.on('error', (error) => this.#finish(messageOf(error)));
     this.#socket.on('end', () => this.#finish('the peer ended the connection'));
-    this.#socket.on('close', () => {
-      this.#finish('the connection was cut');
-      this.#events.emit('closed', this.#reason);
-    });
+    this.#socket.on('close', () => this.#gone());
+  }
+
+  #gone(): void {
+    this.#finish('the connection was cut');
+    this.#events.emit('closed', this.#reason);
   }
 
   #limitOf(type: number): number | undefined {

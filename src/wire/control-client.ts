@@ -5,7 +5,7 @@ import type { Credentials } from './certificates.ts';
 import { Connection } from './connection.ts';
 import type { ApplianceHello, ControlSession } from './control-session.ts';
 import { dialAppliance } from './dial.ts';
-import { PROTOCOL, TIMINGS } from './limits.ts';
+import { PROTOCOL, TIMINGS, type Timings } from './limits.ts';
 import { ENGINE_VERSION } from './version.ts';
 
 /**
@@ -20,6 +20,7 @@ export interface ConnectOptions {
   readonly applianceId?: string;
   readonly clock: Clock;
   readonly timeoutMs?: number;
+  readonly timings?: Partial<Timings>;
 }
 
 /** Sealing and opening flush or read whole disks' state: they may take longer than other requests. */
@@ -45,7 +46,7 @@ async function open(options: ConnectOptions): Promise<Connection> {
       name,
       clock,
       log: silentLog,
-      timings: TIMINGS,
+      timings: { ...TIMINGS, ...options.timings },
       proven: true,
       handlers: {},
     });
