@@ -7,7 +7,7 @@ import { openStore } from '../../src/control/store/open-store.ts';
 import { silentLog } from '../../src/log.ts';
 import type { ScenarioStatus } from '../../src/model/scenario.ts';
 import { makeOwner } from '../../src/plan/owner.ts';
-import type { Plan, RunRecord, RunStore } from '../../src/plan/plan.ts';
+import type { Plan, RunRecord, RunStore, StepRecord } from '../../src/plan/plan.ts';
 import { runPlan, undoPlan } from '../../src/plan/runner.ts';
 import type { Store } from '../../src/ports/store.ts';
 import type { Work, WorkProgress } from '../../src/switchover/work.ts';
@@ -100,7 +100,7 @@ export class Bench {
   async crash(
     runId: string,
     plan: Plan,
-    point: { stepId: string; phase: Phase } | { made: string },
+    point: { stepId: string; phase: Phase } | { made: string } | { saved: string },
   ): Promise<void> {
     const death = new AbortController();
     const die = () => {
@@ -109,7 +109,12 @@ export class Bench {
     };
     // A process that is known to be gone: the next one need not wait for its lease.
     const owner = makeOwner().replace(/[^/]+$/, '1');
-    const options = await this.#options(runId, plan, mortal(this.store.runs, death.signal), owner);
+    const options = await this.#options(
+      runId,
+      plan,
+      mortal(this.store.runs, death.signal, 'saved' in point ? { stepId: point.saved, die } : undefined),
+      owner,
+    );
     if ('made' in point) this.fake.afterMade = (id) => void (id.endsWith(point.made) && die());
     const atPoint = (at: { stepId: string; phase: Phase }) => {
       if (death.signal.aborted) die();
@@ -139,14 +144,17 @@ export class Bench {
   }
 }
 
-/** After death no call reaches the store. */
-function mortal(store: RunStore, death: AbortSignal): RunStore {
+/** After death no call reaches the store. A step may be made to die right after its first checkpoint is durable. */
+function mortal(store: RunStore, death: AbortSignal, saved?: { stepId: string; die: () => void }): RunStore {
   return new Proxy(store, {
     get(target, name: keyof RunStore) {
       const method = target[name] as (...given: unknown[]) => Promise<unknown>;
       return async (...given: unknown[]) => {
         death.throwIfAborted();
-        return method.apply(target, given);
+        const result = await method.apply(target, given);
+        const step = name === 'writeStep' ? (given[1] as StepRecord) : undefined;
+        if (step && step.stepId === saved?.stepId && step.checkpoint !== undefined) saved.die();
+        return result;
       };
     },
   });

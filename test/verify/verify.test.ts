@@ -1,5 +1,4 @@
 import { describe, expect, it } from 'vitest';
-import { systemClock } from '../../src/clock.ts';
 import { StandbyError } from '../../src/errors.ts';
 import { GIB } from '../../src/model/disk.ts';
 import { replicaDiskName } from '../../src/model/names.ts';
@@ -12,7 +11,7 @@ import type { ControlSession } from '../../src/wire/control-session.ts';
 import { APPLIANCE_VM_ID, type FakeCloud, GROUP } from '../fakes/fake-cloud.ts';
 import { appliance, inventory, masterDisk, NOW_MS, rightCloud, scenario } from '../fakes/scene.ts';
 
-const clock = { ...systemClock, now: () => NOW_MS };
+const clock = { now: () => NOW_MS, sleep: async () => undefined };
 
 function facts(change: Partial<VerifyFacts> = {}, cloud: FakeCloud = rightCloud()): VerifyFacts {
   return {
@@ -92,7 +91,7 @@ const faults: { fault: string; found: string[]; given: () => VerifyFacts }[] = [
   },
   {
     fault: 'a master that the appliance does not know',
-    found: ['error MASTER_NOT_JOINED'],
+    found: ['warning MASTER_AWAY'],
     given: () => facts({ session: sessionWith(undefined) }),
   },
   {
@@ -363,6 +362,15 @@ describe('a planted fault', () => {
     const found = await codes(facts({ inventory: undefined, appliance: undefined }));
     expect(found).toContain('error MASTER_UNKNOWN');
     expect(found).toContain('error APPLIANCE_UNKNOWN');
+  });
+});
+
+describe('a master that connects in this moment', () => {
+  it('is waited for', async () => {
+    let looks = 0;
+    const masters = async () => [{ masterId: 'master-1', connected: ++looks > 3 }];
+    expect(await codes(facts({ session: { masters } as unknown as ControlSession }))).toEqual([]);
+    expect(looks).toBe(4);
   });
 });
 

@@ -75,7 +75,7 @@ function judge(work: Work, verdicts: readonly Verdict[], bootMs: number): BootPr
       code: 'BOOT_NOT_PROVEN',
       what: `The standby VM runs, but its boot is not proven: ${bad.title}.`,
       why: bad.found,
-      next: `Look at the VM's console in Azure. Then look again: standby resume ${work.runId}; or take it back: standby switchover ${work.scenario.name} --undo`,
+      next: `Look at the VM's console in Azure. Then look again: standby resume ${work.runId}; go live all the same: standby switchover ${work.scenario.name} --accept-unproven-boot; or take it back: standby resume ${work.runId} --undo`,
     });
   }
   if (verdicts.some((verdict) => verdict.code === 'BOOT_SKIPPED'))

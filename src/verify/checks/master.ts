@@ -1,3 +1,5 @@
+import type { Clock } from '../../clock.ts';
+import type { ControlSession } from '../../wire/control-session.ts';
 import type { Check, Finding } from '../check.ts';
 import { doubtful, ok, skipped, wrong } from '../check.ts';
 
@@ -22,15 +24,10 @@ export const master: Check = {
       const next = 'Start its engine, then: standby master list';
       findings.push(doubtful('INVENTORY_OLD', found, 'not older than 24 hours', next));
     }
-    if (session && moment === 'run') {
-      const presence = (await session.masters()).find((one) => one.masterId === scenario.masterId);
-      if (!presence) {
-        const found = `The appliance does not know master "${inventory.hostName}".`;
-        findings.push(wrong('MASTER_NOT_JOINED', found, 'joined', 'Let it join: standby master token'));
-      } else if (!presence.connected) {
-        const found = `Master "${inventory.hostName}" is not connected to the appliance; the copy waits for it.`;
-        findings.push(doubtful('MASTER_AWAY', found, 'connected', 'Start its engine: standby engine master'));
-      }
+    if (session && moment === 'run' && !(await isConnected(session, scenario.masterId, clock))) {
+      const found = `Master "${inventory.hostName}" is not connected to the appliance; the copy waits for it.`;
+      const next = 'Start its engine: standby engine master';
+      findings.push(doubtful('MASTER_AWAY', found, 'connected', next));
     }
     if (findings.length > 0) return findings;
     const known = `"${inventory.hostName}", ${inventory.os.name}, ${inventory.firmware.toUpperCase()}`;
@@ -40,3 +37,16 @@ export const master: Check = {
     ];
   },
 };
+
+const LOOKS = 5;
+const LOOK_AGAIN_MS = 1000;
+
+/** An engine that has just joined, or whose appliance has just restarted, is there in a moment. */
+async function isConnected(session: ControlSession, masterId: string, clock: Clock): Promise<boolean> {
+  for (let look = 1; ; look++) {
+    const presence = (await session.masters()).find((one) => one.masterId === masterId);
+    if (presence?.connected) return true;
+    if (look === LOOKS) return false;
+    await clock.sleep(LOOK_AGAIN_MS);
+  }
+}
