@@ -134,10 +134,11 @@ async function checkOpen(scene: Scene): Promise<string> {
 async function joinMaster(scene: Scene): Promise<string> {
   const { house, call } = scene;
   const { result } = await control(scene, ['master', 'token', '--appliance', APPLIANCE]);
-  const token = String(result.token ?? result.tokenText);
+  const token = String(result.token);
   // The master waits for control to sign; control signs when it looks who is there.
-  const joining = standby(['master', 'join', token, '--disk', house.diskFile, '--host-name', 'master01'], {
+  const joining = standby(['master', 'join', '-', '--disk', house.diskFile, '--host-name', 'master01'], {
     ...commandOptions(scene),
+    input: `${token}\n`,
     home: house.masterHome,
   });
   const joined = joining.then(() => true);
