@@ -10,8 +10,6 @@ import { withQmp } from '../../infra/local/guests/qmp.ts';
 import { allowRule, attachedVm, ground, quick, startWorld } from '../infra/local/azure-world.ts';
 import { ask, makeWorld, until, type World } from '../infra/local/guests/world.ts';
 
-/** The kernel of the demo's image is kept where the product's tests keep it between runs. */
-const cacheFolder = join(tmpdir(), 'standby-test-cache');
 const BOOT_MS = 90_000;
 
 let worlds: World[] = [];
@@ -26,7 +24,7 @@ beforeAll(async () => {
       sizeMib: 256,
       dataMib: 1,
       hostName: 'master01',
-      cacheFolder,
+      cacheFolder: join(images, 'cache'),
     });
   }
   return () => rm(images, { recursive: true, force: true });
