@@ -8,6 +8,7 @@ import {
   type SwitchoverProposal,
   switchOver,
 } from '../src/control/switchover.ts';
+import { confirmationText } from '../src/switchover/words.ts';
 import { chooseScenario } from './scenario.ts';
 import { gather } from './wizard.ts';
 
@@ -44,11 +45,7 @@ function tellPlan({ host }: Context, proposal: SwitchoverProposal): void {
   const steps = plan.stages.flat().map((step, index) => `  ${index + 1}. ${step.title}`);
   host.tell({ kind: 'text', level: 'info', text: `Steps:\n${steps.join('\n')}` });
   host.tell({ kind: 'text', level: 'warning', text: loss });
-  host.tell({
-    kind: 'text',
-    level: 'warning',
-    text: 'The master must stay off the network while its standby runs: it is not fenced by Standby.',
-  });
+  host.tell({ kind: 'text', level: 'warning', text: confirmationText(scenario) });
 }
 
 function typedNameScreen({ scenario }: SwitchoverProposal): Screen {

@@ -7,9 +7,8 @@ import type { WorkEvent } from './work.ts';
 /** Before the typed confirmation (G-74). */
 export function confirmationText(scenario: Pick<Scenario, 'name' | 'vm'>): string {
   return [
-    `This makes the Azure VM "${scenario.vm.name}" from the copy of "${scenario.name}" and boots it.`,
-    "Keep the master's mapped network adapters disabled: two servers of one name must not meet. When the master",
-    'becomes active again, they must be enabled by hand.',
+    `The master of "${scenario.name}" must stay off the network while the standby "${scenario.vm.name}" runs: Standby does`,
+    'not fence it. Its mapped network adapters must be disabled, and enabled by hand when it becomes active again.',
   ].join('\n');
 }
 

@@ -1,5 +1,6 @@
 import type { Plan } from '../plan/plan.ts';
 import type { Work } from '../switchover/work.ts';
+import type { SynchroniseOptions } from './options.ts';
 import { agreeOnDigestsStep } from './steps/agree-on-digests.ts';
 import { attachReplicaDisksStep } from './steps/attach-replica-disks.ts';
 import { copyDisksStep } from './steps/copy-disks.ts';
@@ -8,10 +9,7 @@ import { ensureResourceGroupStep } from './steps/ensure-resource-group.ts';
 import { openReplicaStep } from './steps/open-replica.ts';
 import { verifyBeforeRunStep } from './steps/verify-before-run.ts';
 
-export interface SynchroniseOptions {
-  readonly lanes: number;
-  readonly compression: 'none' | 'zstd';
-}
+export type { SynchroniseOptions } from './options.ts';
 
 /** `standby run`: makes the replica equal to the master. Kind `run`. */
 export function synchronisePlan(work: Work, options: SynchroniseOptions): Plan {

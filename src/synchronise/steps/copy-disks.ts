@@ -11,7 +11,7 @@ import { isPassing, persistently } from '../../switchover/appliance-session.ts';
 import type { Work } from '../../switchover/work.ts';
 import type { ControlSession, CopyProgress } from '../../wire/control-session.ts';
 import { CopyRate } from '../copy-rate.ts';
-import type { SynchroniseOptions } from '../synchronise.ts';
+import type { SynchroniseOptions } from '../options.ts';
 import { OPEN_REPLICA, type OpenedReplica } from './open-replica.ts';
 
 export const COPY_DISKS = 'copy-disks';
