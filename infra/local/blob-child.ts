@@ -4,12 +4,14 @@ import process from 'node:process';
 /**
  * The process around Azurite, joined to Local Azure by a channel. When Local Azure dies in any way, the channel
  * ends, and Azurite with it; it saves its index on SIGTERM, so it is asked before it is forced.
- * Azurite reads its accounts from the environment, now and then. A new list that comes through the channel is read
- * at once, so that a new account costs no restart; the answer tells that it counts.
+ * Azurite would read its accounts from the environment at its start. Here they come through the channel: the first
+ * list starts it, later ones count at once, and each answer tells so. No key is ever in an environment or argv.
  */
 interface AccountStore {
+  accounts: unknown;
   init(): Promise<void>;
   refresh(): void;
+  parserAccountsEnvironmentString(text: string): unknown;
 }
 
 const load = createRequire(import.meta.url);
@@ -17,23 +19,29 @@ const { default: Accounts } = load('azurite/dist/src/common/AccountDataStore.js'
   default: { prototype: AccountStore };
 };
 const stores = new Set<AccountStore>();
-const init = Accounts.prototype.init;
-Accounts.prototype.init = function (this: AccountStore) {
+let latest: string | undefined;
+
+// Azurite calls this at its start and once a minute.
+Accounts.prototype.refresh = function (this: AccountStore) {
   stores.add(this);
-  return init.call(this);
+  this.accounts = this.parserAccountsEnvironmentString(latest ?? '');
 };
 
 process.on('message', (message: { readonly accounts?: string }) => {
   if (message.accounts === undefined) return;
-  process.env.AZURITE_ACCOUNTS = message.accounts;
+  const isFirst = latest === undefined;
+  latest = message.accounts;
   for (const store of stores) store.refresh();
-  process.send?.({ accounts: message.accounts.length });
+  process.send?.({ accounts: latest.length });
+  if (isFirst) start();
 });
 process.on('disconnect', () => {
   process.kill(process.pid, 'SIGTERM');
   setTimeout(() => process.kill(process.pid, 'SIGKILL'), 5000);
 });
-// The channel alone keeps nobody alive.
-process.channel?.unref();
 
-load('azurite/dist/src/blob/main.js');
+function start(): void {
+  // From here on Azurite keeps the process alive; the channel alone does not.
+  load('azurite/dist/src/blob/main.js');
+  process.channel?.unref();
+}

@@ -53,14 +53,21 @@ export function makeBlobService(options: {
     await end();
     if (stopping || Object.keys(accounts()).length === 0) return;
     const port = await usablePort(state);
-    const started = spawnAzurite({ ...options, port, accounts: accounts() });
+    const started = spawnAzurite({ ...options, port });
+    let isReady = false;
     child = started;
+    started.on('error', (error) => log.error('the blob service cannot be started or told', { error }));
     started.once('exit', (code, signal) => {
-      if (child !== started || stopping) return;
+      if (child !== started) return;
+      child = undefined;
+      // One that never answered is told to who waits for it, and not started again and again.
+      if (stopping || !isReady) return;
       log.warn('the blob service ended by itself and is started again', { code, signal });
       void inTurn(restart).catch((error: unknown) => log.error('the blob service does not start', { error }));
     });
+    await tellAccounts(started, accounts(), clock);
     await answering(started, port, options.certificate.caPem, clock);
+    isReady = true;
   };
   /** One restart at a time; a failed one does not block the next. */
   const inTurn = (work: () => Promise<void>): Promise<void> => {
@@ -101,7 +108,6 @@ function spawnAzurite(options: {
   readonly folder: string;
   readonly certificate: ServerCertificate;
   readonly port: number;
-  readonly accounts: Accounts;
 }): ChildProcess {
   requireAzurite();
   mkdirSync(options.folder, { recursive: true });
@@ -112,8 +118,7 @@ function spawnAzurite(options: {
     ...['--silent', '--skipApiVersionCheck', '--disableTelemetry'],
   ];
   return spawn(process.execPath, args, {
-    // Keys go by environment, never by argv.
-    env: { AZURITE_ACCOUNTS: accountsText(options.accounts), NO_COLOR: '1' },
+    env: { NO_COLOR: '1' },
     stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
   });
 }
@@ -141,7 +146,9 @@ async function tellAccounts(child: ChildProcess, accounts: Accounts, clock: Cloc
   const bound = new AbortController();
   child.on('message', hear).once('exit', fail);
   try {
-    child.send({ accounts: text });
+    child.send({ accounts: text }, (error) => {
+      if (error !== null) fail();
+    });
     const late = clock.sleep(READY_MS, bound.signal).then(fail, () => undefined);
     await Promise.race([heard.promise, late.then(() => heard.promise)]);
   } finally {

@@ -103,22 +103,9 @@ async function startParts(
   const directory = ensureDirectory(folder, nowMs());
   const settings = makeSettings(state, directory);
   const faults = makeFaultBoard(state);
-  const kept = state.getDocument<number>('port');
-  requireSamePort(kept, options.port);
-  // The port is part of every URL, so the listener comes first and its requests wait until the rest is there.
-  const ready = Promise.withResolvers<(request: Request) => Promise<Response>>();
-  const listener = await startListener({
-    certificate,
-    port: kept ?? options.port ?? 0,
-    answer: async (request) => (await ready.promise)(request),
-    rateLimits: makeRateLimits(nowMs),
-    ...(options.requestLogFile === undefined ? {} : { requestLog: makeRequestLog(options.requestLogFile) }),
-    log,
-    nowMs,
-  });
-  parts.push(() => listener.stop());
-  state.setDocument('port', listener.port);
-  const baseUrl = `https://127.0.0.1:${listener.port}`;
+  const door = await openDoor(options, state, certificate);
+  parts.push(() => door.close());
+  const { baseUrl } = door;
   const blobs = makeBlobService({ state, folder: path.join(folder, 'blobs'), certificate, clock, log });
   parts.push(() => blobs.stop());
   const files = makeFileUrls({ baseUrl, dataFolder, secret: secretOf(state), nowMs });
@@ -155,7 +142,7 @@ async function startParts(
   await seed(core);
   await guests.resume();
   core.operations.resume();
-  ready.resolve(async (request) => {
+  door.open(async (request) => {
     const special =
       admin.answer(request) ?? files.answer(request) ?? answerEntra(entra.answer, faults, request);
     return special ?? answerArm(core, tokens, request);
@@ -165,8 +152,38 @@ async function startParts(
   writeDurably(endpointFile, `${JSON.stringify(endpoint, null, 2)}\n`, 0o600);
   parts.push(() => rmSync(endpointFile, { force: true }));
   // Nobody comes in any more before the rest ends.
-  parts.push(() => listener.stop());
+  parts.push(() => door.close());
   return { endpoint, faults, settings, directory, stop };
+}
+
+interface Door {
+  readonly baseUrl: string;
+  open(answer: (request: Request) => Promise<Response>): void;
+  close(): Promise<void>;
+}
+
+/** The port is part of every URL, so the listener comes first; requests wait until the rest is there. */
+async function openDoor(
+  options: LocalAzureOptions,
+  state: State,
+  certificate: ServerCertificate,
+): Promise<Door> {
+  const { log } = options;
+  const nowMs = () => options.clock.now();
+  const kept = state.getDocument<number>('port');
+  requireSamePort(kept, options.port);
+  const ready = Promise.withResolvers<(request: Request) => Promise<Response>>();
+  const listener = await startListener({
+    certificate,
+    port: kept ?? options.port ?? 0,
+    answer: async (request) => (await ready.promise)(request),
+    rateLimits: makeRateLimits(nowMs),
+    ...(options.requestLogFile === undefined ? {} : { requestLog: makeRequestLog(options.requestLogFile) }),
+    log,
+    nowMs,
+  });
+  state.setDocument('port', listener.port);
+  return { baseUrl: `https://127.0.0.1:${listener.port}`, open: ready.resolve, close: () => listener.stop() };
 }
 
 /** Sign-in can be spoilt too: its action is `Entra/token`. */

@@ -1,8 +1,7 @@
-import type { Request } from '../exchange.ts';
 import type { FaultBoard } from '../faults.ts';
 import type { Latency } from '../latency.ts';
 import type { State } from '../state.ts';
-import type { ArmContext, Resource } from './behaviour.ts';
+import type { ArmContext } from './behaviour.ts';
 import type { StoredGraph } from './graph.ts';
 import type { GroupStore } from './groups.ts';
 import type { Operations } from './operations.ts';
@@ -23,16 +22,4 @@ export interface Core {
   readonly polls: Polls;
   readonly latency: Latency;
   readonly faults: FaultBoard;
-}
-
-/** One resource addressed by a request. */
-export interface Target {
-  readonly request: Request;
-  readonly id: string;
-  readonly resourceGroup: string;
-  readonly type: string;
-  readonly name: string;
-  readonly apiVersion: string;
-  readonly action: string;
-  readonly existing?: Resource;
 }
