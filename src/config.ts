@@ -15,6 +15,8 @@ export interface Config {
   /** Protects the secrets in place of the key file. */
   readonly passphrase?: string;
   readonly clientSecret?: string;
+  /** What can be made again: the engine's bundle, the demo's kernel. Several homes may share it. */
+  readonly cacheFolder: string;
   readonly logLevel: LogLevel;
   /** HOST:PORT where an engine listens; wins over its flag. */
   readonly listen?: string;
@@ -49,6 +51,7 @@ const variables = z.object({
   STANDBY_KEY_FILE: z.string().optional(),
   STANDBY_PASSPHRASE: z.string().min(8, 'must have at least 8 characters').optional(),
   STANDBY_CLIENT_SECRET: z.string().optional(),
+  STANDBY_CACHE: z.string().optional(),
   STANDBY_LOG_LEVEL: z.enum(LOG_LEVELS, `must be one of ${LOG_LEVELS.join(', ')}`).default('info'),
   STANDBY_LISTEN: listen.optional(),
   STANDBY_CRASH_AT: crashAt.optional(),
@@ -80,6 +83,7 @@ export function loadConfig(env: NodeJS.ProcessEnv, overrides: { home?: string } 
     keyFile: resolve(values.STANDBY_KEY_FILE ?? join(homeFolder, 'key')),
     ...optional('passphrase', values.STANDBY_PASSPHRASE),
     ...optional('clientSecret', values.STANDBY_CLIENT_SECRET),
+    cacheFolder: resolve(values.STANDBY_CACHE ?? join(homeFolder, 'cache')),
     logLevel: values.STANDBY_LOG_LEVEL,
     ...optional('listen', values.STANDBY_LISTEN),
     ...optional('crashAt', values.STANDBY_CRASH_AT),

@@ -14,6 +14,7 @@ export interface DemoCall {
   readonly log: Log;
   readonly signal: AbortSignal;
   readonly processId: number;
+  readonly cacheFolder: string;
   /** For the commands it starts: this process's own, less Standby's variables. */
   readonly environment: NodeJS.ProcessEnv;
   /** The one document of `--json`. */

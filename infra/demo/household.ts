@@ -16,7 +16,6 @@ export interface Household {
   /** STANDBY_HOME of the master's engine: the on-premises side. */
   readonly masterHome: string;
   readonly diskFile: string;
-  readonly cacheFolder: string;
 }
 
 interface ProcessRecord {
@@ -33,7 +32,6 @@ export function householdIn(homeFolder: string): Household {
     controlHome: join(folder, 'control'),
     masterHome: join(folder, 'master'),
     diskFile: join(folder, 'master-disk.img'),
-    cacheFolder: join(homeFolder, 'cache'),
   };
 }
 
@@ -93,7 +91,7 @@ export async function clear(
 ): Promise<void> {
   const engine = await readRecord(join(house.folder, 'master-engine.json'));
   if (engine) await end(engine, options.clock);
-  if (await readable(join(house.controlHome, 'local-azure'))) {
+  if ((await readable(join(house.controlHome, 'local-azure'))) !== undefined) {
     // Not the demo's own signal: cleaning up goes on after Ctrl-C.
     const signal = new AbortController().signal;
     await standby(['local', 'down'], { home: house.controlHome, environment: options.environment, signal });

@@ -55,7 +55,7 @@ async function buildDisk({ call, house, facts }: Scene): Promise<string> {
       sizeMib: DISK_MIB,
       dataMib: DATA_MIB,
       hostName: 'master01',
-      cacheFolder: house.cacheFolder,
+      cacheFolder: call.cacheFolder,
     },
     call.signal,
   );
@@ -242,7 +242,7 @@ function control(
 }
 
 function commandOptions({ call }: Scene): Pick<CommandOptions, 'environment' | 'signal'> {
-  return { environment: call.environment, signal: call.signal };
+  return { environment: { ...call.environment, STANDBY_CACHE: call.cacheFolder }, signal: call.signal };
 }
 
 function verdictsOf(result: CommandResult['result']): readonly { status: string; title: string }[] {

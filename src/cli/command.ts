@@ -124,6 +124,7 @@ export async function outside(call: Call): Promise<OutsideCall> {
     log: await call.log(),
     signal: call.shell.signal,
     processId: call.shell.processId,
+    cacheFolder: call.config.cacheFolder,
     environment: call.shell.childEnvironment,
     print: call.emit,
   };

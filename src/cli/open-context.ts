@@ -1,4 +1,3 @@
-import { join } from 'node:path';
 import type { Config } from '../config.ts';
 import { makeConnect } from '../control/connect.ts';
 import type { Context } from '../control/context.ts';
@@ -29,7 +28,7 @@ export async function openContext(parts: Parts): Promise<Context & { close(): Pr
   );
   const cloudWith = (account: Account, clientSecret: string) =>
     shell.parts.cloud({ account, clientSecret, clock, log });
-  const firstBoot = await shell.parts.firstBoot({ cacheFolder: join(config.homeFolder, 'cache') });
+  const firstBoot = await shell.parts.firstBoot({ cacheFolder: config.cacheFolder });
   const { crashAt } = config;
   return {
     store,

@@ -47,6 +47,7 @@ export interface OutsideCall {
   readonly log: Log;
   readonly signal: AbortSignal;
   readonly processId: number;
+  readonly cacheFolder: string;
   readonly environment: NodeJS.ProcessEnv;
   /** One JSON document on standard output. */
   print(document: unknown): void;
