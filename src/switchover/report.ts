@@ -15,7 +15,7 @@ import { type BootProof, PROVE_BOOT } from './steps/prove-boot.ts';
 import { SEAL_REPLICA, type Sealed } from './steps/seal-replica.ts';
 import { type MadeSnapshot, snapshotDiskId } from './steps/snapshot-disk.ts';
 import { type Running, WAIT_RUNNING } from './steps/wait-running.ts';
-import { operationChecklist, switchedOverEvents, whomToTell } from './words.ts';
+import { operationChecklist, switchedOverEvents, vmOnlineEvent, whomToTell } from './words.ts';
 import type { Work, WorkEvent } from './work.ts';
 
 /** What a switchover did and what a person does next; JSON as it stands. Made of the run's record alone. */
@@ -74,8 +74,10 @@ export function switchoverReport(work: ReportWork, run: RunRecord): SwitchoverRe
   const vm = vmOf(work, outputs);
   const sealed = outputs.get(SEAL_REPLICA) as Sealed | undefined;
   const boot = outputs.get(PROVE_BOOT) as BootProof | undefined;
-  const live = outputs.has(COMMIT_SWITCHOVER) || outputs.has(DECLARE_SWITCHED_OVER);
-  const primary = addresses[0];
+  const declared = outputs.has(DECLARE_SWITCHED_OVER);
+  // A VM that was only started again has no commit point: nothing new was made.
+  const restarted = declared && !outputs.has(COMMIT_SWITCHOVER);
+  const live = declared || outputs.has(COMMIT_SWITCHOVER);
   return {
     scenario: { id: scenario.id, name: scenario.name },
     runId: run.id,
@@ -94,10 +96,19 @@ export function switchoverReport(work: ReportWork, run: RunRecord): SwitchoverRe
     addresses,
     ...(sealed ? { copied: copiedOf(sealed) } : {}),
     ...(boot ? { boot: { outcome: boot.outcome, bootMs: boot.bootMs, verdicts: boot.verdicts } } : {}),
-    events: live && vm && boot ? switchedOverEvents(scenario, vm.id, BOOT_WORDS[boot.outcome]) : [],
-    checklist: live ? operationChecklist(inventory, primary?.publicIp ?? primary?.privateIp) : [],
-    tell: live ? whomToTell(inventory, addresses) : [],
+    events: live && vm && boot ? eventsOf(scenario, vm.id, boot, restarted) : [],
+    checklist: live ? operationChecklist(inventory, boot?.address) : [],
+    tell: live && !restarted ? whomToTell(inventory, addresses) : [],
   };
+}
+
+function eventsOf(
+  scenario: Work['scenario'],
+  vmId: string,
+  boot: BootProof,
+  restarted: boolean,
+): readonly WorkEvent[] {
+  return restarted ? [vmOnlineEvent(vmId)] : switchedOverEvents(scenario, vmId, BOOT_WORDS[boot.outcome]);
 }
 
 type Outputs = ReadonlyMap<string, unknown>;

@@ -26,29 +26,48 @@ const FIRMWARE = [
   /^Loading \.\.\.$/,
 ];
 
-const FAULTS = [
-  /no bootable (device|medium)/i,
+/** One try of several may fail so, by firmware or boot loader; a guest that speaks afterwards has booted. */
+const FAILED_TRY = [
+  /no bootable (device|medium|option)/i,
   /boot failed/i,
+  /BOOTMGR is missing/i,
+  /^error: (no such|unknown|disk|file|symbol)/i,
+  /failed to (load|start) Boot\d{4}/i,
+  /^Shell>/,
+];
+
+/** From these no guest comes back by itself. */
+const FATAL = [
   /kernel panic/i,
   /grub rescue>/i,
-  /BOOTMGR is missing/i,
-  /error: (no such|unknown|disk|file|symbol)/i,
   /unable to mount root/i,
   /you are in emergency mode/i,
   /dracut:\/#|\(initramfs\)/,
-  /failed to (load|start) Boot\d{4}|No bootable option/i,
-  /Shell>/,
 ];
 
 export function readSerialSigns(text: string): SerialSigns {
-  const lines = plain(text)
+  let lines = 0;
+  let lastLine: string | undefined;
+  let fault: string | undefined;
+  let fatal: string | undefined;
+  const isOne = (patterns: readonly RegExp[], line: string) => patterns.some((pattern) => pattern.test(line));
+  for (const line of linesOf(text)) {
+    if (isOne(FATAL, line)) fatal = line;
+    else if (isOne(FAILED_TRY, line)) fault = line;
+    else if (!isOne(FIRMWARE, line)) {
+      lines++;
+      lastLine = line;
+      fault = undefined;
+    }
+  }
+  return { lines, lastLine, fault: fatal ?? fault };
+}
+
+function linesOf(text: string): string[] {
+  return plain(text)
     .split(/[\r\n]+/)
     .map((line) => line.trim())
     .filter((line) => /[\p{L}\p{N}]{2}/u.test(line));
-  const guest = lines.filter((line) => !FIRMWARE.some((pattern) => pattern.test(line)));
-  const fault = guest.findLast((line) => FAULTS.some((pattern) => pattern.test(line)));
-  const healthy = guest.filter((line) => !FAULTS.some((pattern) => pattern.test(line)));
-  return { lines: healthy.length, lastLine: guest.at(-1), fault };
 }
 
 /** Without terminal sequences and control characters; Node's own reader knows the sequences. */

@@ -48,12 +48,6 @@ function couldNotRun(check: Check, facts: CheckFacts, error: unknown): Verdict {
   };
 }
 
-/** Warnings that nobody has accepted by name yet (G-60). */
-export function openWarnings(verdicts: readonly Verdict[], scenario: Scenario): Verdict[] {
-  const accepted = new Set(scenario.acceptedWarnings.map((warning) => warning.code));
-  return verdicts.filter((verdict) => verdict.status === 'warning' && !accepted.has(verdict.code));
-}
-
 /** Throws (kind `checks`) when any verdict is an error. */
 export function refuseErrors(verdicts: readonly Verdict[], scenario: Pick<Scenario, 'name'>): void {
   const errors = verdicts.filter((verdict) => verdict.status === 'error');

@@ -132,6 +132,18 @@ describe('signs on a serial console', () => {
 
   it('name the fault that was said last', () => {
     expect(readSerialSigns('error: no such device: x\r\ngrub rescue> ').fault).toBe('grub rescue>');
+    const uefi =
+      'BdsDxe: failed to load Boot0001 "UEFI DVD": Not Found\r\nBdsDxe: No bootable option was found.\r\n';
+    expect(readSerialSigns(uefi).fault).toContain('No bootable option');
+  });
+
+  it('are those of a guest when only an earlier try has failed, but never after a panic', () => {
+    const secondTry =
+      'BdsDxe: failed to load Boot0001 "UEFI DVD": Not Found\r\nBdsDxe: starting Boot0002\r\n';
+    expect(readSerialSigns(secondTry + KERNEL).fault).toBeUndefined();
     expect(readSerialSigns(KERNEL).fault).toBeUndefined();
+    expect(readSerialSigns(`${KERNEL}\r\nKernel panic - not syncing\r\nCall Trace: x`).fault).toContain(
+      'panic',
+    );
   });
 });

@@ -79,7 +79,11 @@ describe('vm start', () => {
     expect(on.fake.machines.get(vmId.toLowerCase())?.power).toBe('deallocated');
     expect(await on.status()).toMatchObject({ state: 'stopped', standbyVmId: vmId });
     const made = [...on.fake.made];
-    await on.run('run-3', vmStartPlan(on.work('run-3'), { existingVmId: vmId }));
+    const run = await on.run('run-3', vmStartPlan(on.work('run-3'), { existingVmId: vmId }));
+    const report = switchoverReport(on.work('run-3'), run);
+    expect(report.events.map((event) => event.code)).toEqual(['VM_ONLINE']);
+    expect(report.boot?.outcome).toBe('skipped');
+    expect(report.checklist.join()).toContain('20.0.0.4');
     expect(on.fake.machines.get(vmId.toLowerCase())?.power).toBe('running');
     expect(on.fake.made).toEqual(made);
     expect(await on.status()).toMatchObject({ state: 'switched-over', switchedOverRunId: 'run-1' });

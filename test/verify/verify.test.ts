@@ -6,7 +6,7 @@ import type { Scenario, ScenarioNic } from '../../src/model/scenario.ts';
 import type { Verdict } from '../../src/model/verdict.ts';
 import type { Check, VerifyFacts } from '../../src/verify/check.ts';
 import { CHECKS } from '../../src/verify/index.ts';
-import { openWarnings, refuseErrors, verifyScenario } from '../../src/verify/verify.ts';
+import { refuseErrors, verifyScenario } from '../../src/verify/verify.ts';
 import type { ControlSession } from '../../src/wire/control-session.ts';
 import { APPLIANCE_VM_ID, type FakeCloud, GROUP } from '../fakes/fake-cloud.ts';
 import { appliance, inventory, masterDisk, NOW_MS, rightCloud, scenario } from '../fakes/scene.ts';
@@ -395,14 +395,11 @@ describe('a check that cannot look', () => {
 });
 
 describe('what the verdicts decide', () => {
-  it('errors refuse with kind checks; accepted warnings are no longer open', async () => {
+  it('errors refuse with kind checks; warnings alone do not', async () => {
     const verdicts = await verifyScenario(facts({ scenario: withVm({ name: 'web.01' }) }));
     expect(() => refuseErrors(verdicts, scenario())).toThrow(expect.objectContaining({ kind: 'checks' }));
     const warned = await verifyScenario(facts({ session: sessionWith(false) }));
     expect(() => refuseErrors(warned, scenario())).not.toThrow();
-    expect(openWarnings(warned, scenario()).map((one) => one.code)).toEqual(['MASTER_AWAY']);
-    const accepted = scenario({ acceptedWarnings: [{ code: 'MASTER_AWAY', who: 'ops', atMs: 0 }] });
-    expect(openWarnings(warned, accepted)).toEqual([]);
   });
 
   it('the region is asked once for what several checks need', async () => {

@@ -24,6 +24,8 @@ export interface BootProof {
   readonly verdicts: readonly Verdict[];
   /** From `running` to the last sign that was waited for. */
   readonly bootMs: number;
+  /** Where it was looked for: the primary NIC's public address, else its private one. */
+  readonly address?: string;
 }
 
 export interface ProofOptions {
@@ -53,7 +55,9 @@ export function proveBootStep(work: Work, options: ProofOptions): Step<BootProof
         ...work.scenario.healthChecks.map((check) => watchHealth(watch, options, check)),
       ]);
       const verdicts = [await powerVerdict(work, running.vmId), serial, ...health];
-      return judge(work, verdicts, work.clock.now() - running.runningAtMs);
+      const address = await options.addressOf(context);
+      const proof = judge(work, verdicts, work.clock.now() - running.runningAtMs);
+      return { ...proof, ...(address ? { address } : {}) };
     },
   };
 }
