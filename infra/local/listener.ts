@@ -36,6 +36,8 @@ export async function startListener(options: {
     key: options.certificate.keyPem,
     minVersion: 'TLSv1.2',
   });
+  // Longer than clients keep idle connections, so that they never meet one that is just closing.
+  server.keepAliveTimeout = 120_000;
   server.on('request', (message: IncomingMessage, reply: ServerResponse) => {
     void handle(message, reply).catch((error: unknown) => {
       // The client went away in the middle of the answer.

@@ -13,7 +13,7 @@ export function addLocalCommands(program: Command, shell: Shell): void {
     .option('--request-log <file>', 'write every request to this file, for finding faults');
   leaf(local, 'down', 'Ends it; its state stays', shell, act('down'));
   leaf(local, 'status', 'Shows whether it runs and what it holds', shell, act('status'));
-  leaf(local, 'wipe', 'Ends it and removes its state', shell, act('wipe'));
+  leaf(local, 'wipe', 'Removes its state; it must be down', shell, act('wipe'));
   leaf(local, 'env', 'Prints what other Azure clients need to reach it', shell, act('env'));
   const fault = local.command('fault').description('Makes operations fail on purpose');
   leaf(fault, 'add', 'Adds a fault', shell, act('fault-add'))
