@@ -1,0 +1,5 @@
+/** How the engines copy; asked for by `standby run`. */
+export interface SynchroniseOptions {
+  readonly lanes: number;
+  readonly compression: 'none' | 'zstd';
+}
