@@ -29,7 +29,10 @@ async function dealWith(socket: TLSSocket | ReturnType<typeof connectTcp>): Prom
     received += bytes.length;
   });
   socket.on('error', () => undefined);
-  await once(socket, 'close', { signal: AbortSignal.timeout(5_000) });
+  await new Promise<void>((resolve, reject) => {
+    socket.once('close', () => resolve());
+    AbortSignal.timeout(5_000).onabort = () => reject(new Error('the connection was not closed'));
+  });
   return received;
 }
 
@@ -189,7 +192,7 @@ describe('a stranger on port 25000', () => {
       socket.on('error', () => undefined);
       return socket;
     });
-    await Promise.all(crowd.map((socket) => (socket.destroyed ? undefined : once(socket, 'close'))));
+    await Promise.all(crowd.map((socket) => (socket.destroyed ? undefined : dealWith(socket))));
     await logged(/too many/);
     await until('it serves again', () =>
       stillServes().then(

@@ -3,7 +3,7 @@ import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { systemClock } from '../../src/clock.ts';
 
 /** A TCP link that can be made bad: cut, stalled, delayed, throttled, or its bytes spoiled. */
-export interface Proxy {
+export interface BadLink {
   readonly port: number;
   /** Bytes that went from the dialling side to the listening side. */
   carried(): number;
@@ -21,7 +21,7 @@ export interface Proxy {
   stop(): Promise<void>;
 }
 
-export async function startProxy(targetPort: number): Promise<Proxy> {
+export async function startProxy(targetPort: number): Promise<BadLink> {
   const sockets = new Set<Socket>();
   let carried = 0;
   let isRefusing = false;
@@ -74,7 +74,7 @@ export async function startProxy(targetPort: number): Promise<Proxy> {
     stalled?.resolve();
     stalled = isStalled ? Promise.withResolvers<void>() : undefined;
   };
-  const proxy: Proxy = {
+  const proxy: BadLink = {
     port: (server.address() as AddressInfo).port,
     carried: () => carried,
     cut,
