@@ -67,6 +67,7 @@ async function up(call: LocalCall, folder: string): Promise<unknown> {
   const words = `at ${daemon.url} (guests: ${daemon.guests}, latency: ${daemon.latency})`;
   say(call, 'success', running ? `Local Azure is already up ${words}.` : `Local Azure is up ${words}.`);
   const { clientSecret: _clientSecret, ...endpoint } = readEndpoint(folder);
+  tellAccount(call, endpoint);
   return {
     up: true,
     already: running !== undefined,
@@ -74,6 +75,25 @@ async function up(call: LocalCall, folder: string): Promise<unknown> {
     guests: daemon.guests,
     latency: daemon.latency,
   };
+}
+
+/** What a person needs to go on by hand; the secret stays in the place that is asked for it. */
+function tellAccount(call: LocalCall, endpoint: Omit<LocalEndpoint, 'clientSecret'>): void {
+  call.host.tell({
+    kind: 'table',
+    title: 'Its account, as `standby account add` or the menu asks for it:',
+    columns: ['question', 'answer'],
+    rows: [
+      ['Azure cloud', 'Another cloud, by URL (custom)'],
+      ['Resource Manager URL', endpoint.url],
+      ['Authority URL', endpoint.authorityUrl],
+      ['CA file', endpoint.caFile],
+      ['Subscription ID', endpoint.subscriptionId],
+      ['Tenant ID', endpoint.tenantId],
+      ['Application ID', endpoint.applicationId],
+      ['Client secret', 'see AZURE_CLIENT_SECRET of `standby local env`'],
+    ],
+  });
 }
 
 async function down(call: LocalCall, folder: string): Promise<unknown> {
