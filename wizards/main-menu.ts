@@ -53,7 +53,8 @@ export async function mainMenu(context: Context): Promise<void> {
         message: 'What would you like to do?',
         before: await whereThingsStand(context),
         default: await nextStep(context),
-        choices: [...choices, { value: 'leave', label: 'Leave' }],
+        choices,
+        first: true,
       },
       {},
     );

@@ -5,7 +5,7 @@ import { type JoinOffer, listMasters, offerMaster } from '../src/control/master.
 import { type Screen, textOf } from '../src/control/screen.ts';
 import { isStandbyError } from '../src/errors.ts';
 import { applianceScreen } from './open-port.ts';
-import { gather, tellError } from './wizard.ts';
+import { gather, leftTheWizard, tellError } from './wizard.ts';
 
 const LOOK_EVERY_MS = 2_000;
 
@@ -70,7 +70,11 @@ async function waitForMaster(context: Context, offer: JoinOffer): Promise<readon
       if (!isStandbyError(error) || error.kind === 'cancelled') throw error;
       tellError(host, error);
     }
-    await clock.sleep(LOOK_EVERY_MS, host.signal);
+    await clock.sleep(LOOK_EVERY_MS, host.signal).catch(() => {
+      throw leftTheWizard(
+        'Stopped waiting. The token stays good; let the master in later: standby master list',
+      );
+    });
   }
   host.tell({ kind: 'text', level: 'warning', text: 'Nobody came in within the hour. Make a new token.' });
   return [];

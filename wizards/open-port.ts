@@ -1,4 +1,5 @@
 import type { WizardStart } from '../src/cli/shell.ts';
+import { checkAppliance } from '../src/control/appliance/check.ts';
 import {
   type OpenPortReport,
   openPort,
@@ -8,6 +9,7 @@ import {
 import { listAppliances } from '../src/control/appliance/records.ts';
 import type { Context } from '../src/control/context.ts';
 import { type Screen, textOf } from '../src/control/screen.ts';
+import { verdictNotices } from '../src/control/verdict-table.ts';
 import { confirmScreen, gatherConfirmed } from './wizard.ts';
 
 /** Opens port 25000 of an appliance for one source prefix, after showing which rule will decide. */
@@ -38,8 +40,16 @@ export async function openPortWizard(context: Context, start: WizardStart): Prom
     level: 'success',
     text: added.length > 0 ? `Added ${added.join(', ')}.` : 'The port was open already; nothing was changed.',
   });
-  host.tell({ kind: 'text', level: 'info', text: `Prove it: standby appliance check ${name}` });
+  if (host.interactive) await prove(context, name);
+  else host.tell({ kind: 'text', level: 'info', text: `Prove it: standby appliance check ${name}` });
   return report;
+}
+
+/** A person wants to know at once whether it is open now; it also enrols an appliance that has waited for this. */
+async function prove(context: Context, name: string): Promise<void> {
+  context.host.tell({ kind: 'text', level: 'info', text: 'Checking ...' });
+  const verdicts = await checkAppliance(context, name);
+  for (const notice of verdictNotices(`Appliance ${name}`, verdicts)) context.host.tell(notice);
 }
 
 /** The appliance to work on, by its name. */

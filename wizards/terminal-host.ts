@@ -65,7 +65,7 @@ function painted(line: string, notice: Notice): string {
 }
 
 const BACK = '\u0000back';
-const BACK_CHOICE = { value: BACK, name: '< back' };
+const backChoice = (question: Question) => ({ value: BACK, name: question.first ? '< leave' : '< back' });
 const BACK_HINT = '(< or Esc: back)';
 
 /**
@@ -88,7 +88,7 @@ async function prompt(
       output: shell.stdout,
       clearPromptOnDone: false,
     });
-    if (value === BACK || (Array.isArray(value) && value.includes(BACK))) return { kind: 'back' };
+    if (value === BACK) return { kind: 'back' };
     return { kind: 'value', value };
   } catch (error) {
     if (leaving.signal.aborted && !shell.signal.aborted) {
@@ -122,15 +122,16 @@ async function show(question: Question, place: PromptPlace): Promise<unknown> {
       return chooseOne(question, message, place);
     case 'multiselect':
       return prompts.checkbox(
-        { message: `${message} (space: choose, enter: go on)`, ...checkboxChoices(question) },
+        { message: `${message} (space: choose, enter: go on, esc: back)`, ...checkboxChoices(question) },
         place,
       );
     case 'confirm':
       return prompts.select(
         {
           message,
-          choices: [{ value: 'yes', name: 'yes' }, { value: 'no', name: 'no' }, BACK_CHOICE],
+          choices: [{ value: 'yes', name: 'yes' }, { value: 'no', name: 'no' }, backChoice(question)],
           ...defaultOf(question),
+          theme: WITH_ESCAPE,
         },
         place,
       );
@@ -159,40 +160,49 @@ async function show(question: Question, place: PromptPlace): Promise<unknown> {
   }
 }
 
+/** In a long list the choice `< back` is out of sight, so the line of keys names Esc too. */
+const WITH_ESCAPE = {
+  style: {
+    keysHelpTip: (keys: [key: string, action: string][]): string =>
+      [...keys, ['esc', 'back']].map(([key, action]) => `${key} ${action}`).join(' • '),
+  },
+};
+
 const OTHER = '\u0000other';
 
 async function chooseOne(question: Question, message: string, place: PromptPlace): Promise<unknown> {
   const prompts = await import('@inquirer/prompts');
   const other = question.other ? [{ value: OTHER, name: `${question.other} (type its name)` }] : [];
-  const listed = selectChoices(question);
   const value = await prompts.select(
     {
       message,
-      choices: [...listed.slice(0, -1), ...other, BACK_CHOICE],
+      choices: [...listed(question), ...other, backChoice(question)],
       ...defaultOf(question),
       pageSize: 12,
       loop: false,
+      theme: WITH_ESCAPE,
     },
     place,
   );
   return value === OTHER ? show({ ...question, kind: 'text' }, place) : value;
 }
 
-function selectChoices(question: Question) {
-  const choices = (question.choices ?? []).map((choice) => ({
+function listed(question: Question) {
+  return (question.choices ?? []).map((choice) => ({
     value: choice.value,
     name: choice.label,
     ...(choice.disabled ? { disabled: `(${choice.disabled})` } : {}),
   }));
-  return [...choices, BACK_CHOICE];
 }
 
 function checkboxChoices(question: Question) {
   const chosen = Array.isArray(question.default) ? question.default : [];
   return {
-    choices: selectChoices(question).map((choice) => ({ ...choice, checked: chosen.includes(choice.value) })),
+    // No choice `< back` here: `a` (all) would choose it too. Esc goes back, as the line of keys says.
+    choices: listed(question).map((choice) => ({ ...choice, checked: chosen.includes(choice.value) })),
     loop: false,
     pageSize: 12,
+    theme: WITH_ESCAPE,
   };
 }
 

@@ -170,10 +170,10 @@ function unanswered(
   );
 }
 
-export function leftTheWizard(): StandbyError {
+export function leftTheWizard(what = 'Cancelled; nothing was changed.'): StandbyError {
   return new StandbyError({
     code: 'CANCELLED',
-    what: 'Cancelled; nothing was changed.',
+    what,
     kind: 'cancelled',
   });
 }

@@ -8,12 +8,20 @@ export interface Failure {
 }
 
 export function failureOf(error: unknown): Failure {
-  const known = isStandbyError(error) ? error : unexpected(error);
+  const known = isStandbyError(error) ? error : isAbort(error) ? cancelled('Cancelled.') : unexpected(error);
+  if (known.kind === 'cancelled') {
+    return { exitCode: EXIT_CODES.cancelled, document: { error: known.toJSON() }, lines: [known.what] };
+  }
   const lines = [`Error: ${known.what}`];
   if (known.why) lines.push(`  Why:  ${known.why}`);
   if (known.next) lines.push(`  Next: ${known.next}`);
   lines.push(`  Code: ${known.code}`);
   return { exitCode: EXIT_CODES[known.kind], document: { error: known.toJSON() }, lines };
+}
+
+/** What waits with our signal rejects with this when the process is asked to stop. */
+function isAbort(error: unknown): boolean {
+  return error instanceof Error && error.name === 'AbortError';
 }
 
 /** A defect, or something of the operating system that nobody named yet: the message is shown, the stack is not. */

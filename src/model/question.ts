@@ -20,6 +20,8 @@ export interface Question {
   readonly other?: string;
   /** No flag carries it (a secret never comes through argv); `from` says how it comes unattended. */
   readonly noFlag?: { readonly from: string };
+  /** There is no screen before it: going back means to leave. */
+  readonly first?: boolean;
   /** May be left empty. */
   readonly optional?: boolean;
   /** What is wrong with a value, as a sentence with what to do; undefined when it is right. */
