@@ -99,7 +99,7 @@ async function nextStep(context: Context): Promise<string> {
   if ((await store.masters.list()).length === 0) return 'master';
   const scenarios = await listScenarios(context);
   if (scenarios.length === 0) return 'scenario';
-  return scenarios.some(({ status }) => status.state === 'stopped') ? 'run' : 'status';
+  return scenarios.some(({ status }) => status.synchronisedAtMs === undefined) ? 'run' : 'status';
 }
 
 async function checkAccounts(context: Context): Promise<void> {

@@ -15,7 +15,9 @@ export function terminalHost(
     signal: shell.signal,
     interactive: true,
     tell(notice) {
-      if (notice.kind === 'progress') lines.move(progressLine(notice));
+      if (notice.kind === 'progress') lines.move(progressLine(notice), 'stays');
+      else if (notice.kind === 'step' && notice.status === 'started')
+        lines.move(`... ${notice.title}`, 'goes');
       else lines.print(linesOf(notice).map((line) => painted(line, notice)));
     },
     async ask(question) {
@@ -28,20 +30,23 @@ export function terminalHost(
 /** One line that is written over while something moves; everything else is printed above it. */
 class MovingLine {
   private readonly output: Shell['stdout'];
-  private shown = false;
+  private shown: 'nothing' | 'stays' | 'goes' = 'nothing';
 
   constructor(output: Shell['stdout']) {
     this.output = output;
   }
 
-  move(line: string): void {
+  /** `stays`: what it says last is kept above what comes next; `goes`: it makes room. */
+  move(line: string, after: 'stays' | 'goes'): void {
+    if (this.shown === 'stays' && after === 'goes') this.output.write('\n');
     this.output.write(`\r\u001b[2K${line.slice(0, (this.output.columns ?? 80) - 1)}`);
-    this.shown = true;
+    this.shown = after;
   }
 
   print(lines: readonly string[]): void {
-    if (this.shown) this.output.write('\n');
-    this.shown = false;
+    if (this.shown === 'stays') this.output.write('\n');
+    if (this.shown === 'goes') this.output.write('\r\u001b[2K');
+    this.shown = 'nothing';
     for (const line of lines) this.output.write(`${line}\n`);
   }
 }
