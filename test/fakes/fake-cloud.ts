@@ -261,6 +261,7 @@ function makeCloud(fake: FakeCloud): Cloud {
         const machine = fake.machines.get(id.toLowerCase());
         if (!machine) throw notFound(id);
         machine.dataDisks = machine.dataDisks.filter((disk) => !diskIds.includes(disk.diskId));
+        for (const diskId of diskIds) delete fake.disks.get(diskId.toLowerCase())?.attachedTo;
         return machine;
       },
       serialLog: async () => fake.serial,
