@@ -1,9 +1,10 @@
 import { hostname } from 'node:os';
 import { openDevice } from '../block/open-device.ts';
 import type { Clock } from '../clock.ts';
-import { inputError } from '../errors.ts';
+import { inputError, isStandbyError } from '../errors.ts';
 import { type DiskLayout, readDiskLayout } from '../guest/disk-layout.ts';
 import type { MasterDisk, MasterInventory, MasterNic } from '../model/disk.ts';
+import type { BlockDevice } from '../ports/block-device.ts';
 
 /** What this server is: read from its disks, which are opened read-only. The disks may be another server's images. */
 export interface InventoryOptions {
@@ -41,7 +42,7 @@ export async function takeInventory(options: InventoryOptions): Promise<MasterIn
 }
 
 async function lookAt(path: string, index: number): Promise<{ disk: MasterDisk; layout: DiskLayout }> {
-  const device = await openDevice(path, { mode: 'read' });
+  const device = await openNamed(path);
   try {
     const { sizeBytes } = device;
     if (sizeBytes === 0 || sizeBytes % SECTOR_BYTES !== 0) {
@@ -60,5 +61,14 @@ async function lookAt(path: string, index: number): Promise<{ disk: MasterDisk; 
     };
   } finally {
     await device.close();
+  }
+}
+
+/** A disk that cannot be opened here was named wrongly, or by somebody who may not read it: nothing was changed. */
+async function openNamed(path: string): Promise<BlockDevice> {
+  try {
+    return await openDevice(path, { mode: 'read' });
+  } catch (error) {
+    throw isStandbyError(error) ? inputError(error.code, error.message, error.next) : error;
   }
 }

@@ -139,7 +139,7 @@ describe('a master that joins', () => {
       [[world.folder], 'DISK_NOT_A_DISK'],
     ];
     for (const [diskPaths, code] of cases) {
-      await expect(start(text, 'm', { diskPaths }).joined).rejects.toMatchObject({ code });
+      await expect(start(text, 'm', { diskPaths }).joined).rejects.toMatchObject({ code, kind: 'input' });
     }
     expect(await control.pendingJoins()).toEqual([]);
   });
