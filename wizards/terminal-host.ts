@@ -9,6 +9,7 @@ import { leftTheWizard } from './wizard.ts';
 /** A person at a terminal: prompts with Back on every screen, and steps with a moving progress line. */
 export function terminalHost(
   shell: Pick<Shell, 'stdin' | 'stdout' | 'stderr' | 'signal' | 'clock'>,
+  look: { readonly color: boolean } = { color: true },
 ): Host & { readonly interactive: true } {
   const lines = new MovingLine(shell.stdout);
   return {
@@ -18,7 +19,7 @@ export function terminalHost(
       if (notice.kind === 'progress') lines.move(progressLine(notice), 'stays');
       else if (notice.kind === 'step' && notice.status === 'started')
         lines.move(`... ${notice.title}`, 'goes');
-      else lines.print(linesOf(notice).map((line) => painted(line, notice)));
+      else lines.print(linesOf(notice).map((line) => (look.color ? painted(line, notice) : line)));
     },
     async ask(question) {
       lines.print(question.before ? ['', ...question.before.split('\n')] : []);

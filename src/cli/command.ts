@@ -55,7 +55,7 @@ async function perform(shell: Shell, command: Command, act: Act): Promise<void> 
   const json = options.json === true;
   const home = typeof options.home === 'string' ? options.home : undefined;
   const config = await shell.config(home);
-  const host = await hostFor(shell, json);
+  const host = await hostFor(shell, json, config);
   let log: Promise<Log> | undefined;
   let opened: Promise<Context & { close(): Promise<void> }> | undefined;
   const call: Call = {
@@ -107,10 +107,10 @@ async function noteDefect(call: Call, error: unknown): Promise<void> {
   (await call.log()).error('unexpected error', { message: messageOf(error), stack });
 }
 
-async function hostFor(shell: Shell, json: boolean): Promise<Host> {
+async function hostFor(shell: Shell, json: boolean, { color }: Config): Promise<Host> {
   if (json) return jsonHost(shell);
   if (!shell.stdin.isTTY || !shell.stdout.isTTY) return plainHost(shell);
-  return (await shell.parts.terminalHost())(shell);
+  return (await shell.parts.terminalHost())(shell, { color });
 }
 
 export async function outside(call: Call): Promise<OutsideCall> {

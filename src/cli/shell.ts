@@ -63,7 +63,10 @@ export interface WizardStart {
 
 export type Wizard = (context: Context, start: WizardStart) => Promise<unknown>;
 
-export type MakeHost = (shell: Pick<Shell, 'stdin' | 'stdout' | 'stderr' | 'signal' | 'clock'>) => Host;
+export type MakeHost = (
+  shell: Pick<Shell, 'stdin' | 'stdout' | 'stderr' | 'signal' | 'clock'>,
+  look: { readonly color: boolean },
+) => Host;
 
 export const WIZARD_NAMES = [
   'account',
