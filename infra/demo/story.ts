@@ -163,7 +163,7 @@ async function createScenario(scene: Scene): Promise<string> {
       '--health-check',
       'http',
       '--health-port',
-      '80',
+      String(WEB_PORT),
       '--health-path',
       '/index.html',
       '--health-status',
