@@ -1,0 +1,273 @@
+import { isZero, zeros } from '../block/zeros.ts';
+import type { Clock } from '../clock.ts';
+import { isStandbyError, StandbyError } from '../errors.ts';
+import type { BlockDevice } from '../ports/block-device.ts';
+import { endsSet, isChange, isOfSet } from './change.ts';
+import { FRAME_BYTES, KIND } from './frame.ts';
+import type { JournalLimits } from './limits.ts';
+import type { LogFrame } from './log.ts';
+import { type DiskOverlay, overlay } from './overlay.ts';
+import { isAfter, type Place } from './position.ts';
+import { JournalDamaged, rewindDamaged } from './problems.ts';
+import type { RedoLog } from './redo-log.ts';
+import type { OldContent, Piece, UndoLog } from './undo-log.ts';
+
+/**
+ * Brings the replica disks from one consistent position to another, in both directions. Promises: old content is durable
+ * before it is overwritten; the redo of a piece is the same however often it is done; an operation that ends, ends at a
+ * consistent position, and so does `settle` after a crash at any line, on all disks at once. Where the redo log turns out
+ * to be damaged half-way, the replica goes back to its last consistent position.
+ */
+export interface ApplierParts {
+  readonly redo: RedoLog;
+  readonly undo: UndoLog;
+  /** In the order of the journal's disks. */
+  readonly disks: readonly BlockDevice[];
+  readonly limits: JournalLimits;
+  readonly clock: Clock;
+  /** Places that a rewind must be able to reach without going forward again. */
+  isBoundary(sequence: bigint): boolean;
+  /** Tests only: to prove that they would notice. */
+  readonly seams?: ApplierSeams;
+}
+
+export interface ApplierSeams {
+  changes?(changes: LogFrame[]): LogFrame[];
+  oldContents?(old: OldContent[]): OldContent[];
+}
+
+interface Step {
+  readonly from: Place;
+  readonly to: Place;
+  readonly changes: LogFrame[];
+}
+
+export class Applier {
+  readonly #parts: ApplierParts;
+
+  constructor(parts: ApplierParts) {
+    this.#parts = parts;
+  }
+
+  get position(): Place {
+    return this.#parts.undo.position;
+  }
+
+  /** Finishes what a crash or a failed write interrupted. */
+  async settle(): Promise<void> {
+    const { undo } = this.#parts;
+    if (undo.log.damage) throw new JournalDamaged(undo.log.damage);
+    if (undo.rewinding) await this.#takeBack(undo.rewinding);
+    try {
+      if (undo.unsettled) await this.#again(undo.unsettled);
+      if (!this.position.consistent) await this.#run(this.position.sequence, true);
+    } catch (error) {
+      const between = undo.unsettled !== undefined || !this.position.consistent;
+      if (error instanceof JournalDamaged && between) await this.#fallBack(error);
+      throw error;
+    }
+  }
+
+  /** To a mark at or after the position; the caller knows that it is there. */
+  async forward(until: bigint, keepOld: boolean): Promise<void> {
+    try {
+      await this.#run(until, keepOld);
+    } catch (error) {
+      if (error instanceof JournalDamaged && !this.position.consistent) await this.#fallBack(error);
+      throw error;
+    }
+  }
+
+  /** To the start of a piece. What cannot be read changes nothing. */
+  async back(to: Place): Promise<void> {
+    const { undo, clock } = this.#parts;
+    const pieces = this.#piecesAfter(to);
+    for (const [index, piece] of pieces.entries()) {
+      const damage = await damageIn(() => undo.contents(piece));
+      if (!damage) continue;
+      // From here on it is known that nobody comes back behind this piece.
+      undo.drop(undo.stack.length - pieces.length + index + 1);
+      throw rewindDamaged(damage, 'Rewind to a later position, or stay where the replica is.');
+    }
+    await undo.beginRewind(to, clock.now());
+    await this.#takeBack(to);
+  }
+
+  /** Is everything there that brings the replica forward again from here? */
+  async assertWayForward(from: Place): Promise<void> {
+    const damage = await damageIn(async () => {
+      for await (const frame of this.#parts.redo.log.read(from)) {
+        if (!isAfter(this.position, placeBehind(frame, from))) break;
+      }
+    });
+    if (damage) {
+      const next = 'Rewind one way, if the replica need never come forward again; or stay where it is.';
+      throw rewindDamaged(damage, next);
+    }
+  }
+
+  async #takeBack(to: Place): Promise<void> {
+    const { undo, clock } = this.#parts;
+    for (const piece of this.#piecesAfter(to).toReversed()) {
+      for (const { disk, offsetBytes, lengthBytes, data } of await undo.contents(piece)) {
+        await this.#write(disk, offsetBytes, lengthBytes, data);
+      }
+    }
+    for (const disk of this.#parts.disks) await disk.sync();
+    await undo.endRewind(to, clock.now());
+  }
+
+  #piecesAfter(to: Place): Piece[] {
+    return this.#parts.undo.stack.filter((piece) => isAfter(piece.to, to));
+  }
+
+  async #fallBack(damage: JournalDamaged): Promise<void> {
+    const { undo } = this.#parts;
+    const to = undo.stack.findLast(({ from }) => from.consistent)?.from;
+    if (!to) throw replicaInconsistent(damage);
+    try {
+      await this.back(to);
+    } catch (error) {
+      if (isStandbyError(error) && error.code === 'REWIND_DAMAGED') throw replicaInconsistent(damage);
+      throw error;
+    }
+  }
+
+  async #run(until: bigint, keepOld: boolean): Promise<void> {
+    const { undo, clock } = this.#parts;
+    let moved = false;
+    while (this.position.sequence < until || !this.position.consistent) {
+      const step = await this.#collect(this.position, until);
+      const overlays = overlay(this.#parts.seams?.changes?.(step.changes) ?? step.changes);
+      await undo.begin(
+        step.from,
+        step.to,
+        keepOld ? await this.#oldContents(overlays) : undefined,
+        clock.now(),
+      );
+      await this.#writeAll(overlays);
+      undo.applied();
+      moved = true;
+    }
+    if (moved) await undo.settle(clock.now());
+  }
+
+  /** The same changes again: their old contents are kept already. */
+  async #again({ from, to }: Piece): Promise<void> {
+    const { undo, clock } = this.#parts;
+    const step = await this.#collect(from, to.sequence, to);
+    await this.#writeAll(overlay(step.changes));
+    await undo.settle(clock.now());
+  }
+
+  /** Changes from a place on that make up one piece: up to `end`, or up to a mark that ends it, or as many as fit. */
+  async #collect(from: Place, until: bigint, end?: Place): Promise<Step> {
+    const { redo, limits } = this.#parts;
+    const changes: LogFrame[] = [];
+    let to = from;
+    let bytes = 0;
+    let abandoned: boolean | undefined;
+    for await (const frame of redo.log.read(from)) {
+      if (end && !isAfter(end, to)) break;
+      if (isChange(frame)) {
+        const cost = frame.lengthBytes + 2 * FRAME_BYTES;
+        if (!end && bytes > 0 && bytes + cost > limits.pieceBytes) break;
+        if (isOfSet(frame)) abandoned ??= await this.#isAbandoned(frame);
+        if (!abandoned) changes.push(frame);
+        if (!abandoned) bytes += cost;
+        if (endsSet(frame)) abandoned = undefined;
+      }
+      if (frame.kind === KIND.abandon) abandoned = undefined;
+      to = placeBehind(frame, to);
+      if (!end && to.consistent && (to.sequence >= until || this.#parts.isBoundary(to.sequence))) break;
+    }
+    if (to === from) throw endsTooEarly(redo, from);
+    return { from, to: end ?? to, changes };
+  }
+
+  /** Looks ahead to the end of the set that this change belongs to. */
+  async #isAbandoned(change: LogFrame): Promise<boolean> {
+    const place = { segment: change.segment, offset: change.offset };
+    for await (const frame of this.#parts.redo.log.read(place, () => false)) {
+      if (frame.kind === KIND.abandon) return true;
+      if (endsSet(frame)) return false;
+    }
+    return true;
+  }
+
+  async #oldContents(overlays: readonly DiskOverlay[]): Promise<OldContent[]> {
+    const old: OldContent[] = [];
+    for (const { disk, covered } of overlays) {
+      for (const range of covered) {
+        for (let start = range.start; start < range.end; start += this.#parts.limits.changeBytes) {
+          const length = Math.min(this.#parts.limits.changeBytes, range.end - start);
+          const data = Buffer.allocUnsafe(length);
+          await this.#disk(disk).read(data, start);
+          const facts = { disk, offsetBytes: start, lengthBytes: length };
+          old.push(isZero(data) ? facts : { ...facts, data });
+        }
+      }
+    }
+    return this.#parts.seams?.oldContents?.(old) ?? old;
+  }
+
+  async #writeAll(overlays: readonly DiskOverlay[]): Promise<void> {
+    for (const { disk, writes } of overlays) {
+      for (const { start, end, data } of writes) await this.#write(disk, start, end - start, data);
+    }
+    for (const { disk } of overlays) await this.#disk(disk).sync();
+  }
+
+  async #write(disk: number, offsetBytes: number, lengthBytes: number, data?: Buffer): Promise<void> {
+    await this.#disk(disk).write(data ?? zeros(lengthBytes), offsetBytes);
+  }
+
+  #disk(index: number): BlockDevice {
+    const disk = this.#parts.disks[index];
+    if (!disk) throw new RangeError(`the journal has no disk ${index}`);
+    return disk;
+  }
+}
+
+async function damageIn(act: () => Promise<unknown>): Promise<JournalDamaged | undefined> {
+  try {
+    await act();
+    return undefined;
+  } catch (error) {
+    if (error instanceof JournalDamaged) return error;
+    throw error;
+  }
+}
+
+/** Follows the frames of a redo log: where the replica is once this one is on it. */
+export function placeBehind(frame: LogFrame, before: Place): Place {
+  return {
+    sequence: frame.sequence,
+    segment: frame.segment,
+    offset: frame.end,
+    timeMs: Math.max(before.timeMs, frame.clockMs),
+    consistent: frame.kind === KIND.mark,
+  };
+}
+
+function replicaInconsistent(damage: JournalDamaged): StandbyError {
+  return new StandbyError({
+    code: 'REPLICA_INCONSISTENT',
+    what: 'The replica is between two consistent positions and can be brought to neither.',
+    why: damage.what,
+    next: 'Resynchronise the scenario. Do not switch over to this replica.',
+    cause: damage,
+  });
+}
+
+function endsTooEarly(redo: RedoLog, from: Place): JournalDamaged {
+  if (redo.log.damage) return new JournalDamaged(redo.log.damage);
+  const { segment, offset } = redo.log.end;
+  const why = 'the journal ends here, and a consistent position was expected';
+  return new JournalDamaged({
+    segment: redo.log.files.name(segment),
+    offsetBytes: offset,
+    sequence: from.sequence + 1n,
+    why,
+  });
+}

@@ -1,0 +1,406 @@
+import type { Clock } from '../clock.ts';
+import { inputError, isStandbyError, type StandbyError } from '../errors.ts';
+import type { BlockDevice } from '../ports/block-device.ts';
+import { Applier, type ApplierSeams } from './applier.ts';
+import { clockOf, draftOf, type JournalChange, type JournalDisk, setProblem } from './change.ts';
+import type { JournalFiles } from './files.ts';
+import { type Checksum, FrameCodec, type FrameDraft, KIND, SEGMENT_HEADER_BYTES } from './frame.ts';
+import { GroupCommit } from './group-commit.ts';
+import { claimFolder, readBookmarks, type StoredBookmark, writeBookmarks } from './journal-folder.ts';
+import { checkLimits, DEFAULT_LIMITS, type JournalLimits } from './limits.ts';
+import type { Bookmark, Place, Position, Target } from './position.ts';
+import { JournalDamaged, journalGap, journalLost, journalRefused } from './problems.ts';
+import { after, type RedoEnd, RedoLog } from './redo-log.ts';
+import { type JournalNotice, JournalSpace } from './space.ts';
+import { findTarget } from './targets.ts';
+import { UndoLog } from './undo-log.ts';
+
+/**
+ * The journal of one scenario and epoch: changes come in, are durable, and are applied to the replica disks; and can be
+ * taken back. Promises: an answered append, mark or bookmark survives any crash; the disks move from one consistent
+ * position to another; nothing that does not fit is applied, cut or guessed: `state` says it, with the way out.
+ * Dies at any line: openJournal finds the durable prefix, and `attach` finishes what was begun on the disks.
+ */
+export interface JournalOptions {
+  readonly folder: string;
+  readonly scenarioId: string;
+  readonly epoch: number;
+  readonly disks: readonly JournalDisk[];
+  readonly files: JournalFiles;
+  readonly clock: Clock;
+  readonly limits?: Partial<JournalLimits>;
+  onNotice?(notice: JournalNotice): void;
+  /** Tests only: each takes away one promise, to prove that the tests would notice. */
+  readonly seams?: JournalSeams;
+}
+
+export interface JournalSeams extends ApplierSeams {
+  readonly checksum?: Checksum;
+  readonly acceptsAnySequence?: boolean;
+}
+
+/** `full` and `disk-full` pass by themselves once there is room; the others stay until somebody acts. */
+export interface JournalState {
+  readonly kind: 'ready' | 'full' | 'disk-full' | 'failed' | 'damaged';
+  readonly error?: StandbyError;
+}
+
+export interface JournalUsage {
+  readonly usedBytes: number;
+  readonly limitBytes: number;
+  readonly queuedBytes: number;
+  readonly rewindBytes: number;
+  /** The earliest position to which the replica can be brought back, and its time by the master's clock. */
+  readonly rewindFrom: Position;
+  readonly rewindFromMs: number;
+  readonly unappliedChanges: bigint;
+}
+
+const ORIGIN: Place = {
+  sequence: 0n,
+  segment: 1,
+  offset: SEGMENT_HEADER_BYTES,
+  timeMs: 0,
+  consistent: true,
+};
+
+const STATE_OF: Readonly<Record<string, JournalState['kind']>> = {
+  JOURNAL_FULL: 'full',
+  JOURNAL_DISK_FULL: 'disk-full',
+  JOURNAL_WRITE_FAILED: 'failed',
+  JOURNAL_DAMAGED: 'damaged',
+  REPLICA_INCONSISTENT: 'damaged',
+};
+
+export async function openJournal(options: JournalOptions): Promise<Journal> {
+  const limits = { ...DEFAULT_LIMITS, ...options.limits };
+  checkLimits(limits);
+  const { files, folder, scenarioId, epoch, clock, seams } = options;
+  await claimFolder(files, folder, options);
+  const notify = (notice: JournalNotice) => options.onNotice?.(notice);
+  const stored = await readBookmarks(files, folder);
+  if (!stored)
+    notify({ code: 'BOOKMARKS_UNREADABLE', text: 'The bookmarks of this journal cannot be read.' });
+  const room = new JournalSpace(limits, clock, notify);
+  const codec = (log: 'redo' | 'undo') => new FrameCodec({ scenarioId, epoch, log }, seams?.checksum);
+  const undo = await UndoLog.open({ files, folder, limits, room, codec: codec('undo') }, ORIGIN);
+  let redo: RedoLog;
+  try {
+    room.serve(undefined, undo);
+    redo = await RedoLog.open({ files, folder, limits, room, codec: codec('redo'), from: undo.position });
+  } catch (error) {
+    await undo.log.close();
+    throw error;
+  }
+  if (undo.unreadable) notify({ code: 'UNDO_UNREADABLE', text: undo.unreadable.what });
+  undo.dropBefore(redo.log.segments[0]?.number ?? 1);
+  room.serve(redo, undo);
+  return new Journal(options, limits, { redo, undo, room, bookmarks: stored ?? [] });
+}
+
+interface Parts {
+  readonly redo: RedoLog;
+  readonly undo: UndoLog;
+  readonly room: JournalSpace;
+  readonly bookmarks: readonly StoredBookmark[];
+}
+
+export class Journal {
+  readonly #options: JournalOptions;
+  readonly #limits: JournalLimits;
+  readonly #redo: RedoLog;
+  readonly #undo: UndoLog;
+  readonly #room: JournalSpace;
+  readonly #commit: GroupCommit;
+  #bookmarks: readonly StoredBookmark[];
+  #applier: Applier | undefined;
+  #state: JournalState = { kind: 'ready' };
+  /** What moves the replica goes one after the other. */
+  #turn: Promise<unknown> = Promise.resolve();
+
+  constructor(options: JournalOptions, limits: JournalLimits, parts: Parts) {
+    this.#options = options;
+    this.#limits = limits;
+    this.#redo = parts.redo;
+    this.#undo = parts.undo;
+    this.#room = parts.room;
+    this.#bookmarks = parts.bookmarks;
+    this.#commit = new GroupCommit(parts.redo, limits);
+    const damage = parts.undo.log.damage ?? parts.redo.log.damage;
+    if (damage) this.#state = { kind: 'damaged', error: new JournalDamaged(damage) };
+  }
+
+  get state(): JournalState {
+    return this.#state;
+  }
+
+  /** The last change that survives anything: the sender goes on behind it. */
+  get durablePosition(): Position {
+    return this.#position(this.#redo.end.sequence);
+  }
+
+  /** The last durable consistent position. */
+  get markedPosition(): Position | undefined {
+    const mark = this.#redo.lastMark;
+    return mark && this.#position(mark.sequence);
+  }
+
+  get appliedPosition(): Position {
+    return this.#position(this.#undo.position.sequence);
+  }
+
+  /**
+   * Resolves when all of them are durable. A change that is here already is passed over, so a sender may repeat itself;
+   * a hole (JOURNAL_GAP) or a change that cannot be refuses the whole call.
+   */
+  append(changes: readonly JournalChange[]): Promise<void> {
+    return this.#told(this.#commit.add((end) => this.#draftsOf(changes, end)));
+  }
+
+  /** Everything up to this change is a consistent position. Resolves when that is durable. */
+  mark(mark: { readonly sequence: bigint; readonly masterClockMs: number }): Promise<void> {
+    const { sequence } = mark;
+    return this.#told(
+      this.#commit.add((end) => {
+        if (sequence > end.sequence) throw journalGap(end.sequence + 1n, sequence);
+        if (sequence < end.sequence || end.marked) return [];
+        if (end.setOpen) throw setRefused(sequence, 'an atomic set is open');
+        return [markDraft(KIND.mark, sequence, mark.masterClockMs)];
+      }),
+    );
+  }
+
+  /** The open atomic set will never be whole: its changes are passed over when it is their turn. */
+  abandonSet(masterClockMs: number): Promise<void> {
+    return this.#told(
+      this.#commit.add((end) => {
+        if (!end.setOpen) return [];
+        return [markDraft(KIND.abandon, end.sequence, masterClockMs)];
+      }),
+    );
+  }
+
+  /** Names the last durable consistent position. Resolves when the name is durable. */
+  bookmark(name: string): Promise<Bookmark> {
+    return this.#inTurn(async () => {
+      const mark = this.#redo.lastMark;
+      if (!mark || this.#redo.log.damage) {
+        const next = 'Wait until the scenario is synchronised and replicating.';
+        throw journalRefused('NOTHING_TO_BOOKMARK', 'There is no consistent position to name yet.', next);
+      }
+      const before = this.#bookmarks.find((one) => one.name === name);
+      if (before && before.sequence !== mark.sequence) {
+        throw journalRefused(
+          'BOOKMARK_EXISTS',
+          `There is a bookmark ${name} already.`,
+          'Choose another name.',
+        );
+      }
+      const bookmark = { name, sequence: mark.sequence, timeMs: mark.timeMs };
+      const kept = this.#bookmarks.filter((one) => one.name !== name && this.#isReachable(one));
+      await writeBookmarks(this.#options.files, this.#options.folder, [...kept, bookmark]);
+      this.#bookmarks = [...kept, bookmark];
+      return this.#bookmarkOf(bookmark);
+    });
+  }
+
+  /** Those to which the replica can be brought, back or forward. */
+  bookmarks(): Bookmark[] {
+    return this.#bookmarks.filter((one) => this.#isReachable(one)).map((one) => this.#bookmarkOf(one));
+  }
+
+  /** Throws JOURNAL_LOST when a change that somebody was told is durable is not here. */
+  assertHolds(sequence: bigint): void {
+    const { end } = this.#redo;
+    if (sequence > end.sequence) throw journalLost(sequence, end.sequence);
+  }
+
+  /**
+   * Takes the replica disks, in whatever state a crash left them, to a consistent position. After it the disks belong to
+   * the journal until `close`.
+   */
+  attach(devices: ReadonlyMap<string, BlockDevice>): Promise<void> {
+    return this.#inTurn(async () => {
+      const disks = this.#options.disks.map(({ diskId, sizeBytes }) => {
+        const device = devices.get(diskId);
+        if (device && device.sizeBytes >= sizeBytes) return device;
+        const found = device ? `has ${device.sizeBytes} bytes of ${sizeBytes}` : 'is not there';
+        throw inputError(
+          'REPLICA_DISK_WRONG',
+          `The replica disk of ${diskId} ${found}.`,
+          'Attach the right disk.',
+        );
+      });
+      this.#applier = new Applier({
+        redo: this.#redo,
+        undo: this.#undo,
+        disks,
+        limits: this.#limits,
+        clock: this.#options.clock,
+        isBoundary: (sequence) => this.#bookmarks.some((one) => one.sequence === sequence),
+        ...(this.#options.seams ? { seams: this.#options.seams } : {}),
+      });
+      try {
+        await this.#settled();
+      } catch (error) {
+        // The replica is consistent all the same: it can be rewound and switched over to.
+        if (!(error instanceof JournalDamaged) || this.#undo.log.damage) throw error;
+      }
+    });
+  }
+
+  /**
+   * Applies up to a consistent position; without one, up to the last. `rewindable: false` keeps no old content, and
+   * forgets what was kept before: for the changes that came while the replica was still being copied.
+   */
+  applyTo(upTo?: Target, options: { readonly rewindable?: boolean } = {}): Promise<Position> {
+    return this.#moving(async (applier) => {
+      const target = upTo ? await this.#find(upTo) : (this.#redo.lastMark ?? applier.position);
+      if (target.sequence < applier.position.sequence) {
+        const { damage } = this.#redo.log;
+        if (!upTo && damage) throw new JournalDamaged(damage);
+        throw wrongWay(target, applier.position, 'rewind');
+      }
+      await applier.forward(target.sequence, options.rewindable ?? this.#limits.rewindMs > 0);
+      if (!upTo && this.#redo.log.damage) throw new JournalDamaged(this.#redo.log.damage);
+      await this.#room.trim();
+    });
+  }
+
+  /**
+   * Back to exactly the state of an earlier consistent position. What cannot be is refused and changes nothing; and so is
+   * a way back from which nobody could come forward again, unless `oneWay` is asked for.
+   */
+  rewind(to: Target, options: { readonly oneWay?: boolean } = {}): Promise<Position> {
+    return this.#moving(async (applier) => {
+      const target = await this.#room.pinned(async () => {
+        const found = await this.#find(to);
+        if (found.sequence > applier.position.sequence) throw wrongWay(found, applier.position, 'forward');
+        if (found.sequence === applier.position.sequence) return found;
+        if (!options.oneWay) await applier.assertWayForward(found.boundary);
+        await applier.back(found.boundary);
+        return found;
+      });
+      await applier.forward(target.sequence, true);
+    });
+  }
+
+  /** Forward again after a rewind. */
+  forward(to?: Target): Promise<Position> {
+    return this.applyTo(to);
+  }
+
+  usage(): JournalUsage {
+    const from = this.#room.windowStart ?? this.#undo.position;
+    return {
+      usedBytes: this.#room.usedBytes,
+      limitBytes: this.#limits.spaceBytes,
+      queuedBytes: this.#commit.queuedBytes,
+      rewindBytes: this.#undo.keptBytes,
+      rewindFrom: this.#position(from.sequence),
+      rewindFromMs: from.timeMs,
+      unappliedChanges: this.#redo.end.sequence - this.#undo.position.sequence,
+    };
+  }
+
+  /** Ends what is under way and lets go of the files; the disks are left to the caller. */
+  async close(): Promise<void> {
+    await this.#turn;
+    await this.#commit.idle();
+    await this.#redo.log.close();
+    await this.#undo.log.close();
+  }
+
+  #draftsOf(changes: readonly JournalChange[], accepted: RedoEnd): FrameDraft[] {
+    const drafts: FrameDraft[] = [];
+    let end = accepted;
+    for (const change of changes) {
+      const anything = this.#options.seams?.acceptsAnySequence ?? false;
+      if (change.sequence <= end.sequence && !anything) continue;
+      if (change.sequence > end.sequence + 1n) throw journalGap(end.sequence + 1n, change.sequence);
+      const draft = draftOf(change, this.#options.disks, this.#limits);
+      const problem = setProblem(draft.flags, end.setOpen);
+      if (problem && !anything) throw setRefused(change.sequence, problem);
+      drafts.push(draft);
+      end = after(end, draft);
+    }
+    return drafts;
+  }
+
+  /** Finds what somebody wants; the names of bookmarks are known here only. */
+  #find(target: Target): ReturnType<typeof findTarget> {
+    if (!('bookmark' in target)) return findTarget(this.#redo, this.#undo, target);
+    const found = this.#bookmarks.find(({ name }) => name === target.bookmark);
+    if (found) return findTarget(this.#redo, this.#undo, { sequence: found.sequence });
+    const names = this.bookmarks().map(({ name }) => name);
+    const next = names.length > 0 ? `Choose one of ${names.join(', ')}.` : 'There are none.';
+    throw inputError('BOOKMARK_UNKNOWN', `There is no bookmark ${target.bookmark}.`, next);
+  }
+
+  #moving(act: (applier: Applier) => Promise<void>): Promise<Position> {
+    return this.#inTurn(async () => {
+      if (!this.#applier) throw new Error('attach comes before the disks are moved');
+      if (this.#undo.unsettled || !this.#undo.position.consistent || this.#undo.rewinding) {
+        await this.#settled();
+      }
+      await act(this.#applier);
+      return this.appliedPosition;
+    });
+  }
+
+  async #settled(): Promise<void> {
+    await this.#room.pinned(async () => await this.#applier?.settle());
+  }
+
+  #inTurn<Result>(act: () => Promise<Result>): Promise<Result> {
+    const mine = this.#told(this.#turn.then(act));
+    // Who asked was told; the next one begins anew.
+    this.#turn = mine.catch(() => undefined);
+    return mine;
+  }
+
+  async #told<Result>(work: Promise<Result>): Promise<Result> {
+    try {
+      const result = await work;
+      if (this.#state.kind === 'full' || this.#state.kind === 'disk-full') this.#state = { kind: 'ready' };
+      return result;
+    } catch (error) {
+      const kind = isStandbyError(error) ? STATE_OF[error.code] : undefined;
+      if (kind && isStandbyError(error) && this.#state.kind !== 'damaged') this.#state = { kind, error };
+      if (error instanceof JournalDamaged) this.#redo.log.damage ??= error.damage;
+      throw error;
+    }
+  }
+
+  #isReachable({ sequence }: StoredBookmark): boolean {
+    const start = this.#room.windowStart ?? this.#undo.position;
+    return sequence >= start.sequence && sequence <= this.#redo.end.sequence;
+  }
+
+  #bookmarkOf({ name, sequence, timeMs }: StoredBookmark): Bookmark {
+    return { name, position: this.#position(sequence), timeMs };
+  }
+
+  #position(sequence: bigint): Position {
+    return { epoch: this.#options.epoch, sequence };
+  }
+}
+
+function markDraft(kind: number, sequence: bigint, masterClockMs: number): FrameDraft {
+  const clockMs = clockOf(masterClockMs);
+  return { kind, flags: 0, disk: 0, sequence, offsetBytes: 0, lengthBytes: 0, clockMs };
+}
+
+function setRefused(sequence: bigint, why: string): StandbyError {
+  const what = `Change ${sequence} cannot come here: ${why}.`;
+  return journalRefused('ATOMIC_SET_ORDER', what, 'The sender ends or abandons the open set first.');
+}
+
+function wrongWay(target: Place, position: Place, verb: 'rewind' | 'forward'): StandbyError {
+  const side = verb === 'rewind' ? 'before' : 'after';
+  return journalRefused(
+    'WRONG_WAY',
+    `Position ${target.sequence} lies ${side} the replica’s ${position.sequence}.`,
+    `Use ${verb}.`,
+  );
+}

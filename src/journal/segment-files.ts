@@ -1,0 +1,159 @@
+import type { JournalFile, JournalFiles } from './files.ts';
+import { errnoOf, unlinkIfThere } from './files.ts';
+import { isNoSpace, journalDiskFull } from './problems.ts';
+
+/**
+ * The segment files of one log: `<log>-<number>.seg`, all of one size, filled with zeros before they are used, and at
+ * most one spare. Promises: a file that `prepare` returned is there after a crash, with its full size. A file becomes a
+ * spare only when nobody needs what is in it; its old frames carry lower groups and are never taken for new ones.
+ * Dies at any line: a half-filled new file is under its `.new` name and removed at the next start.
+ */
+export interface SegmentRoom {
+  /** Called before a file is made. Throws JOURNAL_FULL when there may be none. */
+  allow(log: string): Promise<void>;
+  /** Frees at least one segment file of either log; `false` when none can be freed. */
+  shrink(why: string): Promise<boolean>;
+}
+
+export class SegmentFiles {
+  readonly #files: JournalFiles;
+  readonly folder: string;
+  readonly log: string;
+  readonly segmentBytes: number;
+  readonly numbers = new Set<number>();
+  #spare = false;
+  #turn: Promise<unknown> = Promise.resolve();
+
+  constructor(files: JournalFiles, folder: string, log: string, segmentBytes: number) {
+    this.#files = files;
+    this.folder = folder;
+    this.log = log;
+    this.segmentBytes = segmentBytes;
+  }
+
+  get hasSpare(): boolean {
+    return this.#spare;
+  }
+
+  /** How many files there are, the spare included. */
+  get count(): number {
+    return this.numbers.size + (this.#spare ? 1 : 0);
+  }
+
+  name(number: number): string {
+    return `${this.log}-${String(number).padStart(10, '0')}.seg`;
+  }
+
+  async load(): Promise<number[]> {
+    const names = await this.#files.list(this.folder);
+    for (const name of names) {
+      const number = new RegExp(`^${this.log}-(\\d{10})\\.seg$`).exec(name)?.[1];
+      if (number !== undefined) this.numbers.add(Number(number));
+      // Neither holds anything: a spare is made again when it is needed.
+      if (name === this.#newName() || name === this.#spareName()) await this.#files.unlink(this.#path(name));
+    }
+    return [...this.numbers].sort((a, b) => a - b);
+  }
+
+  open(number: number): Promise<JournalFile> {
+    return this.#files.open(this.#path(this.name(number)), 'existing');
+  }
+
+  /** Makes the file for a new segment, from the spare when there is one. */
+  async prepare(number: number, room: SegmentRoom): Promise<JournalFile> {
+    for (;;) {
+      if (!this.#spare) await room.allow(this.log);
+      const made = !this.#spare && (await this.#makeSpace(room));
+      if (await this.#inTurn(() => this.#nameSegment(number, made))) return await this.open(number);
+    }
+  }
+
+  /** `false`: the spare went to somebody who needed its space more. */
+  async #nameSegment(number: number, made: boolean): Promise<boolean> {
+    if (!made && !this.#spare) return false;
+    const from = made ? this.#newName() : this.#spareName();
+    if (!made) this.#spare = false;
+    await this.#files.rename(this.#path(from), this.#path(this.name(number)));
+    this.numbers.add(number);
+    await this.#files.syncFolder(this.folder);
+    return true;
+  }
+
+  /** `false`: there is a spare by now, so nothing had to be made. */
+  async #makeSpace(room: SegmentRoom): Promise<boolean> {
+    for (;;) {
+      try {
+        await this.#makeNew();
+        return true;
+      } catch (error) {
+        if (!isNoSpace(error)) throw error;
+        await unlinkIfThere(this.#files, this.#path(this.#newName()));
+        if (!(await room.shrink('the journal disk is full'))) throw journalDiskFull(error);
+        if (this.#spare) return false;
+      }
+    }
+  }
+
+  async #makeNew(): Promise<void> {
+    await unlinkIfThere(this.#files, this.#path(this.#newName()));
+    const file = await this.#files.open(this.#path(this.#newName()), 'create');
+    try {
+      await file.preallocate(this.segmentBytes);
+    } finally {
+      await file.close();
+    }
+  }
+
+  /** Nobody needs this segment any more. */
+  release(number: number): Promise<void> {
+    return this.#inTurn(async () => {
+      const path = this.#path(this.name(number));
+      if (this.#spare) await this.#files.unlink(path);
+      else await this.#files.rename(path, this.#path(this.#spareName()));
+      this.numbers.delete(number);
+      this.#spare = true;
+      await this.#files.syncFolder(this.folder);
+    });
+  }
+
+  /** Returns space to the file system; `false` when there was no spare. */
+  dropSpare(): Promise<boolean> {
+    return this.#inTurn(async () => {
+      if (!this.#spare) return false;
+      this.#spare = false;
+      await this.#files.unlink(this.#path(this.#spareName()));
+      await this.#files.syncFolder(this.folder);
+      return true;
+    });
+  }
+
+  /** Names change one after the other; each caller hears of its own failure. */
+  #inTurn<Result>(act: () => Promise<Result>): Promise<Result> {
+    const mine = this.#turn.then(act);
+    this.#turn = mine.catch(() => undefined);
+    return mine;
+  }
+
+  /** For segments after a torn tail: what is in them must not come back, so they are never recycled. */
+  async destroy(number: number): Promise<void> {
+    this.numbers.delete(number);
+    try {
+      await this.#files.unlink(this.#path(this.name(number)));
+    } catch (error) {
+      if (errnoOf(error) !== 'ENOENT') throw error;
+    }
+    await this.#files.syncFolder(this.folder);
+  }
+
+  #spareName(): string {
+    return `${this.log}-spare.seg`;
+  }
+
+  #newName(): string {
+    return `${this.log}-segment.new`;
+  }
+
+  #path(name: string): string {
+    return `${this.folder}/${name}`;
+  }
+}

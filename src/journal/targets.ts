@@ -1,0 +1,54 @@
+import { placeBehind } from './applier.ts';
+import { isAfter, type Place } from './position.ts';
+import { outsideWindow } from './problems.ts';
+import type { RedoLog } from './redo-log.ts';
+import type { UndoLog } from './undo-log.ts';
+
+/**
+ * Finds the consistent position that somebody means, and the place from which it is reached: the replica's own, when it
+ * lies ahead; the start of a piece at or before it, when it lies behind. Reads only; refuses what is not exact.
+ */
+export type FoundTarget = Place & { readonly boundary: Place };
+
+export async function findTarget(
+  redo: RedoLog,
+  undo: UndoLog,
+  target: { readonly sequence: bigint } | { readonly timeMs: number },
+): Promise<FoundTarget> {
+  const isWithin = (place: Place) =>
+    'sequence' in target ? place.sequence <= target.sequence : place.timeMs <= target.timeMs;
+  const starts = [...undo.stack.map(({ from }) => from), undo.position].filter(
+    ({ consistent }) => consistent,
+  );
+  const boundary = starts.findLast(isWithin);
+  const words = 'sequence' in target ? `position ${target.sequence}` : `time ${target.timeMs}`;
+  if (!boundary) {
+    const first = starts[0] ?? undo.position;
+    throw outsideWindow(
+      `The replica cannot be brought to ${words}: what came before it is not kept that long.`,
+      `The earliest possible is position ${first.sequence}, time ${first.timeMs} by the master’s clock.`,
+    );
+  }
+  const found = await lastMark(redo, boundary, isWithin);
+  if ('sequence' in target && found.sequence !== target.sequence) {
+    throw outsideWindow(
+      `Position ${target.sequence} is not a consistent one.`,
+      `The last consistent one before it is ${found.sequence}.`,
+    );
+  }
+  return { ...found, boundary };
+}
+
+async function lastMark(redo: RedoLog, from: Place, isWithin: (place: Place) => boolean): Promise<Place> {
+  let found = from;
+  let at = from;
+  const last = redo.lastMark;
+  if (!last || !isAfter(last, from)) return found;
+  for await (const frame of redo.log.read(from, () => false)) {
+    at = placeBehind(frame, at);
+    if (!isWithin(at)) break;
+    if (at.consistent) found = at;
+    if (!isAfter(last, at)) break;
+  }
+  return found;
+}
