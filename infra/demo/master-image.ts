@@ -11,7 +11,6 @@ import {
   truncate,
   writeFile,
 } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Firmware } from '../../src/model/disk.ts';
 import { command } from './command.ts';
@@ -20,7 +19,8 @@ import { kernelFiles } from './master-kernel.ts';
 /**
  * Builds the disk of the demo's on-premises server: a Debian kernel, a web server, and data on it.
  * No mount, no loop device, no root: the file system is made straight into the disk file.
- * The file appears under its name only when it is complete, so a killed build leaves no half disk.
+ * The file appears under its name only when it is complete, so a killed build leaves no half disk; what it was
+ * making the disk from lies beside it.
  */
 export interface MasterImageSpec {
   readonly file: string;
@@ -53,7 +53,7 @@ const GRUB_MODULES =
 
 export async function buildMasterImage(spec: MasterImageSpec, signal?: AbortSignal): Promise<MasterImage> {
   const kernel = await kernelFiles(spec.cacheFolder, signal);
-  const work = await mkdtemp(join(tmpdir(), 'standby-master-'));
+  const work = await mkdtemp(`${spec.file}-parts-`);
   try {
     const root = join(work, 'root');
     const proofSha256 = await fillRoot(root, spec, kernel);

@@ -1,5 +1,4 @@
 import { chmod, copyFile, mkdir, mkdtemp, readdir, rename, rm, stat, symlink } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { StandbyError } from '../../src/errors.ts';
 import { command } from './command.ts';
@@ -94,7 +93,7 @@ async function keepModules(packageFolder: string, version: string, target: strin
 }
 
 async function buildInitramfs(work: string): Promise<void> {
-  const tree = await mkdtemp(join(tmpdir(), 'standby-initramfs-'));
+  const tree = await mkdtemp(join(work, 'initramfs-'));
   try {
     for (const folder of ['bin', 'proc', 'sys', 'dev', 'mnt', 'lib']) await mkdir(join(tree, folder));
     await copyFile('/bin/busybox', join(tree, 'bin/busybox'));

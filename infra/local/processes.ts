@@ -17,7 +17,8 @@ export function isAlive(mark: ProcessMark): boolean {
     process.kill(mark.pid, 0);
   } catch (error) {
     if (isNoSuchProcess(error)) return false;
-    throw error;
+    // Somebody else's: its start time tells that it is not the one that is meant.
+    if ((error as NodeJS.ErrnoException).code !== 'EPERM') throw error;
   }
   return startedOf(mark.pid) === mark.started;
 }
