@@ -35,14 +35,17 @@ it('ends in one appliance, with one token and nothing twice, however often its p
   const killed: string[] = [];
   const tokens = new Set<string>();
   // Each process dies right after a step has acted and before that is written down; the next one must find it.
-  for (const step of steps) {
+  for (;;) {
+    const step = await nextToKill(steps, killed);
+    if (step === undefined) break;
     const outcome = await deployInProcess([`${step}:acted`]);
     if (outcome.signal === undefined) throw new Error(`It did not die at ${step}: ${outcome.stdout}`);
     killed.push(step);
     const [record] = await local.context.store.appliances.list();
     if (record) tokens.add((await local.context.secrets.get(`appliance/${record.id}/token`)) ?? 'none');
   }
-  expect(killed).toEqual(steps);
+  // Of the steps of one stage, some are done before the process dies beside them: at least one of each stage was killed.
+  expect(plan.stages.every((stage) => stage.some((step) => killed.includes(step.id)))).toBe(true);
   const { stdout } = await deployInProcess([]);
   const done = JSON.parse(stdout) as { applianceId: string; runId: string };
 
@@ -57,3 +60,10 @@ it('ends in one appliance, with one token and nothing twice, however often its p
   expect(storage).toHaveLength(1);
   expect(names.sort()).toEqual(['gate', 'gate-journal', 'gate-nic', 'gate-nsg', 'gate-os', 'gate-pip']);
 }, 120_000);
+
+/** The first step that is not done yet and has not been killed; a done step is never entered again. */
+async function nextToKill(steps: readonly string[], killed: readonly string[]): Promise<string | undefined> {
+  const [run] = await local.context.store.runs.list();
+  const done = new Set(run?.steps.filter((step) => step.status === 'done').map((step) => step.stepId));
+  return steps.find((step) => !done.has(step) && !killed.includes(step));
+}
