@@ -77,7 +77,10 @@ async function tell(call: DemoCall, house: Household, firmware: Firmware): Promi
     const id = `${index + 1}/${STORY.length}`;
     call.host.tell({ kind: 'step', id, title: `${id} ${step.title}`, status: 'started' });
     const from = call.clock.now();
-    const detail = await step.run({ call, house, facts });
+    const detail = await step.run({ call, house, facts }).catch((error: unknown) => {
+      call.host.tell({ kind: 'step', id, title: `${id} ${step.title}`, status: 'failed' });
+      throw error;
+    });
     const ms = call.clock.now() - from;
     rows.push([String(index + 1), step.title, `${(ms / 1000).toFixed(1)} s`, detail]);
     call.host.tell({ kind: 'step', id, title: `${id} ${step.title}`, status: 'done', detail, ms });
