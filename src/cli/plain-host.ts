@@ -12,12 +12,12 @@ export function plainHost(
   /** `stderr` when standard output belongs to a JSON document. */
   peopleRead: 'stdout' | 'stderr' = 'stdout',
 ): Host {
-  const pace = progressPace(shell.clock);
+  const pace = noticePace(shell.clock, { progressMs: 2000, activityMs: 10_000 });
   return {
     signal: shell.signal,
     interactive: false,
     tell(notice) {
-      if (notice.kind === 'progress' && !pace(notice)) return;
+      if (!pace(notice)) return;
       const toError = notice.kind === 'text' && (notice.level === 'warning' || notice.level === 'error');
       const stream = toError ? shell.stderr : shell[peopleRead];
       const mark = toError ? `${notice.level === 'warning' ? 'Warning' : 'Error'}: ` : '';
@@ -40,15 +40,26 @@ export async function answerAlone(question: Question): Promise<Answer> {
   );
 }
 
-/** At most one line in two seconds for each thing in progress, and always the last. */
-export function progressPace(clock: Clock, everyMs = 2000): (notice: Notice) => boolean {
-  const lastMs = new Map<string, number>();
+/** How often what goes on is worth a line: never more often than this, and never twice the same. */
+export interface Pace {
+  readonly progressMs: number;
+  readonly activityMs: number;
+}
+
+/** Which notices are printed where nothing can be written over. The last of a progress always is. */
+export function noticePace(clock: Clock, pace: Pace): (notice: Notice) => boolean {
+  const last = new Map<string, { readonly atMs: number; readonly said: string }>();
   return (notice) => {
-    if (notice.kind !== 'progress') return true;
-    const now = clock.now();
-    const last = lastMs.get(notice.id);
-    if (last !== undefined && now - last < everyMs && notice.doneBytes < notice.totalBytes) return false;
-    lastMs.set(notice.id, now);
+    if (notice.kind !== 'progress' && notice.kind !== 'activity') return true;
+    const key = `${notice.kind}/${notice.id}`;
+    const said = notice.kind === 'activity' ? notice.text : `${notice.title}/${notice.doneBytes}`;
+    const before = last.get(key);
+    const atMs = clock.now();
+    if (before?.said === said) return false;
+    const everyMs = notice.kind === 'activity' ? pace.activityMs : pace.progressMs;
+    const ended = notice.kind === 'progress' && notice.doneBytes >= notice.totalBytes;
+    if (before && atMs - before.atMs < everyMs && !ended) return false;
+    last.set(key, { atMs, said });
     return true;
   };
 }

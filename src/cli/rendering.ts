@@ -1,14 +1,17 @@
 import type { Notice } from '../ports/host.ts';
+import { tableLines, wrapped } from './layout.ts';
 
-/** Notices as lines of text; every host prints them its own way. */
-export function linesOf(notice: Notice): string[] {
+/** Notices as lines of text; every host prints them its own way. Without a width (a pipe, a log) nothing is wrapped. */
+export function linesOf(notice: Notice, width = Number.POSITIVE_INFINITY): string[] {
   switch (notice.kind) {
     case 'text':
-      return notice.text.split('\n');
+      return notice.text.split('\n').flatMap((line) => wrapped(line, width));
     case 'table':
-      return tableLines(notice);
+      return tableLines(notice, width);
     case 'step':
-      return [stepLine(notice)];
+      return wrapped(stepLine(notice), width);
+    case 'activity':
+      return [activityLine(notice)];
     case 'progress':
       return [progressLine(notice)];
   }
@@ -22,30 +25,22 @@ function stepLine(notice: Extract<Notice, { kind: 'step' }>): string {
   return `${STEP_MARKS[notice.status]} ${notice.title}${detail}${time}`;
 }
 
+export function activityLine(notice: Extract<Notice, { kind: 'activity' }>): string {
+  return `... ${notice.text}`;
+}
+
 export function progressLine(notice: Extract<Notice, { kind: 'progress' }>): string {
-  const percent = notice.totalBytes === 0 ? 100 : Math.floor((notice.doneBytes / notice.totalBytes) * 100);
-  const parts = [
-    `${notice.title} ${percent}%`,
-    `${bytesText(notice.doneBytes)} of ${bytesText(notice.totalBytes)}`,
-    `${bytesText(notice.bytesPerSecond)}/s`,
-  ];
-  if (notice.secondsLeft !== undefined) parts.push(`${durationText(notice.secondsLeft * 1000)} left`);
+  const { doneBytes, totalBytes, bytesPerSecond, secondsLeft } = notice;
+  const percent = totalBytes === 0 ? 100 : Math.floor((doneBytes / totalBytes) * 100);
+  const parts = [`${notice.title} ${percent}%`, `${bytesText(doneBytes)} of ${bytesText(totalBytes)}`];
+  if (bytesPerSecond > 0) parts.push(`${bytesText(bytesPerSecond)}/s`);
+  if (secondsLeft !== undefined && doneBytes < totalBytes) parts.push(`${secondsText(secondsLeft)} left`);
   return parts.join(', ');
 }
 
-function tableLines(notice: Extract<Notice, { kind: 'table' }>): string[] {
-  const rows = [notice.columns, ...notice.rows];
-  const widths = notice.columns.map((_, column) =>
-    Math.max(...rows.map((row) => (row[column] ?? '').length)),
-  );
-  const lines = rows.map((row) =>
-    widths
-      .map((width, column) => (row[column] ?? '').padEnd(width))
-      .join('  ')
-      .trimEnd(),
-  );
-  lines.splice(1, 0, widths.map((width) => '-'.repeat(width)).join('  '));
-  return notice.title ? [notice.title, ...lines] : lines;
+/** An estimate: no more exact than it is. */
+function secondsText(seconds: number): string {
+  return seconds < 60 ? `${Math.max(1, Math.round(seconds))} s` : durationText(seconds * 1000);
 }
 
 const UNITS = ['B', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB'] as const;
@@ -63,8 +58,9 @@ export function bytesText(bytes: number): string {
 export function durationText(ms: number): string {
   if (ms < 1000) return `${Math.round(ms)} ms`;
   const seconds = ms / 1000;
-  if (seconds < 60) return `${seconds.toFixed(1)} s`;
-  const minutes = Math.floor(seconds / 60);
-  if (minutes < 60) return `${minutes} min ${Math.floor(seconds % 60)} s`;
+  if (seconds < 59.95) return `${seconds.toFixed(1)} s`;
+  const whole = Math.round(seconds);
+  const minutes = Math.floor(whole / 60);
+  if (minutes < 60) return `${minutes} min ${whole % 60} s`;
   return `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
 }

@@ -2,7 +2,7 @@ import { type Command, InvalidArgumentError } from 'commander';
 import { acceptedOf, acceptOption } from './answers.ts';
 import { type Call, leaf } from './command.ts';
 import { done, note, warn } from './people.ts';
-import { progressPace } from './plain-host.ts';
+import { noticePace } from './plain-host.ts';
 import { bytesText } from './rendering.ts';
 import type { Shell } from './shell.ts';
 
@@ -62,7 +62,7 @@ type RunReport = import('../control/run.ts').RunReport;
 
 /** `run --json`: what happens, one document a line; progress at most once a second. */
 function eventHost(call: Call): Call['host'] {
-  const pace = progressPace(call.shell.clock, 1000);
+  const pace = noticePace(call.shell.clock, { progressMs: 1000, activityMs: 1000 });
   return {
     ...call.host,
     tell(notice) {

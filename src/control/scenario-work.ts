@@ -1,14 +1,15 @@
 import { StandbyError } from '../errors.ts';
 import type { MasterInventory } from '../model/disk.ts';
-import type { Scenario } from '../model/scenario.ts';
+import type { Scenario, ScenarioState } from '../model/scenario.ts';
 import type { Plan, RunRecord } from '../plan/plan.ts';
-import { runPlan, type StepEvent, undoPlan } from '../plan/runner.ts';
-import type { Work } from '../switchover/work.ts';
+import { runPlan, undoPlan } from '../plan/runner.ts';
+import type { StatusChange, Work } from '../switchover/work.ts';
 import type { Moment } from '../verify/check.ts';
 import type { Context } from './context.ts';
 import { appendEvent } from './events.ts';
+import { runTelling } from './run-telling.ts';
 import { accountGone, verdictsFor } from './scenario.ts';
-import { changeStatus, statusOf } from './scenario-status.ts';
+import { COPYING_STATES, changeStatus, refuseForeignState, STANDBY_STATES, statusOf } from './scenario-status.ts';
 
 /** What a run of a scenario keeps: its definition and its master as they were when it began, so a resume builds the same plan. */
 export interface ScenarioRunInput {
@@ -38,7 +39,13 @@ export async function makeWork(
     // The record is read again each time: an appliance that enrolled meanwhile is dialled as such.
     connect: async () => context.connect((await store.appliances.get(appliance.id)) ?? appliance),
     status: () => statusOf(context, scenario),
-    setStatus: (change) => changeStatus(context, scenario, change),
+    setStatus: (change) =>
+      changeStatus(
+        context,
+        scenario,
+        change,
+        refuseForeignState(scenario, statesInTheWay(facts.moment, change), facts.runId),
+      ),
     event: (event) =>
       appendEvent(context, {
         ...event,
@@ -54,6 +61,12 @@ export async function makeWork(
     tellProgress: (progress) => host.tell({ kind: 'progress', ...progress }),
     ...(options.acceptUnprovenBoot === true ? { acceptUnprovenBoot: true } : {}),
   };
+}
+
+function statesInTheWay(moment: Moment, change: StatusChange): readonly ScenarioState[] {
+  if (change.state === undefined) return [];
+  if (moment === 'run') return STANDBY_STATES;
+  return change.state === 'switching-over' ? [...COPYING_STATES, ...STANDBY_STATES] : COPYING_STATES;
 }
 
 /** The definition and the master as they are now. */
@@ -87,8 +100,6 @@ export async function takeBack(context: Context, run: RunRecord, plan: Plan): Pr
 
 function runOptions(context: Context, run: RunRecord, plan: Plan): Parameters<typeof runPlan>[0] {
   const { store, owner, clock, log, host, atPoint } = context;
-  // A step that waits says the same again and again; people read it once.
-  const told = new Map<string, string>();
   return {
     store: store.runs,
     plan,
@@ -97,31 +108,7 @@ function runOptions(context: Context, run: RunRecord, plan: Plan): Parameters<ty
     clock,
     log,
     signal: host.signal,
-    onStep: (event) => host.tell(stepNotice(event)),
-    onProgress: (stepId, text) => {
-      if (told.get(stepId) === text) return;
-      told.set(stepId, text);
-      host.tell({ kind: 'text', level: 'info', text });
-    },
+    ...runTelling(host),
     ...(atPoint ? { atPoint } : {}),
   };
-}
-
-function stepNotice(event: StepEvent) {
-  const detail = detailOf(event);
-  return {
-    kind: 'step',
-    id: event.stepId,
-    title: event.title,
-    status: event.status === 'undone' ? 'done' : event.status,
-    ...(detail ? { detail } : {}),
-    ...(event.ms === undefined ? {} : { ms: event.ms }),
-  } as const;
-}
-
-function detailOf(event: StepEvent): string | undefined {
-  if (event.status === 'undone') return 'taken back';
-  if (event.status === 'skipped') return 'done before';
-  if (event.error) return event.error.message;
-  return event.found ? 'already there' : undefined;
 }

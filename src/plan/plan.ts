@@ -14,7 +14,7 @@ export interface StepContext {
   readonly checkpoint: unknown;
   /** Stores a checkpoint durably (JSON), e.g. a serialised Azure poller right after its submission. */
   save(checkpoint: unknown): Promise<void>;
-  /** Tells the operator how the step goes; not stored. */
+  /** Tells the operator how the step goes; not stored. With the fact `passing` only what comes next is worth reading. */
   progress(text: string, facts?: Readonly<Record<string, unknown>>): void;
 }
 

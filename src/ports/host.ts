@@ -34,6 +34,8 @@ export type Notice =
       readonly detail?: string;
       readonly ms?: number;
     }
+  /** What a step does just now; the next one takes its place. */
+  | { readonly kind: 'activity'; readonly id: string; readonly text: string }
   | {
       readonly kind: 'progress';
       readonly id: string;

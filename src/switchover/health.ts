@@ -25,7 +25,7 @@ function askTcp(address: string, port: number, timeoutMs: number): Promise<Healt
     };
     socket.setTimeout(timeoutMs, () => end(false, 'does not answer'));
     socket.once('connect', () => end(true, 'accepts connections'));
-    socket.once('error', (error: NodeJS.ErrnoException) => end(false, error.code ?? error.message));
+    socket.once('error', (error: NodeJS.ErrnoException) => end(false, failureWords(error)));
   });
 }
 
@@ -47,7 +47,20 @@ function askHttp(
     });
     // Over all, not only between bytes: a guest that trickles is not healthy.
     const limit = setTimeout(() => end(false, 'does not answer'), timeoutMs);
-    asking.once('error', (error: NodeJS.ErrnoException) => end(false, error.code ?? error.message));
+    asking.once('error', (error: NodeJS.ErrnoException) => end(false, failureWords(error)));
     asking.end();
   });
+}
+
+const FAILURE_WORDS: Readonly<Record<string, string>> = {
+  ECONNREFUSED: 'refuses the connection',
+  ECONNRESET: 'breaks the connection off',
+  EHOSTUNREACH: 'cannot be reached',
+  ENETUNREACH: 'cannot be reached',
+  ETIMEDOUT: 'does not answer',
+};
+
+function failureWords({ code, message }: NodeJS.ErrnoException): string {
+  const words = code === undefined ? undefined : FAILURE_WORDS[code];
+  return words ?? `fails: ${message}`;
 }

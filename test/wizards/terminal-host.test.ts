@@ -1,13 +1,14 @@
 import { PassThrough } from 'node:stream';
+import { stripVTControlCharacters } from 'node:util';
 import { describe, expect, it } from 'vitest';
 import { systemClock } from '../../src/clock.ts';
 import type { Question } from '../../src/model/question.ts';
 import { terminalHost } from '../../wizards/terminal-host.ts';
 
 /** The real prompts on streams: keys go in as a keyboard sends them, and everything that appears is kept. */
-function terminal(signal = new AbortController().signal) {
+function terminal(signal = new AbortController().signal, columns = 200) {
   const stdin = Object.assign(new PassThrough(), { isTTY: true, setRawMode: () => undefined });
-  const stdout = Object.assign(new PassThrough(), { isTTY: true, columns: 200, rows: 40 });
+  const stdout = Object.assign(new PassThrough(), { isTTY: true, columns, rows: 40 });
   // As the process's own output does, it outlives every prompt.
   Object.assign(stdout, { end: () => stdout });
   let shown = '';
@@ -29,6 +30,7 @@ function terminal(signal = new AbortController().signal) {
   };
 }
 
+const plain = stripVTControlCharacters;
 const ENTER = '\r';
 const DOWN = '\u001b[B';
 const ESCAPE = '\u001b';
@@ -125,8 +127,37 @@ describe('A terminal', () => {
     host.tell({ ...moving, doneBytes: 100, secondsLeft: 0 });
     host.tell({ kind: 'step', id: 'copy', title: 'Copy the disks', status: 'done', ms: 10_000 });
     const last = shown().split('\r').at(-1) ?? '';
-    expect(last).toMatch(
-      /Copying 100%, 100 B of 100 B, 10 B\/s, 0 ms left\n.*ok {2}Copy the disks \(10.0 s\)/,
-    );
+    expect(last).toMatch(/Copying 100%, 100 B of 100 B, 10 B\/s\n.*ok {2}Copy the disks \(10.0 s\)/);
+  });
+
+  it('writes over what a step does just now, and cuts it to the width', () => {
+    const { host, shown } = terminal();
+    for (const text of ['Waiting for a sign of life', `Asking ${'x'.repeat(300)}`]) {
+      host.tell({ kind: 'activity', id: 'boot', text });
+    }
+    host.tell({ kind: 'step', id: 'boot', title: 'Prove that it boots', status: 'done', ms: 1000 });
+    const drawn = shown().split('\r\u001b[2K');
+    expect(drawn.slice(1, -1)).toEqual(['... Waiting for a sign of life', `... Asking ${'x'.repeat(188)}`]);
+    expect(drawn.at(-1)).toContain('ok  Prove that it boots (1.0 s)');
+  });
+
+  it('wraps what it says at words, and says once how to go back', async () => {
+    const { host, press, shown } = terminal(undefined, 55);
+    const before = 'The secret can be read only right after it was made: later the portal shows stars.';
+    const asked = host.ask({ ...text, before, hint: 'as it stands in the portal' }, {});
+    await press(`web${ENTER}`, 'Your name (< or Esc: back)');
+    await asked;
+    expect(shown()).toContain('only right after it was made:\nlater the portal');
+    expect(shown()).toContain('  as it stands in the portal');
+    // Answered, it is a line to read: no keys in it.
+    expect(plain(shown()).split('\n').at(-2)).toMatch(/✔ Your name web/);
+  });
+
+  it('removes a list that was left with Esc', async () => {
+    const { host, press, shown } = terminal();
+    const asked = host.ask(choice, {});
+    await press(ESCAPE, '❯ Medium');
+    expect(await asked).toEqual({ kind: 'back' });
+    expect(shown().lastIndexOf('\u001b[2K')).toBeGreaterThan(shown().lastIndexOf('Medium'));
   });
 });

@@ -62,7 +62,7 @@ async function removeFailed(deployment: Deployment, step: StepContext): Promise<
   if (machine?.provisioning !== 'Failed') return;
   const record = await context.store.appliances.get(input.applianceId);
   if (record?.enrolment === 'enrolled') throw failedMachine(machine);
-  step.progress(`removing ${names.vm}, which Azure failed to make`);
+  step.progress(`Removing ${names.vm}, which Azure failed to make`);
   await removeMachine(deployment);
 }
 
@@ -71,7 +71,7 @@ async function create(deployment: Deployment, step: StepContext): Promise<CloudM
   const token = await context.secrets.get(applianceTokenName(input.applianceId));
   if (token === undefined) throw new Error('The record step is done, so the token is stored');
   const { caSha256 } = await openAuthority(context);
-  step.progress('asking for the bundle’s URL');
+  step.progress('Asking for the bundle’s URL', { passing: true });
   const { url, sha256 } = await publish(deployment, { signal: step.signal });
   const userData = context.firstBoot.userData({
     bundleUrl: url,
@@ -81,7 +81,7 @@ async function create(deployment: Deployment, step: StepContext): Promise<CloudM
     token,
     caSha256,
   });
-  step.progress('waiting for Azure');
+  step.progress('Waiting for Azure', { passing: true });
   return cloud.machines.createFromImage(
     {
       resourceGroup: input.resourceGroup,
@@ -136,7 +136,9 @@ export function waitForMachine({ context, cloud, names, vmId }: Deployment): Ste
         if (power === 'stopped' || power === 'deallocated')
           await cloud.machines.start(vmId, { signal: step.signal });
         if (context.clock.now() > untilMs) throw notRunning(names.vm, power, step.runId);
-        step.progress(`power state: ${power ?? 'not known yet'}`);
+        step.progress(`Waiting until it runs; its power state is ${power ?? 'not known yet'}`, {
+          passing: true,
+        });
         await context.clock.sleep(LOOK_AGAIN_MS, step.signal);
       }
     },

@@ -5,6 +5,7 @@ import type { Plan, RunRecord } from '../../plan/plan.ts';
 import { type RunOptions, runPlan, undoPlan } from '../../plan/runner.ts';
 import { accountNamed } from '../account.ts';
 import type { Context } from '../context.ts';
+import { runTelling } from '../run-telling.ts';
 import { type DeployAnswers, type DeployInput, deployInput } from './deploy-input.ts';
 import { applianceTag, DEPLOY_APPLIANCE, deployPlan, makeDeployment } from './deploy-plan.ts';
 import { applianceNamed } from './records.ts';
@@ -126,20 +127,7 @@ async function runOptions(context: Context, run: RunRecord): Promise<RunOptions>
     clock: context.clock,
     log: context.log,
     signal: host.signal,
-    onStep: (event) => {
-      const status = event.status === 'undone' ? 'done' : event.status;
-      const detail =
-        event.status === 'undone' ? 'taken back' : event.found ? 'already there' : event.error?.message;
-      host.tell({
-        kind: 'step',
-        id: event.stepId,
-        title: event.title,
-        status,
-        ...(detail ? { detail } : {}),
-        ...(event.ms === undefined ? {} : { ms: event.ms }),
-      });
-    },
-    onProgress: (_stepId, text) => host.tell({ kind: 'text', level: 'info', text }),
+    ...runTelling(host),
     ...(context.atPoint ? { atPoint: context.atPoint } : {}),
   };
 }

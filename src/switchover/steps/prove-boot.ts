@@ -118,7 +118,10 @@ async function watchSerial(watch: Watch): Promise<Verdict> {
     });
     if (verdict) return verdict;
     context.progress(
-      length > 0 ? 'Waiting for the guest; the firmware has spoken' : 'Waiting for a sign of life',
+      length > 0
+        ? 'Waiting for the guest; its firmware has spoken'
+        : 'Waiting for a sign of life on the console',
+      { passing: true },
     );
     await work.clock.sleep(pollMs, context.signal);
   }
@@ -186,7 +189,7 @@ async function watchHealth(watch: Watch, options: ProofOptions, check: HealthChe
       const next = 'Check the security group, the guest and its firewall.';
       return { code: 'HEALTH_MISSING', status: 'error', title, found: `${answer.found}.`, expected, next };
     }
-    context.progress(`${title}: ${answer.found}`);
+    context.progress(`Waiting for an answer: ${title} (${answer.found})`, { passing: true });
     await work.clock.sleep(POLL_MS, context.signal);
   }
 }

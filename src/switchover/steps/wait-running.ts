@@ -49,7 +49,7 @@ export function waitRunningStep(work: Work, options: RunningOptions): Step<Runni
           await work.cloud.machines.start(vmId, { signal: context.signal });
           asked = true;
         } else {
-          context.progress(`The VM is ${power}`);
+          context.progress(`Waiting until it runs; it is ${power}`, { passing: true });
         }
         await work.clock.sleep(POLL_MS, context.signal);
       }
