@@ -70,7 +70,7 @@ export async function readStateJson<Schema extends z.ZodType>(
   }
 }
 
-async function syncFolder(path: string): Promise<void> {
+export async function syncFolder(path: string): Promise<void> {
   const folder = await open(path, 'r');
   try {
     await folder.sync();

@@ -3,6 +3,7 @@ import { isStandbyError, messageOf, StandbyError } from '../errors.ts';
 import type { MasterDisk } from '../model/disk.ts';
 import type { BlockDevice } from '../ports/block-device.ts';
 import type { CaptureMethod, CaptureOptions, CaptureSession } from './capture.ts';
+import { hideExcluded, type Range, rangesOf } from './excluded.ts';
 
 /**
  * Captures disks that stand still: a server that is shut down, an image file, an unmounted block device.
@@ -41,7 +42,7 @@ async function openResting(disk: MasterDisk, options: CaptureOptions): Promise<R
   }
   try {
     if (device.sizeBytes !== disk.sizeBytes) throw resized(disk, device.sizeBytes);
-    const excluded = options.excluded.filter((range) => range.diskId === disk.id);
+    const excluded = rangesOf(options.excluded, disk.id);
     return { disk, device, identity: await device.identity(), view: viewOf(disk, device, excluded) };
   } catch (error) {
     await device.close();
@@ -86,8 +87,6 @@ class RestingSession implements CaptureSession {
   }
 }
 
-type Range = { readonly offsetBytes: number; readonly sizeBytes: number };
-
 /** Reads of excluded ranges give zeros and never touch the disk's own data there. */
 function viewOf(disk: MasterDisk, device: BlockDevice, excluded: readonly Range[]): BlockDevice {
   const refuse = async () => {
@@ -103,12 +102,7 @@ function viewOf(disk: MasterDisk, device: BlockDevice, excluded: readonly Range[
       } catch (error) {
         throw named(disk, error);
       }
-      const endBytes = offsetBytes + target.byteLength;
-      for (const range of excluded) {
-        const start = Math.max(range.offsetBytes, offsetBytes);
-        const end = Math.min(range.offsetBytes + range.sizeBytes, endBytes);
-        if (start < end) target.fill(0, start - offsetBytes, end - offsetBytes);
-      }
+      hideExcluded(target, offsetBytes, excluded);
     },
     write: refuse,
     sync: refuse,

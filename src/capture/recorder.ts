@@ -1,0 +1,396 @@
+import type { FileFolder } from '../block/files.ts';
+import type { QuickDevice } from '../block/open-device.ts';
+import type { Clock } from '../clock.ts';
+import { isStandbyError, messageOf, StandbyError } from '../errors.ts';
+import type { Log } from '../log.ts';
+import type { Change, ChangeStream, ExcludedRange, StreamState } from './capture.ts';
+import { keepCheckpoints } from './checkpoints.ts';
+import { DirtyMap, GRANULE_BYTES } from './dirty-map.ts';
+import { rangesOf, slicePieces } from './excluded.ts';
+import { RecordedDisk } from './recorded-disk.ts';
+import { Spool } from './spool.ts';
+import { changeOf } from './spool-change.ts';
+import type { NewRecord, SpoolRecord } from './spool-format.ts';
+
+/**
+ * Records the writes of several disks in one order. Promises: the changes told, applied in order to a copy of the disks
+ * as they were at `restart`, give the disks as they are, except where the map says dirty; while anything is dirty, a
+ * set is open in the stream, and it ends only when nothing is. The workload never waits for the link, and a full or
+ * broken spool costs it nothing but the order: what changed is marked and read again.
+ * Dies at any line: spool and map together say what to tell again (docs/CAPTURE.md has the table).
+ */
+export interface RecorderOptions {
+  readonly folder: FileFolder;
+  readonly disks: readonly { readonly id: string; readonly device: QuickDevice }[];
+  readonly excluded: readonly ExcludedRange[];
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly spoolBytes?: number;
+  /** Tests only. */
+  readonly segmentBytes?: number;
+}
+
+const SPOOL_BYTES = 512 * 1024 * 1024;
+/** The pump leaves this share of the spool to the guest's own writes. */
+const SHARE_FOR_GUEST = 0.5;
+/** Changes that nobody flushed are made durable, and told, after this. */
+const SYNC_SOON_MS = 20;
+/** What a lost record may have been told under is not used again. */
+const SEQUENCE_GAP = 2 ** 32;
+
+export class Recorder implements ChangeStream {
+  readonly disks: readonly RecordedDisk[];
+  readonly #options: RecorderOptions;
+  readonly #spool: Spool;
+  readonly #over = new AbortController();
+  #reason: string | undefined;
+  #spoolFailed = false;
+  #lastFlushed: number;
+  #reading = false;
+  #pumping: Promise<void> | undefined;
+  #pumpError: unknown;
+  #syncing: Promise<void> | undefined;
+  readonly #checkpoints: Promise<void>;
+  readonly #wakers = new Set<() => void>();
+
+  private constructor(options: RecorderOptions, spool: Spool, maps: readonly DirtyMap[]) {
+    this.#options = options;
+    this.#spool = spool;
+    this.#lastFlushed = spool.lastSequence;
+    const owner = {
+      append: this.#append.bind(this),
+      writeSpool: () =>
+        this.#spoolFailed ? undefined : spool.write()?.catch((error: unknown) => this.#onSpoolBroken(error)),
+      syncSpool: () => this.#syncSpool(),
+      onDirty: (reason: string) => this.#onDirty(reason),
+      onWritten: () => this.#kick(),
+      onMapBroken: (disk: RecordedDisk, error: unknown) => this.#onMapBroken(disk, error),
+    };
+    this.disks = options.disks.map(({ id, device }, index) => {
+      const map = maps[index];
+      if (!map) throw new RangeError(`no map for ${id}`);
+      return new RecordedDisk({ index, id, device, map, excluded: rangesOf(options.excluded, id) }, owner);
+    });
+    const { clock, log } = options;
+    this.#checkpoints = keepCheckpoints(this.disks, { clock, log, signal: this.#over.signal });
+  }
+
+  static async open(options: RecorderOptions): Promise<Recorder> {
+    const { folder, clock, log } = options;
+    const spool = await Spool.open({
+      folder,
+      limitBytes: options.spoolBytes ?? SPOOL_BYTES,
+      clock,
+      ...(options.segmentBytes ? { segmentBytes: options.segmentBytes } : {}),
+    });
+    const maps: DirtyMap[] = [];
+    for (const { id, device } of options.disks) {
+      const identity = await device.identity();
+      const { lastSequence } = spool;
+      maps.push(
+        await DirtyMap.open({
+          folder,
+          name: `${id}.map`,
+          sizeBytes: device.sizeBytes,
+          identity,
+          spoolSequence: lastSequence,
+        }),
+      );
+    }
+    const lost =
+      spool.mentionedSequence > spool.lastSequence || maps.some(({ found }) => found.kind === 'unknown');
+    if (lost) spool.skipTo(Math.max(spool.mentionedSequence, spool.lastSequence) + SEQUENCE_GAP);
+    const recorder = new Recorder(options, spool, maps);
+    for (const { found } of maps) {
+      if (!('reason' in found)) continue;
+      log.warn('changes are not known in order', { reason: found.reason });
+      recorder.#reason ??= found.reason;
+    }
+    recorder.#keepMarks();
+    return recorder;
+  }
+
+  get #dirty(): number {
+    let count = 0;
+    for (const disk of this.disks) count += disk.map.count;
+    return count;
+  }
+
+  /** Opens the set in the stream when something is dirty, and ends it when nothing is. False: it could not be opened. */
+  #keepMarks(): boolean {
+    const spool = this.#spool;
+    const isOpen = spool.openSet !== 0;
+    const dirty = this.#dirty > 0;
+    if (dirty === isOpen) return true;
+    if (this.#spoolFailed || !spool.hasRoom(0, 1)) return !dirty;
+    const set = isOpen ? spool.openSet : spool.lastSequence + 1;
+    spool.append({ kind: dirty ? 'set-begin' : 'set-end', disk: 0, offsetBytes: 0, lengthBytes: 0, set });
+    if (!dirty) {
+      this.#reason = undefined;
+      this.#options.log.info('changes are in order again', {});
+    }
+    this.#syncSoon();
+    return true;
+  }
+
+  #append(
+    disk: number,
+    kind: 'data' | 'zero',
+    offsetBytes: number,
+    lengthBytes: number,
+    pieces: readonly Uint8Array[],
+  ): boolean {
+    const spool = this.#spool;
+    if (this.#spoolFailed || !this.#keepMarks() || !spool.hasRoom(lengthBytes, 1)) return false;
+    const record: NewRecord = { kind, disk, offsetBytes, lengthBytes };
+    if (kind === 'zero') spool.append(record);
+    else if (lengthBytes <= spool.recordBytesMax) spool.append({ ...record, pieces });
+    else {
+      for (let at = 0; at < lengthBytes; at += spool.recordBytesMax) {
+        const length = Math.min(spool.recordBytesMax, lengthBytes - at);
+        const part = slicePieces(pieces, at, length);
+        spool.append({ kind, disk, offsetBytes: offsetBytes + at, lengthBytes: length, pieces: part });
+      }
+    }
+    if (this.#reading) this.#syncSoon();
+    return true;
+  }
+
+  #onDirty(reason: string): void {
+    if (this.#reason === undefined) {
+      this.#reason = reason;
+      this.#options.log.warn('changes are not sent in order for now', { reason });
+    }
+    this.#keepMarks();
+    this.#kick();
+  }
+
+  /** What was not durable in the spool lies in hot extents: it will be read from the disk. */
+  #onSpoolBroken(error: unknown): void {
+    if (this.#spoolFailed) return;
+    this.#spoolFailed = true;
+    for (const disk of this.disks) disk.map.markHot();
+    this.#onDirty(messageOf(error));
+  }
+
+  /** Without a map that can be written, only the whole disk is safe to assume, now and at the next start. */
+  async #onMapBroken(disk: RecordedDisk, error: unknown): Promise<void> {
+    disk.markAll(`The map of ${disk.id} cannot be written: ${messageOf(error)}`);
+    try {
+      await this.#options.folder.remove(`${disk.id}.map`);
+      await this.#options.folder.sync();
+    } catch (failure) {
+      this.#options.log.error('the map can be neither written nor removed', {
+        disk: disk.id,
+        error: messageOf(failure),
+      });
+    }
+  }
+
+  async #syncSpool(): Promise<number> {
+    if (!this.#spoolFailed) {
+      try {
+        await this.#spool.sync();
+      } catch (error) {
+        this.#onSpoolBroken(error);
+        throw error; // The map's bits changed: whoever makes them durable has to look again.
+      }
+    }
+    return this.#spool.durableSequence;
+  }
+
+  /** The guest asks that all it was told is done be durable. The spool's trouble is not the guest's. */
+  async flush(disk: RecordedDisk): Promise<void> {
+    const spool = this.#spool;
+    const isNew = spool.lastSequence > this.#lastFlushed && this.#dirty === 0 && spool.openSet === 0;
+    if (isNew && !this.#spoolFailed && spool.hasRoom(0, 2)) {
+      this.#lastFlushed = spool.append({ kind: 'flush', disk: disk.index, offsetBytes: 0, lengthBytes: 0 });
+    }
+    const spooled = this.#syncSpool().catch(() => undefined); // It is marked dirty; the disk itself is what counts here.
+    await Promise.all([spooled, disk.sync()]);
+  }
+
+  async next(signal: AbortSignal): Promise<readonly Change[]> {
+    this.#reading = true;
+    for (;;) {
+      signal.throwIfAborted();
+      this.#over.signal.throwIfAborted();
+      const records = await this.#read();
+      this.#kick();
+      if (records.length > 0) return records.map((record) => changeOf(record, this.disks));
+      if (this.#pumpError !== undefined) throw this.#takePumpError();
+      if (this.#spool.lastSequence > this.#spool.durableSequence) this.#syncSoon();
+      await this.#more(signal);
+    }
+  }
+
+  async #read(): Promise<SpoolRecord[]> {
+    try {
+      return await this.#spool.read();
+    } catch (error) {
+      if (!isStandbyError(error) || error.code !== 'SPOOL_DAMAGED') throw error;
+      await this.#distrustSpool(error.message);
+      return [];
+    }
+  }
+
+  /** The order is lost for good: everything is read again, under numbers that were never told. */
+  async #distrustSpool(reason: string, sequence = 0): Promise<void> {
+    for (const disk of this.disks) await disk.pause();
+    try {
+      this.#spool.skipTo(Math.max(sequence, this.#spool.lastSequence) + SEQUENCE_GAP);
+      for (const disk of this.disks) disk.map.markAll();
+      if (!this.#spoolFailed) await this.#spool.clear();
+      this.#onDirty(reason);
+    } finally {
+      for (const disk of this.disks) disk.resume();
+    }
+  }
+
+  #takePumpError(): unknown {
+    const error = this.#pumpError;
+    this.#pumpError = undefined;
+    return new StandbyError({
+      code: 'DISK_UNREADABLE',
+      what: 'A disk of this master cannot be read.',
+      why: messageOf(error),
+      next: 'Check the disk and the system log. What could not be read is tried again.',
+      retry: 'later',
+      cause: error,
+    });
+  }
+
+  #more(signal: AbortSignal): Promise<void> {
+    return new Promise((resolve) => {
+      const wake = () => {
+        signal.removeEventListener('abort', wake);
+        this.#wakers.delete(wake);
+        stop();
+        resolve();
+      };
+      const stop = this.#spool.onMore(wake);
+      this.#wakers.add(wake);
+      signal.addEventListener('abort', wake, { once: true });
+      if (signal.aborted || this.#over.signal.aborted || this.#pumpError !== undefined) wake();
+      if (this.#spool.durableSequence > this.#spool.readSequence) wake();
+    });
+  }
+
+  async acknowledge(sequence: bigint): Promise<void> {
+    if (sequence > BigInt(this.#spool.durableSequence)) throw new RangeError(`${sequence} was never told`);
+    this.#spool.acknowledge(Number(sequence));
+    this.#keepMarks();
+    this.#kick();
+  }
+
+  async restart(): Promise<bigint> {
+    for (const disk of this.disks) await disk.pause();
+    try {
+      for (const disk of this.disks) disk.forgetAll();
+      this.#spool.forgottenSequence = this.#spool.lastSequence;
+      if (!this.#spoolFailed) await this.#spool.clear();
+      this.#reason = undefined;
+      this.#lastFlushed = this.#spool.lastSequence;
+    } finally {
+      for (const disk of this.disks) disk.resume();
+    }
+    for (const disk of this.disks) await disk.checkpoint();
+    return BigInt(this.#lastFlushed);
+  }
+
+  async resumeAfter(sequence: bigint): Promise<void> {
+    const after = Number(sequence);
+    if (after > this.#spool.durableSequence) {
+      return await this.#distrustSpool('The appliance has changes that this master no longer knows.', after);
+    }
+    if (after < this.#spool.forgottenSequence) {
+      return await this.#distrustSpool('The appliance lacks changes that were forgotten here.');
+    }
+    await this.#spool.seek(after);
+    await this.acknowledge(sequence);
+  }
+
+  state(): StreamState {
+    const spool = this.#spool;
+    const isSet = this.#dirty > 0 || spool.openSet !== 0;
+    const reason = (isSet ? this.#reason : undefined) ?? spool.shortReason;
+    return {
+      mode: isSet ? 'set' : 'ordered',
+      ...(reason === undefined ? {} : { reason }),
+      lastSequence: BigInt(spool.lastSequence),
+      durableSequence: BigInt(spool.durableSequence),
+      spooledBytes: spool.usedBytes,
+      spoolLimitBytes: spool.limitBytes,
+      dirtyBytes: this.#dirty * GRANULE_BYTES,
+    };
+  }
+
+  #syncSoon(): void {
+    this.#syncing ??= this.#options.clock
+      .sleep(SYNC_SOON_MS, this.#over.signal)
+      .then(
+        () => this.#syncSpool(),
+        () => 0, // Closing syncs by itself.
+      )
+      .then(
+        () => undefined,
+        () => undefined, // Marked dirty by whoever failed.
+      )
+      .then(() => {
+        this.#syncing = undefined;
+        if (
+          this.#reading &&
+          !this.#over.signal.aborted &&
+          this.#spool.lastSequence > this.#spool.durableSequence
+        ) {
+          if (!this.#spoolFailed) this.#syncSoon();
+        }
+      });
+  }
+
+  /** Runs the pump as long as somebody reads, something is dirty and there is room. */
+  #kick(): void {
+    const isWanted = this.#reading && this.#dirty > 0 && !this.#over.signal.aborted && !this.#spoolFailed;
+    if (!isWanted || this.#pumping || this.#spool.freeShare < SHARE_FOR_GUEST) return;
+    this.#pumping = this.#pump().then(
+      (end) => {
+        this.#pumping = undefined;
+        // Room may have been made while it was ending. When all that is dirty is being written to, the writers call.
+        if (end === 'no-room') this.#kick();
+      },
+      (error: unknown) => {
+        this.#pumping = undefined;
+        this.#pumpError = error;
+        for (const wake of this.#wakers) wake();
+      },
+    );
+  }
+
+  /** Ends when the spool has no room for it, or when nothing dirty is left that could be read now. */
+  async #pump(): Promise<'no-room' | 'nothing'> {
+    for (;;) {
+      let moved = false;
+      for (const disk of this.disks) {
+        if (this.#over.signal.aborted || this.#spoolFailed) return 'nothing';
+        if (this.#spool.freeShare < SHARE_FOR_GUEST) return 'no-room';
+        if (await disk.pump()) moved = true;
+      }
+      this.#keepMarks();
+      this.#syncSoon();
+      if (!moved) return 'nothing';
+    }
+  }
+
+  /** A clean stop: all is durable, and the next start knows exactly what is open. */
+  async close(): Promise<void> {
+    this.#over.abort(new Error('the capture was closed'));
+    for (const wake of this.#wakers) wake();
+    await Promise.all([this.#checkpoints, this.#pumping, this.#syncing]);
+    for (const disk of this.disks) {
+      await disk.pause();
+      await disk.checkpoint();
+      await disk.map.close(this.#spoolFailed ? '' : await disk.device.identity());
+    }
+    await this.#spool.close();
+  }
+}

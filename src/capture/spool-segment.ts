@@ -1,0 +1,181 @@
+import type { FileFolder, StoredFile } from '../block/files.ts';
+import {
+  decodeRecord,
+  decodeSegmentHeader,
+  RECORD_DATA_BYTES_MAX,
+  RECORD_HEADER_BYTES,
+  SEGMENT_HEADER_BYTES,
+  type SegmentHeader,
+  type SpoolRecord,
+} from './spool-format.ts';
+
+/** A file of the ring while it holds records. */
+export interface Segment {
+  readonly slot: Slot;
+  readonly header: SegmentHeader;
+  /** Where the next record goes. */
+  endBytes: number;
+  /** Up to here it can be read: written and synced. */
+  durableBytes: number;
+  lastSequence: number;
+}
+
+/** A file of the ring: allocated once, used again and again. */
+export interface Slot {
+  readonly name: string;
+  readonly file: StoredFile;
+}
+
+const ZEROS = Buffer.alloc(1024 * 1024);
+const NAME = /^\d{4}\.spool$/;
+const READ_BYTES = 1024 * 1024 + 64 * 1024;
+
+function slotName(index: number): string {
+  return `${String(index).padStart(4, '0')}.spool`;
+}
+
+/**
+ * A new file of zeros, whole and durable, so that a later sync has no file to grow; the first free name that is not in
+ * `taken`. Throws, and leaves nothing behind, when there is no space for it.
+ */
+export async function makeSlot(folder: FileFolder, taken: Set<string>, sizeBytes: number): Promise<Slot> {
+  let index = 0;
+  while (taken.has(slotName(index))) index++;
+  const name = slotName(index);
+  taken.add(name);
+  const file = await folder.open(name, 'make');
+  if (!file) throw new RangeError(`${name} cannot be made`);
+  try {
+    for (let at = 0; at < sizeBytes; at += ZEROS.length) {
+      await file.write([ZEROS.subarray(0, Math.min(ZEROS.length, sizeBytes - at))], at);
+    }
+    await file.sync();
+    await folder.sync();
+  } catch (error) {
+    await file.close();
+    await folder.remove(name);
+    throw error;
+  }
+  return { name, file };
+}
+
+export interface FoundSegments {
+  readonly used: Segment[];
+  readonly free: Slot[];
+  readonly lastSequence: number;
+  readonly openSet: number;
+  /** The newest sequence any header speaks of, though its records may be gone. */
+  readonly mentionedSequence: number;
+  readonly forgottenSequence: number;
+  readonly newestNumber: number;
+  readonly segmentBytes: number | undefined;
+}
+
+/** What a spool's folder holds: the longest unbroken run of records that leads up to the end. Changes nothing. */
+export async function findSegments(folder: FileFolder): Promise<FoundSegments> {
+  const slots: { slot: Slot; header: SegmentHeader | undefined }[] = [];
+  for (const name of (await folder.list()).filter((each) => NAME.test(each))) {
+    const file = await folder.open(name, 'existing');
+    if (!file) continue;
+    const page = Buffer.alloc(SEGMENT_HEADER_BYTES);
+    const bytes = await file.read(page, 0);
+    slots.push({ slot: { name, file }, header: decodeSegmentHeader(page.subarray(0, bytes)) });
+  }
+  const chain = chainOf(slots);
+  const used: Segment[] = [];
+  let lastSequence = 0;
+  let openSet = 0;
+  for (const { slot, header } of chain) {
+    if (used.length === 0) {
+      lastSequence = header.firstSequence - 1;
+      openSet = header.openSet;
+    } else if (header.previousSequence !== lastSequence) break;
+    const scanned = await scan(slot, header, openSet);
+    lastSequence = scanned.segment.lastSequence;
+    openSet = scanned.openSet;
+    used.push(scanned.segment);
+  }
+  const kept = new Set(used.map(({ slot }) => slot));
+  return {
+    used,
+    free: slots.filter(({ slot }) => !kept.has(slot)).map(({ slot }) => slot),
+    lastSequence,
+    openSet,
+    mentionedSequence: Math.max(0, ...slots.map(({ header }) => (header?.firstSequence ?? 1) - 1)),
+    forgottenSequence: Math.max(0, ...slots.map(({ header }) => header?.forgottenSequence ?? 0)),
+    newestNumber: Math.max(0, ...slots.map(({ header }) => header?.number ?? 0)),
+    segmentBytes: chain[0]?.header.segmentBytes,
+  };
+}
+
+function chainOf(slots: readonly { slot: Slot; header: SegmentHeader | undefined }[]) {
+  const known = slots
+    .flatMap(({ slot, header }) => (header ? [{ slot, header }] : []))
+    .sort((a, b) => a.header.number - b.header.number);
+  const newest = known.at(-1);
+  if (!newest) return [];
+  let first = known.length - 1;
+  while (first > 0) {
+    const number = known[first - 1]?.header.number ?? 0;
+    if (number < newest.header.oldest || number !== (known[first]?.header.number ?? 0) - 1) break;
+    first--;
+  }
+  return known.slice(first);
+}
+
+async function scan(slot: Slot, header: SegmentHeader, openSet: number) {
+  const segment: Segment = {
+    slot,
+    header,
+    endBytes: SEGMENT_HEADER_BYTES,
+    durableBytes: SEGMENT_HEADER_BYTES,
+    lastSequence: header.firstSequence - 1,
+  };
+  let set = openSet;
+  for (;;) {
+    const records = await readRecords(segment, segment.endBytes, header.segmentBytes, segment.lastSequence);
+    if (records.length === 0) return { segment, openSet: set };
+    for (const record of records) {
+      if (record.kind === 'set-begin') set = record.set;
+      if (record.kind === 'set-end') set = 0;
+      segment.lastSequence = record.sequence;
+      segment.endBytes += record.storedBytes;
+    }
+    segment.durableBytes = segment.endBytes;
+  }
+}
+
+/** Whole records from `fromBytes` on, about 1 MiB of them; none when what lies there is not the record after `sequence`. */
+export async function readRecords(
+  segment: Segment,
+  fromBytes: number,
+  endBytes: number,
+  sequence: number,
+): Promise<SpoolRecord[]> {
+  let wantedBytes = Math.min(READ_BYTES, endBytes - fromBytes);
+  for (;;) {
+    if (wantedBytes < RECORD_HEADER_BYTES) return [];
+    const bytes = Buffer.allocUnsafeSlow(wantedBytes);
+    const count = await segment.slot.file.read(bytes, fromBytes);
+    const { records, needBytes } = parse(bytes.subarray(0, count), segment.header.salt, sequence);
+    if (records.length > 0 || needBytes <= wantedBytes || count < wantedBytes) return records;
+    if (needBytes > RECORD_HEADER_BYTES + RECORD_DATA_BYTES_MAX || fromBytes + needBytes > endBytes)
+      return [];
+    wantedBytes = needBytes;
+  }
+}
+
+function parse(bytes: Buffer, salt: number, sequence: number) {
+  const records: SpoolRecord[] = [];
+  let expected = sequence + 1;
+  let at = 0;
+  for (;;) {
+    const record = decodeRecord(bytes, at, salt);
+    if (record === undefined) return { records, needBytes: 0 };
+    if ('short' in record) return { records, needBytes: record.needBytes };
+    if (record.sequence !== expected) return { records, needBytes: 0 };
+    records.push(record);
+    expected++;
+    at += record.storedBytes;
+  }
+}
