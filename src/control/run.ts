@@ -8,7 +8,7 @@ import type { Context } from './context.ts';
 import { appendEvent } from './events.ts';
 import { acceptWarnings, verdictsFor } from './scenario.ts';
 import { scenarioNamed, unfinishedRuns } from './scenario-named.ts';
-import { changeStatus, statusOf } from './scenario-status.ts';
+import { changeStatus, refuseForeignState, STANDBY_STATES, statusOf } from './scenario-status.ts';
 import { carryOut, freshInput, makeWork, type ScenarioRunInput } from './scenario-work.ts';
 
 export const RUN = 'run';
@@ -66,6 +66,8 @@ export async function runScenario(
 
 /** `standby resume` for a run of this kind. */
 export async function resumeRun(context: Context, run: RunRecord): Promise<RunReport> {
+  const { scenario } = run.input as ScenarioRunInput;
+  refuseForeignState(scenario, STANDBY_STATES, run.id)(await statusOf(context, scenario));
   return goOn(context, run, true);
 }
 
@@ -85,7 +87,7 @@ function refuseToRun(scenario: Scenario, status: ScenarioStatus, unfinished: Run
       `Let it end first: standby resume ${unfinished.id}`,
     );
   }
-  if (!['switching-over', 'switched-over', 'failing-back'].includes(status.state)) return;
+  if (!STANDBY_STATES.includes(status.state)) return;
   throw inputError(
     'SCENARIO_BUSY',
     `Scenario ${scenario.name} is ${status.state}; copying now would overwrite the copy that its standby was made from.`,
@@ -127,7 +129,12 @@ export async function stopScenario(context: Context, name: string): Promise<Stop
   const run = (await unfinishedRuns(context, scenario)).find((one) => one.kind === RUN);
   const notes = run ? await stopCopy(context, scenario) : [];
   if (run) await cancelRun(context, run);
-  const stopped = await changeStatus(context, scenario, { state: 'stopped', activeRunId: undefined });
+  const stopped = await changeStatus(
+    context,
+    scenario,
+    { state: 'stopped', activeRunId: undefined },
+    refuseForeignState(scenario, STANDBY_STATES),
+  );
   await appendEvent(context, {
     level: 'info',
     code: 'SCENARIO_STOPPED',

@@ -9,7 +9,13 @@ import type { Context } from './context.ts';
 import { appendEvent } from './events.ts';
 import { runTelling } from './run-telling.ts';
 import { accountGone, verdictsFor } from './scenario.ts';
-import { COPYING_STATES, changeStatus, refuseForeignState, STANDBY_STATES, statusOf } from './scenario-status.ts';
+import {
+  COPYING_STATES,
+  changeStatus,
+  refuseForeignState,
+  STANDBY_STATES,
+  statusOf,
+} from './scenario-status.ts';
 
 /** What a run of a scenario keeps: its definition and its master as they were when it began, so a resume builds the same plan. */
 export interface ScenarioRunInput {

@@ -5,6 +5,7 @@ import { runScenario, stopScenario } from '../../src/control/run.ts';
 import { listRuns, resume, undo } from '../../src/control/runs.ts';
 import { createScenario, listScenarios, type ScenarioReport } from '../../src/control/scenario.ts';
 import { removeScenario } from '../../src/control/scenario-remove.ts';
+import { makeWork } from '../../src/control/scenario-work.ts';
 import { exportScenario, scenarioFileFromYaml } from '../../src/control/scenario-yaml.ts';
 import { scenarioStatus } from '../../src/control/status.ts';
 import { proposeSwitchover, switchOver, undoSwitchover } from '../../src/control/switchover.ts';
@@ -269,6 +270,34 @@ describe('Switching over', () => {
     expect(status.state).toBe('synchronised');
     expect(world.cloud.all()).toEqual(before);
     await expect(undoSwitchover(world.context, 'web')).rejects.toMatchObject({ code: 'NOTHING_TO_UNDO' });
+  });
+
+  it('and a copy never work on one replica together, whichever comes first', async () => {
+    await acceptAll();
+    await runScenario(world.context, 'web');
+    const proposal = await proposeSwitchover(world.context, 'web');
+    const beforeSwitchover = await proposeSwitchover(world.context, 'web');
+    // A copy that begins after the switchover was shown, and is under way when it is confirmed.
+    world.appliance.failure = { code: 'DISK_CHANGED', what: 'disk0 changed.' };
+    await expect(runScenario(world.context, 'web')).rejects.toMatchObject({ code: 'DISK_CHANGED' });
+    await expect(switchOver(world.context, proposal)).rejects.toMatchObject({ code: 'RESYNC_NEEDED' });
+    delete world.appliance.failure;
+    expect((await runScenario(world.context, 'web')).status.state).toBe('synchronised');
+    // An old copy that never got further than its first step is resumed after the switchover.
+    await undoSwitchover(world.context, 'web');
+    const run = { id: 'late', kind: 'run', subject: beforeSwitchover.scenario.id, title: 'Copy web' };
+    await world.context.store.runs.create({ ...run, input: beforeSwitchover.input });
+    const { status } = await switchOver(world.context, await proposeSwitchover(world.context, 'web'));
+    await expect(resume(world.context, 'late')).rejects.toMatchObject({ code: 'SCENARIO_BUSY' });
+    expect(await scenarioStatus(world.context, 'web')).toMatchObject({ status });
+    const work = await makeWork(world.context, {
+      runId: 'late',
+      input: beforeSwitchover.input,
+      moment: 'run',
+    });
+    await expect(work.setStatus({ state: 'preparing-disks', activeRunId: 'late' })).rejects.toMatchObject({
+      code: 'SCENARIO_BUSY',
+    });
   });
 
   it('is resumed by its run id, and by nothing when it has ended', async () => {
