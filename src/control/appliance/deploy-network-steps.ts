@@ -104,7 +104,8 @@ export interface PublicIpOut {
   readonly address: string;
 }
 
-export function makePublicIp({ cloud, input, names, tags }: Deployment): Step<PublicIpOut> {
+export function makePublicIp(deployment: Deployment): Step<PublicIpOut> {
+  const { cloud, input, names, tags } = deployment;
   return {
     id: 'public-ip',
     title: `Public address ${names.publicIp}`,
@@ -130,8 +131,10 @@ export function makePublicIp({ cloud, input, names, tags }: Deployment): Step<Pu
       });
     },
     retry: { attemptsMax: 3, delayMs: 5_000 },
-    async undo(_context, out) {
-      if (out) await cloud.network.deletePublicIp(out.publicIpId, tags['standby-scenario']);
+    async undo() {
+      const found = await cloud.network.publicIp(networkId(deployment, 'publicIPAddresses', names.publicIp));
+      if (isOfThisRun(deployment, found))
+        await cloud.network.deletePublicIp(found.id, tags['standby-scenario']);
     },
   };
 }
@@ -140,7 +143,8 @@ export interface NicOut {
   readonly nicId: string;
 }
 
-export function joinNetwork({ cloud, input, names, tags }: Deployment): Step<NicOut> {
+export function joinNetwork(deployment: Deployment): Step<NicOut> {
+  const { cloud, input, names, tags } = deployment;
   return {
     id: 'network-interface',
     title: `Network interface ${names.nic}`,
@@ -167,8 +171,26 @@ export function joinNetwork({ cloud, input, names, tags }: Deployment): Step<Nic
       );
       return { nicId: nic.id };
     },
-    async undo(_context, out) {
-      if (out) await cloud.network.deleteNetworkInterface(out.nicId, tags['standby-scenario']);
+    async undo() {
+      const found = await cloud.network.networkInterface(
+        networkId(deployment, 'networkInterfaces', names.nic),
+      );
+      if (isOfThisRun(deployment, found))
+        await cloud.network.deleteNetworkInterface(found.id, tags['standby-scenario']);
     },
   };
+}
+
+/** Known without a step's output: a process that died may have made the resource and not written it down. */
+function networkId({ account, input }: Deployment, type: string, name: string): string {
+  return (
+    `/subscriptions/${account.subscriptionId}/resourceGroups/${input.resourceGroup}` +
+    `/providers/Microsoft.Network/${type}/${name}`
+  );
+}
+
+type Tagged = { readonly id: string; readonly tags: Readonly<Record<string, string>> };
+
+function isOfThisRun<T extends Tagged>({ tags }: Deployment, found: T | undefined): found is T {
+  return found?.tags['standby-run'] === tags['standby-run'];
 }
