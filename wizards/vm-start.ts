@@ -1,4 +1,5 @@
 import type { WizardStart } from '../src/cli/shell.ts';
+import { timeText } from '../src/clock.ts';
 import type { Context } from '../src/control/context.ts';
 import { reportNotices } from '../src/control/switchover.ts';
 import { proposeVmStart, startVm, type VmReport } from '../src/control/vm.ts';
@@ -19,7 +20,7 @@ export async function vmStartWizard(context: Context, start: WizardStart): Promi
     });
   }
   const at = proposal.status.synchronisedAtMs;
-  const point = at === undefined ? 'as they are' : `as they were at ${new Date(at).toISOString()}`;
+  const point = at === undefined ? 'as they are' : `as they were at ${timeText(at)}`;
   const confirm = confirmScreen({
     message: `Start it from the copied disks, ${point} (latest system status)?`,
     needs: [],

@@ -134,6 +134,8 @@ function vmOf({ scenario }: ReportWork, outputs: Outputs): SwitchoverReport['vm'
 }
 
 function addressesOf(work: ReportWork, outputs: Outputs): SwitchoverReport['addresses'] {
+  const { addresses: found } = (outputs.get(PROVE_BOOT) as BootProof | undefined) ?? {};
+  if (found) return found;
   return blueprintOf(work).nics.flatMap(({ nic }) => {
     const made = outputs.get(createNetworkInterfaceId(nic.masterNicId)) as MadeNic | undefined;
     const publicIp = outputs.get(createPublicIpId(nic.masterNicId)) as MadePublicIp | undefined;
@@ -233,7 +235,8 @@ function copiedNotices(
 ): Notice[] {
   if (!copied) return [];
   const size = copied.digests.reduce((sum, disk) => sum + disk.sizeBytes, 0) / GIB;
-  const position = `Last position copied: epoch ${copied.epoch}, synchronised at ${copied.synchronisedAt ?? 'an unknown time'}, ${copied.digests.length} disks, ${size.toFixed(1)} GiB.`;
+  const disks = copied.digests.length === 1 ? '1 disk' : `${copied.digests.length} disks`;
+  const position = `Last position copied: epoch ${copied.epoch}, synchronised at ${copied.synchronisedAt ?? 'an unknown time'}, ${disks}, ${size.toFixed(1)} GiB.`;
   const unsealed = `The replica was not sealed: ${copied.notSealedBecause ?? 'its appliance did not answer'}`;
   return [text('info', position), ...(copied.sealed ? [] : [text('warning', unsealed)])];
 }

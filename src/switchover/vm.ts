@@ -1,6 +1,6 @@
 import type { Plan, StepContext } from '../plan/plan.ts';
 import { blueprintOf } from './blueprint.ts';
-import { findAddress } from './find-address.ts';
+import { findAddress, findAddresses } from './find-address.ts';
 import { refusalToStartVm } from './ready.ts';
 import { deallocateMachineStep } from './steps/deallocate-machine.ts';
 import { declareStoppedStep } from './steps/declare-stopped.ts';
@@ -40,7 +40,12 @@ function startExisting(work: Work, vmId: string): Plan {
     title: `Start the VM of ${work.scenario.name}`,
     stages: [
       [waitRunningStep(work, { vmIdOf, hasRunBefore: true })],
-      [proveBootStep(work, { addressOf: () => findAddress(work, vmId) })],
+      [
+        proveBootStep(work, {
+          addressOf: () => findAddress(work, vmId),
+          allAddresses: () => findAddresses(work, vmId),
+        }),
+      ],
       [declareSwitchedOverStep(work, vmIdOf, { restarted: true })],
     ],
   };

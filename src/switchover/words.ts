@@ -6,10 +6,10 @@ import type { WorkEvent } from './work.ts';
 
 /** Before the typed confirmation (G-74). */
 export function confirmationText(scenario: Pick<Scenario, 'name' | 'vm'>): string {
-  return [
-    `The master of "${scenario.name}" must stay off the network while the standby "${scenario.vm.name}" runs: Standby does`,
-    'not fence it. Its mapped network adapters must be disabled, and enabled by hand when it becomes active again.',
-  ].join('\n');
+  return (
+    `The master of "${scenario.name}" must stay off the network while the standby "${scenario.vm.name}" runs: Standby does ` +
+    'not fence it. Its mapped network adapters must be disabled, and enabled by hand when it becomes active again.'
+  );
 }
 
 export function switchedOverEvents(scenario: Scenario, vmId: string, boot: string): readonly WorkEvent[] {

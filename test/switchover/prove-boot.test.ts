@@ -1,6 +1,7 @@
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
+import { StandbyError } from '../../src/errors.ts';
 import type { HealthCheck } from '../../src/model/scenario.ts';
 import type { StepContext } from '../../src/plan/plan.ts';
 import { readSerialSigns } from '../../src/switchover/serial-console.ts';
@@ -56,6 +57,15 @@ async function answering(status: number, afterCalls = 0): Promise<number> {
 }
 
 describe('the boot proof', () => {
+  it('is not proven, and does not fail, where the account may not read the console', async () => {
+    const refused = new StandbyError({ code: 'AuthorizationFailed', what: 'Not allowed.' });
+    const proof = await prove(() => {
+      throw refused;
+    });
+    expect(proof.outcome).toBe('not-proven');
+    expect(codes(proof)).toEqual(['ok POWER_RUNNING', 'skipped SERIAL_NOT_ALLOWED']);
+  });
+
   it('is proven by a console that says something that is not the firmware', async () => {
     const proof = await prove((look) => [undefined, SEABIOS, SEABIOS, KERNEL][Math.min(look, 3)]);
     expect(proof.outcome).toBe('proven');

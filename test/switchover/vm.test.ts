@@ -83,6 +83,10 @@ describe('vm start', () => {
     const report = switchoverReport(on.work('run-3'), run);
     expect(report.events.map((event) => event.code)).toEqual(['VM_ONLINE']);
     expect(report.boot?.outcome).toBe('skipped');
+    expect(report.addresses).toEqual([
+      { masterNicId: 'nic0', privateIp: expect.any(String), publicIp: '20.0.0.4' },
+      { masterNicId: 'nic1', privateIp: expect.any(String) },
+    ]);
     expect(report.checklist.join()).toContain('20.0.0.4');
     expect(on.fake.machines.get(vmId.toLowerCase())?.power).toBe('running');
     expect(on.fake.made).toEqual(made);

@@ -26,11 +26,21 @@ export interface BootProof {
   readonly bootMs: number;
   /** Where it was looked for: the primary NIC's public address, else its private one. */
   readonly address?: string;
+  /** Of a standby that existed before this run: every NIC's, as Azure tells them now. */
+  readonly addresses?: readonly NicAddresses[];
+}
+
+export interface NicAddresses {
+  readonly masterNicId: string;
+  readonly privateIp?: string;
+  readonly publicIp?: string;
 }
 
 export interface ProofOptions {
   /** Where control reaches the standby's primary NIC; undefined when it has no address. */
   addressOf(context: StepContext): Promise<string | undefined>;
+  /** For a standby that this run did not make; of one that it made, its own steps know. */
+  allAddresses?(): Promise<readonly NicAddresses[]>;
 }
 
 export function proveBootStep(work: Work, options: ProofOptions): Step<BootProof> {
@@ -57,7 +67,8 @@ export function proveBootStep(work: Work, options: ProofOptions): Step<BootProof
       const verdicts = [await powerVerdict(work, running.vmId), serial, ...health];
       const address = await options.addressOf(context);
       const proof = judge(work, verdicts, work.clock.now() - running.runningAtMs);
-      return { ...proof, ...(address ? { address } : {}) };
+      const addresses = await options.allAddresses?.();
+      return { ...proof, ...(address ? { address } : {}), ...(addresses ? { addresses } : {}) };
     },
   };
 }
@@ -102,6 +113,7 @@ async function watchSerial(watch: Watch): Promise<Verdict> {
   let quietSinceMs = work.clock.now();
   for (let pollMs = POLL_MS; ; pollMs = Math.min(pollMs * 1.2, POLL_MS_MAX)) {
     const whole = await serialOf(work, running.vmId);
+    if (whole instanceof StandbyError) return notAllowed(whole);
     if (whole?.includes(NO_GUEST_LINE)) {
       seen.noGuest = true;
       const found = 'boot skipped: Local Azure runs without guests';
@@ -160,13 +172,21 @@ function judgeSerial(
 }
 
 /** The console may not be readable just now; that is no finding about the guest. */
-async function serialOf(work: Work, vmId: string): Promise<string | undefined> {
+async function serialOf(work: Work, vmId: string): Promise<string | undefined | StandbyError> {
   try {
     return await work.cloud.machines.serialLog(vmId);
   } catch (error) {
     if (isStandbyError(error) && error.retry === 'later') return undefined;
+    if (isStandbyError(error) && /Authorization|Forbidden/i.test(error.code)) return error;
     throw error;
   }
+}
+
+/** A narrow role must not stand between the operator and the standby: nothing was proven by the console, and that is said. */
+function notAllowed(error: StandbyError): Verdict {
+  const next = 'Allow Microsoft.Compute/virtualMachines/retrieveBootDiagnosticsData/action to the app.';
+  const found = `the console may not be read: ${error.message}`;
+  return { code: 'SERIAL_NOT_ALLOWED', status: 'skipped', title: SERIAL_TITLE, found, next };
 }
 
 async function watchHealth(watch: Watch, options: ProofOptions, check: HealthCheck): Promise<Verdict> {
