@@ -23,6 +23,11 @@ export const systemClock: Clock = {
     }),
 };
 
+/** For people: to the second, and in UTC, as the portal and the logs of several machines are compared. */
+export function timeText(ms: number): string {
+  return `${isoTime(ms).slice(0, 19).replace('T', ' ')} UTC`;
+}
+
 export function isoTime(ms: number): string {
   return new Date(ms).toISOString();
 }

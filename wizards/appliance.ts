@@ -35,7 +35,7 @@ async function summaryOf(context: Context, answers: Answers): Promise<string> {
   return [
     unfinished
       ? `An unfinished deployment (${unfinished.id}) is gone on with.`
-      : 'This will be made in Azure:',
+      : 'This will be made in Azure, unless it is there already:',
     ...makes.map(({ type, name }) => `  ${type}  ${name}`),
   ].join('\n');
 }

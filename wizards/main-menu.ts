@@ -1,3 +1,4 @@
+import { statusNotices } from '../src/cli/status-notices.ts';
 import { listAccounts, verifyAccount } from '../src/control/account.ts';
 import { checkAppliance } from '../src/control/appliance/check.ts';
 import { listAppliances } from '../src/control/appliance/records.ts';
@@ -120,5 +121,5 @@ async function checkOne(context: Context): Promise<void> {
 
 async function showStatus(context: Context): Promise<void> {
   const view = await scenarioStatus(context, await chooseScenario(context));
-  context.host.tell({ kind: 'text', level: 'info', text: `${view.scenario.name}: ${view.sentence}` });
+  for (const notice of statusNotices(view)) context.host.tell(notice);
 }

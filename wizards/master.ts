@@ -1,5 +1,5 @@
 import type { WizardStart } from '../src/cli/shell.ts';
-import { isoTime } from '../src/clock.ts';
+import { timeText } from '../src/clock.ts';
 import type { Context } from '../src/control/context.ts';
 import { type JoinOffer, listMasters, offerMaster } from '../src/control/master.ts';
 import { type Screen, textOf } from '../src/control/screen.ts';
@@ -32,7 +32,7 @@ export async function masterWizard(context: Context, start: WizardStart): Promis
     kind: 'text',
     level: 'info',
     text: [
-      `On the master, until ${isoTime(offer.expiresAtMs)} and once only:`,
+      `Type this on the master. It works once, until ${timeText(offer.expiresAtMs)}:`,
       '',
       `  standby master join ${offer.tokenText} --disk /dev/sdX`,
       '',
@@ -63,7 +63,11 @@ async function waitForMaster(context: Context, offer: JoinOffer): Promise<readon
       const { joined, problems } = await listMasters(context, { appliance: offer.appliance.name });
       for (const problem of problems) host.tell({ kind: 'text', level: 'warning', text: problem });
       if (joined.length > 0) {
-        host.tell({ kind: 'text', level: 'success', text: `${joined.join(', ')} joined.` });
+        host.tell({
+          kind: 'text',
+          level: 'success',
+          text: `${joined.join(', ')} joined. Start its engine there: standby engine master`,
+        });
         return joined;
       }
     } catch (error) {

@@ -1,4 +1,5 @@
 import type { WizardStart } from '../src/cli/shell.ts';
+import { timeText } from '../src/clock.ts';
 import { ChecksFailed, codesOf } from '../src/control/checks-failed.ts';
 import type { Context } from '../src/control/context.ts';
 import { type RunReport, runScenario } from '../src/control/run.ts';
@@ -22,7 +23,7 @@ export async function runWizard(context: Context, start: WizardStart): Promise<R
       host.tell({
         kind: 'text',
         level: 'success',
-        text: `${name} is ${report.status.state}${at === undefined ? '' : ` since ${new Date(at).toISOString()}`}, not replicating (at rest).`,
+        text: `${name} is ${report.status.state}${at === undefined ? '' : ` since ${timeText(at)}`}, not replicating (at rest).`,
       });
       return report;
     } catch (error) {

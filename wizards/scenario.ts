@@ -10,6 +10,7 @@ import { fileFromScenario } from '../src/control/scenario-resolve.ts';
 import type { Screen } from '../src/control/screen.ts';
 import { verdictNotices } from '../src/control/verdict-table.ts';
 import type { StandbyError } from '../src/errors.ts';
+import type { HealthCheck } from '../src/model/scenario.ts';
 import type { Answers } from '../src/ports/host.ts';
 import { masterWizard } from './master.ts';
 import { confirmScreen, gather, gatherAndAct, leftTheWizard, type Remedy } from './wizard.ts';
@@ -134,10 +135,16 @@ async function summaryOf(look: ScenarioLookups, answers: Answers): Promise<strin
     ['Appliance', `${file.appliance} in ${file.region}`],
     ['Standby VM', `${file.vm.name}, ${file.vm.size}, ${file.vm.diskType}, in ${file.vm.resourceGroup}`],
     ...nics.map((nic) => ['Network', nic] as const),
-    ['Health check', health ? `${health.kind} on port ${health.port}` : 'none'],
+    ['Health check', health ? healthText(health) : 'none'],
     ['Is-alive', file.isAlive.ping ? 'ping' : 'off'],
   ];
   return rows.map(([name, value]) => `${name.padEnd(14)}${value}`).join('\n');
+}
+
+function healthText(check: HealthCheck): string {
+  return check.kind === 'tcp'
+    ? `tcp on port ${check.port}`
+    : `http on port ${check.port}, ${check.path} answers ${check.expectStatus}`;
 }
 
 function remedyFor(context: Context, error: StandbyError, accept: string[]): Remedy | undefined {
@@ -158,7 +165,7 @@ function tellSaved(context: Context, report: ScenarioReport): void {
   host.tell({
     kind: 'text',
     level: 'success',
-    text: `Scenario ${name} is saved; it is ${report.status.state}. Nothing is copied before: standby run ${name}`,
+    text: `Scenario ${name} is saved; it is ${report.status.state}. Nothing is copied yet. Next: standby run ${name}`,
   });
 }
 

@@ -86,12 +86,12 @@ function tellAccount(call: LocalCall, endpoint: Omit<LocalEndpoint, 'clientSecre
     rows: [
       ['Azure cloud', 'Another cloud, by URL (custom)'],
       ['Resource Manager URL', endpoint.url],
-      ['Authority URL', endpoint.authorityUrl],
-      ['CA file', endpoint.caFile],
+      ['Sign-in (authority) URL', endpoint.authorityUrl],
+      ['CA certificate file (PEM)', endpoint.caFile],
       ['Subscription ID', endpoint.subscriptionId],
       ['Tenant ID', endpoint.tenantId],
       ['Application ID', endpoint.applicationId],
-      ['Client secret', 'see AZURE_CLIENT_SECRET of `standby local env`'],
+      ['Client secret (value)', 'see AZURE_CLIENT_SECRET of `standby local env`'],
     ],
   });
 }

@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { type AnswerFlag, answerFlags, clientSecretOf, optionText, presetOf } from './answers.ts';
 import { type Call, leaf, Outcome } from './command.ts';
-import { tellAll } from './people.ts';
+import { listing, tellAll } from './people.ts';
 import type { Shell } from './shell.ts';
 
 export const ACCOUNT_FLAGS: readonly AnswerFlag[] = [
@@ -49,8 +49,7 @@ type Report = import('../control/account.ts').AccountReport;
 async function listAccounts(call: Call): Promise<unknown> {
   const control = await import('../control/account.ts');
   const accounts = await control.listAccounts(await call.context());
-  call.host.tell({
-    kind: 'table',
+  listing(call, 'No account is registered yet: standby account add', {
     columns: ['account', 'subscription', 'cloud', 'secret expires'],
     rows: accounts.map((one) => [one.name, one.subscriptionId, one.environment, one.secretExpiresOn ?? '-']),
   });

@@ -2,7 +2,7 @@ import { writeFile } from 'node:fs/promises';
 import type { Command } from 'commander';
 import { type AnswerFlag, answerFlags, optionText, presetOf } from './answers.ts';
 import { type Call, leaf, Outcome } from './command.ts';
-import { done, note, tellAll } from './people.ts';
+import { done, listing, note, tellAll } from './people.ts';
 import type { Shell } from './shell.ts';
 
 export const DEPLOY_FLAGS: readonly AnswerFlag[] = [
@@ -87,8 +87,7 @@ async function list(call: Call): Promise<unknown> {
 async function listKnown(call: Call): Promise<unknown> {
   const { listAppliances } = await import('../control/appliance/records.ts');
   const appliances = await listAppliances(await call.context());
-  call.host.tell({
-    kind: 'table',
+  listing(call, 'No appliance is known yet: standby appliance deploy', {
     columns: ['appliance', 'address', 'region', 'enrolment'],
     rows: appliances.map((one) => [
       one.name,

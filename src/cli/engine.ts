@@ -3,6 +3,7 @@ import type { Command } from 'commander';
 import { inputError } from '../errors.ts';
 import { ENGINE_PORT } from '../model/appliance.ts';
 import { type Call, leaf } from './command.ts';
+import { note } from './people.ts';
 import type { Shell } from './shell.ts';
 
 /** The two long-running processes: `standby engine master` and `standby engine appliance`. They end at Ctrl-C or SIGTERM with 0. */
@@ -40,6 +41,7 @@ async function runMaster(call: Call): Promise<void> {
     import('../master/engine.ts'),
     import('./logging.ts'),
   ]);
+  if (call.host.interactive) note(call, "This master's engine runs; it keeps this terminal. Ctrl-C ends it.");
   await runMasterEngine({
     stateFolder: masterStateFolder(call),
     clock: call.shell.clock,

@@ -5,7 +5,7 @@ import { inputError } from '../errors.ts';
 import { answerFlags, optionText, presetOf } from './answers.ts';
 import { type Call, leaf } from './command.ts';
 import { masterStateFolder } from './engine.ts';
-import { done, note, warn } from './people.ts';
+import { done, listing, note, warn } from './people.ts';
 import type { Shell } from './shell.ts';
 
 export function addMasterCommands(program: Command, shell: Shell): void {
@@ -58,8 +58,7 @@ type Offer = import('../control/master.ts').JoinOffer & { readonly joined: reado
 async function list(call: Call): Promise<unknown> {
   const { listMasters } = await import('../control/master.ts');
   const found = await listMasters(await call.context());
-  call.host.tell({
-    kind: 'table',
+  listing(call, 'No master has joined yet: standby master token', {
     columns: ['master', 'appliance', 'engine', 'system', 'firmware', 'disks'],
     rows: found.masters.map(({ master, appliance, state }) => [
       master.name,

@@ -1,4 +1,5 @@
 import type { Verdict } from '../model/verdict.ts';
+import type { Notice } from '../ports/host.ts';
 import type { Call } from './command.ts';
 
 /** What checks found, for people. */
@@ -17,4 +18,14 @@ export function note(call: Call, text: string): void {
 
 export function warn(call: Call, text: string): void {
   call.host.tell({ kind: 'text', level: 'warning', text });
+}
+
+/** A list; an empty one says what to do about it. */
+export function listing(
+  call: Call,
+  empty: string,
+  table: Omit<Extract<Notice, { kind: 'table' }>, 'kind'>,
+): void {
+  if (table.rows.length === 0) note(call, empty);
+  else call.host.tell({ kind: 'table', ...table });
 }

@@ -1,10 +1,10 @@
 import { type Command, InvalidArgumentError } from 'commander';
 import { acceptedOf, acceptOption } from './answers.ts';
 import { type Call, leaf } from './command.ts';
-import { done, note, warn } from './people.ts';
+import { done, listing, warn } from './people.ts';
 import { noticePace } from './plain-host.ts';
-import { bytesText } from './rendering.ts';
 import type { Shell } from './shell.ts';
+import { statusNotices } from './status-notices.ts';
 
 export function addRunCommands(program: Command, shell: Shell): void {
   acceptOption(
@@ -98,42 +98,18 @@ async function status(call: Call): Promise<unknown> {
   if (name === undefined) {
     const names = (await context.store.scenarios.list()).map((one) => one.name);
     const views = await Promise.all(names.map((one) => scenarioStatus(context, one)));
-    call.host.tell({
-      kind: 'table',
+    listing(call, 'There is no scenario yet: standby scenario create', {
       columns: ['scenario', 'state'],
       rows: views.map((view) => [view.scenario.name, view.sentence]),
     });
     return { scenarios: views.map(documentOf) };
   }
   const view = await scenarioStatus(context, name);
-  tellStatus(call, view);
+  for (const notice of statusNotices(view)) call.host.tell(notice);
   return documentOf(view);
 }
 
 type StatusView = import('../control/status.ts').StatusView;
-
-function tellStatus(call: Call, view: StatusView): void {
-  const { scenario, copy, disks } = view;
-  const rows = [
-    ['Scenario', scenario.name],
-    ['State', view.sentence],
-    ['Product', 'HA (switchover by hand)'],
-    ['Server type', `full system, ${scenario.purpose === 'migration' ? 'migration' : 'disaster recovery'}`],
-    ['Is-alive', view.isAlive],
-    ['Data at risk', 'not measured: the master is copied at rest and not being replicated'],
-  ];
-  if (copy) {
-    rows.push(['Looked at', `${bytesText(copy.doneBytes)} of ${bytesText(copy.totalBytes)}`]);
-    rows.push(['Sent data', `${bytesText(copy.sentBytes)} (${bytesText(copy.wireBytes)} on the wire)`]);
-    rows.push(['Sent again', `${copy.resentBlocks} blocks`]);
-  }
-  note(call, rows.map(([title = '', value = '']) => `${title.padEnd(14)}${value}`).join('\n'));
-  call.host.tell({
-    kind: 'table',
-    columns: ['disk', 'size', 'digest on both ends'],
-    rows: disks.map((disk) => [disk.diskId, bytesText(disk.sizeBytes), disk.digest ?? '-']),
-  });
-}
 
 function documentOf(view: StatusView): Record<string, unknown> {
   const { scenario, status: state, ...rest } = view;

@@ -1,8 +1,8 @@
 import type { Command } from 'commander';
-import { isoTime } from '../clock.ts';
+import { isoTime, timeText } from '../clock.ts';
 import { optionText } from './answers.ts';
 import { type Call, leaf } from './command.ts';
-import { done } from './people.ts';
+import { done, listing } from './people.ts';
 import type { Shell } from './shell.ts';
 
 export function addRunRecordCommands(program: Command, shell: Shell): void {
@@ -40,14 +40,13 @@ async function runs(call: Call): Promise<unknown> {
     ...(scenario === undefined ? {} : { scenario }),
     unfinished: call.options.unfinished === true,
   });
-  call.host.tell({
-    kind: 'table',
+  listing(call, 'There is no such run.', {
     columns: ['run', 'what', 'status', 'began', 'steps done'],
     rows: found.map((run) => [
       run.id,
       run.title,
       run.status,
-      isoTime(run.createdAtMs),
+      timeText(run.createdAtMs),
       `${run.steps.filter((step) => step.status === 'done').length} of ${run.steps.length}`,
     ]),
   });
@@ -98,10 +97,9 @@ async function events(call: Call): Promise<unknown> {
     ...(afterId === undefined ? {} : { afterId }),
     ...(Number.isInteger(last) && last > 0 ? { last } : {}),
   });
-  call.host.tell({
-    kind: 'table',
+  listing(call, 'Nothing has happened yet.', {
     columns: ['time', 'level', 'code', 'text'],
-    rows: found.map((one) => [isoTime(one.atMs), one.level, one.code, one.text]),
+    rows: found.map((one) => [timeText(one.atMs), one.level, one.code, one.text]),
   });
   return { events: found };
 }

@@ -1,9 +1,10 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import type { Command } from 'commander';
+import { timeText } from '../clock.ts';
 import { inputError, messageOf } from '../errors.ts';
 import { acceptedOf, acceptOption, answerFlags, optionText, presetOf } from './answers.ts';
 import { type Call, leaf, Outcome } from './command.ts';
-import { done, note, tellAll, warn } from './people.ts';
+import { done, listing, note, tellAll, warn } from './people.ts';
 import { SCENARIO_FLAGS } from './scenario-flags.ts';
 import type { Shell } from './shell.ts';
 
@@ -73,8 +74,7 @@ async function edit(call: Call): Promise<unknown> {
 async function list(call: Call): Promise<unknown> {
   const { listScenarios } = await import('../control/scenario.ts');
   const scenarios = await listScenarios(await call.context());
-  call.host.tell({
-    kind: 'table',
+  listing(call, 'There is no scenario yet: standby scenario create', {
     columns: ['scenario', 'state', 'purpose', 'region', 'standby VM'],
     rows: scenarios.map(({ scenario, status }) => [
       scenario.name,
@@ -100,7 +100,7 @@ async function show(call: Call): Promise<unknown> {
   const { file, yaml } = await exportScenario(context, scenario.name);
   note(call, yaml.trimEnd());
   for (const warning of scenario.acceptedWarnings) {
-    note(call, `Accepted: ${warning.code} by ${warning.who} at ${new Date(warning.atMs).toISOString()}`);
+    note(call, `Accepted: ${warning.code} by ${warning.who} at ${timeText(warning.atMs)}`);
   }
   return { scenario, names: file, status: await statusOf(context, scenario) };
 }

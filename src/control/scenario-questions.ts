@@ -97,7 +97,7 @@ function masterScreen(look: ScenarioLookups, offerJoin: boolean): Screen {
       const masters = await look.masters();
       const choices = masters.map(({ name, inventory }) => ({
         value: name,
-        label: `${name} - ${inventory.os.name}, ${inventory.firmware.toUpperCase()}, ${inventory.disks.length} disk(s)`,
+        label: `${name} - ${inventory.os.name}, ${inventory.firmware.toUpperCase()}, ${countText(inventory.disks.length, 'disk')}`,
       }));
       if (offerJoin) choices.push({ value: JOIN_A_MASTER, label: 'a server that has not joined yet' });
       return {
@@ -111,6 +111,10 @@ function masterScreen(look: ScenarioLookups, offerJoin: boolean): Screen {
       };
     },
   };
+}
+
+function countText(count: number, what: string): string {
+  return `${count} ${what}${count === 1 ? '' : 's'}`;
 }
 
 function regionScreen(look: ScenarioLookups): Screen {
@@ -129,7 +133,7 @@ function regionScreen(look: ScenarioLookups): Screen {
         value: name,
         label:
           countIn(name) > 0
-            ? `${displayName} (${name}) - ${countIn(name)} appliance(s)`
+            ? `${displayName} (${name}) - ${countText(countIn(name), 'appliance')}`
             : `${displayName} (${name})`,
       }));
       choices.sort((a, b) => countIn(b.value) - countIn(a.value) || a.value.localeCompare(b.value));

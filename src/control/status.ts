@@ -1,3 +1,4 @@
+import { timeText } from '../clock.ts';
 import { isStandbyError } from '../errors.ts';
 import type { Scenario, ScenarioStatus } from '../model/scenario.ts';
 import type { RunRecord } from '../plan/plan.ts';
@@ -63,8 +64,7 @@ export async function scenarioStatus(context: Context, name: string): Promise<St
 }
 
 function sentenceOf(status: ScenarioStatus, unfinished: readonly RunRecord[]): string {
-  const at =
-    status.synchronisedAtMs === undefined ? undefined : new Date(status.synchronisedAtMs).toISOString();
+  const at = status.synchronisedAtMs === undefined ? undefined : timeText(status.synchronisedAtMs);
   const [run] = unfinished;
   const goOn = run ? `; the ${run.kind} ${run.id} is not finished: standby resume ${run.id}` : '';
   switch (status.state) {

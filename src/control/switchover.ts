@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { isoTime } from '../clock.ts';
+import { timeText } from '../clock.ts';
 import { inputError } from '../errors.ts';
 import type { Scenario, ScenarioStatus } from '../model/scenario.ts';
 import type { Plan, RunRecord } from '../plan/plan.ts';
@@ -63,7 +63,7 @@ export async function proposeSwitchover(
 export function lossStatement(status: ScenarioStatus): string {
   if (status.synchronisedAtMs === undefined) return 'No copy was ever finished.';
   return (
-    `The standby will have the data of ${isoTime(status.synchronisedAtMs)}. The master was copied at rest and is not ` +
+    `The standby will have the data of ${timeText(status.synchronisedAtMs)}. The master was copied at rest and is not ` +
     'being replicated: whatever it has written after that moment will not be there.'
   );
 }
@@ -117,6 +117,8 @@ export async function undoSwitchover(context: Context, name: string): Promise<Un
   const scenario = await scenarioNamed(context, name);
   const unfinished = await unfinishedOf(context, scenario);
   if (!unfinished) {
+    const status = await statusOf(context, scenario);
+    if (status.state === 'switched-over') throw pastCommit(scenario);
     throw inputError(
       'NOTHING_TO_UNDO',
       `Scenario ${scenario.name} has no unfinished switchover.`,
@@ -124,6 +126,14 @@ export async function undoSwitchover(context: Context, name: string): Promise<Un
     );
   }
   return undoSwitchoverRun(context, unfinished);
+}
+
+function pastCommit({ name }: Scenario): Error {
+  return inputError(
+    'PAST_COMMIT',
+    `The switchover of ${name} is complete; it can no longer be undone.`,
+    `Only forward from here: standby status ${name}. To give the standby up, and what it has written: standby vm stop ${name} --remove`,
+  );
 }
 
 /** Also `standby resume RUN --undo`. */

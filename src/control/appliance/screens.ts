@@ -169,12 +169,12 @@ async function sizeQuestion(azure: Offers, answers: Answers): Promise<Question> 
     message: 'VM size',
     hint: 'the number of data disks limits how many master disks this appliance can hold',
     ...(proposal ? { default: proposal.name } : {}),
-    choices: sizes.map(sizeChoice),
+    choices: sizes.map((size) => sizeChoice(size, Math.max(...sizes.map((one) => one.name.length)))),
   };
 }
 
-function sizeChoice(size: VmSize): Choice {
-  const label = `${size.name}  ${size.vCpus} vCPU, ${size.memoryGib} GiB, ${size.dataDisksMax} data disks`;
+function sizeChoice(size: VmSize, nameWidth: number): Choice {
+  const label = `${size.name.padEnd(nameWidth)}  ${size.vCpus} vCPU, ${size.memoryGib} GiB, ${size.dataDisksMax} data disks`;
   return { value: size.name, label, ...(size.restricted ? { disabled: size.restricted } : {}) };
 }
 
