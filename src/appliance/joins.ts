@@ -107,13 +107,14 @@ export class Joins {
       throw this.#dead('TOKEN_EXPIRED', 'This join token has expired.');
     }
     connection.prove();
-    if (!isSame) await this.#park(offer, params);
+    // The proof is over the inventory too: a command given again with other disks counts.
+    if (!offer.granted && offer.pending?.proof !== params.proof) await this.#park(offer, params);
     const granted = await this.#granted(params.tokenId, params.waitMs, connection.signal);
     return granted ? { state: 'granted', ...granted, caPem: this.#caPem } : { state: 'waiting' };
   }
 
   async #park(offer: Offer, params: Params<'join'>): Promise<void> {
-    if (this.pending().length >= LIMITS.pendingJoins) {
+    if (!offer.pending && this.pending().length >= LIMITS.pendingJoins) {
       throw new StandbyError({
         code: 'TOO_MANY_JOINS',
         what: 'Too many masters wait to join.',

@@ -12,7 +12,7 @@ import {
 } from '../wire/certificates.ts';
 import { Connection } from '../wire/connection.ts';
 import { dialToJoin, dialUnproven } from '../wire/dial.ts';
-import { type JoinToken, parseJoinToken, proofOfRequest, sha256 } from '../wire/join-token.ts';
+import { type JoinToken, parseJoinToken, proofOfJoin, sha256 } from '../wire/join-token.ts';
 import { ALPN, TIMINGS } from '../wire/limits.ts';
 import { inventorySchema, type Result } from '../wire/messages.ts';
 import {
@@ -120,14 +120,15 @@ async function waitForGrant(
   inventory: MasterInventory,
 ): Promise<Granted> {
   const { clock, signal, log } = options;
-  const proof = proofOfRequest(token.secret, requestPem);
+  const onWire = inventorySchema.parse(inventory);
+  const proof = proofOfJoin(token.secret, { requestPem, inventory: onWire });
   const tokenSha256 = sha256(token.secret);
   const params = {
     tokenId: token.tokenId,
     tokenSha256,
     requestPem,
     proof,
-    inventory: inventorySchema.parse(inventory),
+    inventory: onWire,
   };
   let isTold = false;
   for (;;) {

@@ -48,7 +48,7 @@ export interface PendingJoin {
   readonly tokenId: string;
   /** PKCS#10 request of the master's own key. */
   readonly requestPem: string;
-  /** Hex HMAC-SHA-256 with the token as key over the request's DER: control checks it, so an appliance cannot forge a join. */
+  /** Hex HMAC-SHA-256 with the token as key over the request's DER and the inventory: control checks it, so an appliance cannot forge a join. */
   readonly proof: string;
   readonly inventory: MasterInventory;
 }

@@ -1,6 +1,7 @@
 import { createHash, createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
 import { z } from 'zod';
 import { inputError } from '../errors.ts';
+import type { MasterInventory } from '../model/disk.ts';
 import { requestDer } from './certificates.ts';
 import type { PendingJoin } from './control-session.ts';
 
@@ -65,16 +66,33 @@ export function parseJoinToken(text: string): JoinToken {
   return { address, port, caSha256, tokenId, secret: Buffer.from(secret, 'base64url') };
 }
 
-/** What a master adds to its request: only who holds the token can compute it. Hex HMAC-SHA-256. */
-export function proofOfRequest(secret: Buffer, requestPem: string): string {
-  return createHmac('sha256', secret).update(requestDer(requestPem)).digest('hex');
+/** What a master adds to its request and inventory: only who holds the token can compute it. Hex HMAC-SHA-256. */
+export function proofOfJoin(
+  secret: Buffer,
+  join: { readonly requestPem: string; readonly inventory: MasterInventory },
+): string {
+  const der = requestDer(join.requestPem);
+  return createHmac('sha256', secret)
+    .update(`standby-join-1 ${der.length}\n`)
+    .update(der)
+    .update(canonicalJson(join.inventory))
+    .digest('hex');
 }
 
-/** Did the holder of this very token make this request? An appliance cannot forge it. */
+/** The same text for the same content, in whatever order its fields travelled. */
+function canonicalJson(value: unknown): string {
+  return JSON.stringify(value, (_name, part: unknown) =>
+    typeof part === 'object' && part !== null && !Array.isArray(part)
+      ? Object.fromEntries(Object.entries(part).toSorted(([a], [b]) => (a < b ? -1 : 1)))
+      : part,
+  );
+}
+
+/** Did the holder of this very token make this request, and tell this inventory? An appliance cannot forge it. */
 export function verifyJoinProof(tokenText: string, pending: PendingJoin): boolean {
   const token = parseJoinToken(tokenText);
   if (token.tokenId !== pending.tokenId) return false;
-  const expected = Buffer.from(proofOfRequest(token.secret, pending.requestPem), 'hex');
+  const expected = Buffer.from(proofOfJoin(token.secret, pending), 'hex');
   const given = Buffer.from(pending.proof, 'hex');
   return given.length === expected.length && timingSafeEqual(given, expected);
 }

@@ -3,11 +3,13 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { hashOf, OPTIONS, overwrite, prepareCopy, range, untilConnected } from '../fixtures/copying.ts';
 import {
+  connect,
   joinOne,
   MIB,
   makeImage,
   makeWorld,
   noiseOf,
+  startAppliance,
   startMaster,
   untilEnd,
   type World,
@@ -213,10 +215,19 @@ describe('a replica', () => {
     await copy.control.unseal('s1');
     expect((await copy.control.progress('s1')).state).toBe('synchronised');
     await copy.control.seal('s1');
-    await copy.control.openReplica(copy.spec({ epoch: 2 }, false));
-    await copy.control.startCopy('s1', OPTIONS);
-    expect((await untilEnd(copy.control, 's1')).state).toBe('synchronised');
-    await expect(copy.control.openReplica(copy.spec({ epoch: 1 }))).rejects.toMatchObject({
+    const before = await hashOf(copy.lun, copy.sizeBytes);
+    await world.running.shift()?.stop();
+    await startAppliance(world, { port: copy.port });
+    const control = await connect(world, copy.port);
+    await untilConnected(control);
+    expect((await control.progress('s1')).state).toBe('sealed');
+    expect(await control.seal('s1')).toEqual(sealed);
+    await expect(control.startCopy('s1', OPTIONS)).rejects.toMatchObject({ code: 'REPLICA_SEALED' });
+    expect(await hashOf(copy.lun, copy.sizeBytes)).toBe(before);
+    await control.openReplica(copy.spec({ epoch: 2 }, false));
+    await control.startCopy('s1', OPTIONS);
+    expect((await untilEnd(control, 's1')).state).toBe('synchronised');
+    await expect(control.openReplica(copy.spec({ epoch: 1 }))).rejects.toMatchObject({
       code: 'EPOCH_STALE',
     });
   });

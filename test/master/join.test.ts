@@ -82,6 +82,16 @@ describe('a master that joins', () => {
     const other = makeJoinToken({ address: '127.0.0.1', port, caSha256: 'a'.repeat(64) });
     expect(verifyJoinProof(other.text, pending)).toBe(false);
     expect(verifyJoinProof(token.text, { ...pending, proof: 'f'.repeat(64) })).toBe(false);
+    const { inventory } = pending;
+    for (const forged of [
+      { ...inventory, firmware: 'uefi' as const },
+      { ...inventory, disks: inventory.disks.map((one) => ({ ...one, sizeBytes: one.sizeBytes + 512 })) },
+      { ...inventory, nics: [] },
+    ]) {
+      expect(verifyJoinProof(token.text, { ...pending, inventory: forged })).toBe(false);
+    }
+    const reordered = Object.fromEntries(Object.entries(inventory).reverse()) as typeof inventory;
+    expect(verifyJoinProof(token.text, { ...pending, inventory: reordered })).toBe(true);
     await grant(token.tokenId, 'master-1');
     expect((await joined).masterId).toBe('master-1');
     expect((await stat(join(world.folder, 'm1', 'master.json'))).mode & 0o777).toBe(0o600);
@@ -101,9 +111,14 @@ describe('a master that joins', () => {
     const [before] = await control.pendingJoins();
     stop.abort(new Error('Ctrl-C'));
     await expect(first.joined).rejects.toThrow('Ctrl-C');
-    const second = start(token.text, 'm1');
+    const more = join(world.folder, 'more.img');
+    await makeImage(more, MIB);
+    const second = start(token.text, 'm1', { diskPaths: [disk, more] });
     await second.waiting;
-    expect((await control.pendingJoins())[0]?.requestPem).toBe(before?.requestPem);
+    const [after] = await control.pendingJoins();
+    expect(after?.requestPem).toBe(before?.requestPem);
+    expect(after?.inventory.disks.map((one) => one.path)).toEqual([disk, more]);
+    expect(after && verifyJoinProof(token.text, after)).toBe(true);
     await grant(token.tokenId, 'm1');
     expect((await second.joined).masterId).toBe('m1');
   });
