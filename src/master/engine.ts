@@ -5,9 +5,11 @@ import { makeChecksum } from '../wire/checksum.ts';
 import { Connection, type Handlers } from '../wire/connection.ts';
 import { dialAppliance } from '../wire/dial.ts';
 import { PROTOCOL, TIMINGS, type Timings } from '../wire/limits.ts';
+import { inventorySchema } from '../wire/messages.ts';
 import { ENGINE_VERSION } from '../wire/version.ts';
 import { Copies } from './copies.ts';
 import { type MasterIdentity, readMasterIdentity } from './identity.ts';
+import { takeInventory } from './inventory.ts';
 import type { SenderOptions } from './sender.ts';
 
 /**
@@ -72,7 +74,7 @@ async function openSession(
     handlers: handlersOf(copies),
   });
   try {
-    const { inventory } = identity;
+    const inventory = await freshInventory(identity, options);
     await session.request('hello', {
       purpose: 'session',
       protocol: PROTOCOL,
@@ -83,6 +85,27 @@ async function openSession(
   } catch (error) {
     session.close('the greeting failed');
     throw error;
+  }
+}
+
+/**
+ * The disks as they are at each new session, under the ids they joined with: sizes and volumes may have changed since.
+ * A disk that cannot be read now is no reason to stay away; a copy that needs it says so.
+ */
+async function freshInventory(
+  { inventory }: MasterIdentity,
+  { clock, log }: Pick<MasterEngineOptions, 'clock' | 'log'>,
+): Promise<MasterIdentity['inventory']> {
+  const { hostName, nics, disks } = inventory;
+  try {
+    const taken = await takeInventory({ diskPaths: disks.map((disk) => disk.path), hostName, nics, clock });
+    return inventorySchema.parse(taken);
+  } catch (error) {
+    if (!isStandbyError(error)) throw error;
+    log.warn('the disks cannot be looked at; the inventory stays that of the join', {
+      reason: error.message,
+    });
+    return inventory;
   }
 }
 

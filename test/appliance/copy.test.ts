@@ -50,6 +50,42 @@ describe('a copy at rest', () => {
     expect(replica.subarray(copy.sizeBytes).every((byte) => byte === 0)).toBe(true);
   });
 
+  it('of a disk that ends inside a block, and inside a page, takes its last sectors too', async () => {
+    const copy = await prepareCopy(world, { chunks: 3, full: [1] });
+    const sizeBytes = copy.sizeBytes + 3 * 512;
+    await truncate(copy.disk, sizeBytes);
+    await overwrite(copy.disk, sizeBytes - 512, Buffer.alloc(512, 'the very last sector '));
+    await overwrite(copy.lun, 0, noiseOf(3)(copy.sizeBytes + 4 * MIB));
+    await joinOne(world, copy.control, { masterId: 'm9', disks: [copy.disk], port: copy.port });
+    startMaster(world, 'm9');
+    await untilConnected(copy.control, 'm9');
+    const disks = [{ diskId: 'disk0', lun: 1, sizeBytes, blank: false, excluded: [] }];
+    await copy.control.openReplica(copy.spec({ masterId: 'm9', disks }));
+    await copy.control.startCopy('s1', OPTIONS);
+    const end = await untilEnd(copy.control, 's1');
+    expect(end).toMatchObject({ state: 'synchronised', doneBytes: sizeBytes, totalBytes: sizeBytes });
+    const replica = await readFile(copy.lun);
+    expect(replica.subarray(0, sizeBytes).equals(await readFile(copy.disk))).toBe(true);
+    expect(replica.subarray(sizeBytes).every((byte) => byte === 0)).toBe(true);
+  });
+
+  it('a master tells at each session what its disks are by now, and stays when they cannot be read', async () => {
+    const copy = await prepareCopy(world, { chunks: 2, full: [1] });
+    const told = async () =>
+      (await copy.control.masters()).find((one) => one.masterId === 'm1' && one.connected)?.inventory;
+    await truncate(copy.disk, 3 * MIB);
+    const first = startMaster(world, 'm1');
+    await untilConnected(copy.control);
+    const before = await told();
+    expect(before?.disks[0]).toMatchObject({ id: 'disk0', sizeBytes: 3 * MIB });
+    await first.stop();
+    await rename(copy.disk, `${copy.disk}.away`);
+    startMaster(world, 'm1');
+    await untilConnected(copy.control);
+    expect(await told()).toMatchObject({ hostName: 'm1', disks: [{ id: 'disk0', sizeBytes: 2 * MIB }] });
+    expect((await told())?.takenAtMs).toBeLessThan(before?.takenAtMs ?? 0);
+  });
+
   it('is compressed when asked, and raw where that does not pay', async () => {
     const copy = await prepareCopy(world, { chunks: 8, full: [1] });
     await overwrite(copy.disk, 3 * MIB, Buffer.alloc(MIB, 'the same words again and again. '));

@@ -21,7 +21,8 @@ export const master: Check = {
     const ageMs = clock.now() - inventory.takenAtMs;
     if (ageMs > FRESH_MS) {
       const found = `What is known of "${inventory.hostName}" is ${Math.floor(ageMs / 3_600_000)} hours old.`;
-      const next = 'Start its engine, then: standby master list';
+      const next =
+        'Start its engine anew on the master (standby engine master; it looks at the disks then), then: standby master list';
       findings.push(doubtful('INVENTORY_OLD', found, 'not older than 24 hours', next));
     }
     if (session && moment === 'run' && !(await isConnected(session, scenario.masterId, clock))) {
