@@ -1,9 +1,8 @@
 import type { Clock } from '../clock.ts';
 import { isStandbyError, StandbyError } from '../errors.ts';
-import type { Account } from '../model/account.ts';
+import { type Account, daysUntil } from '../model/account.ts';
 import type { Verdict } from '../model/verdict.ts';
 import type { Cloud, CloudAccess } from '../ports/cloud.ts';
-import { daysUntil } from './account-questions.ts';
 import { missingActions, NEEDED_ACTIONS } from './permissions.ts';
 
 /** What proving an account found. `failure` is the first thing that is wrong; later lines are then skipped. */
@@ -140,7 +139,7 @@ function expiryLine(account: Account, clock: Clock): Verdict | undefined {
   if (!date) return undefined;
   const line = { code: 'SECRET_EXPIRY', title: 'Secret’s expiry' };
   const next = `Make a new secret in the portal, then: standby account renew ${account.name}`;
-  const days = daysUntil(date, clock);
+  const days = daysUntil(date, clock.now());
   if (days < 0) return { ...line, status: 'warning', found: `the date given, ${date}, is over`, next };
   if (days > NEAR_DAYS) return { ...line, status: 'ok', found: `${date}, in ${days} days` };
   return { ...line, status: 'warning', found: `${date}, in ${days} day${days === 1 ? '' : 's'}`, next };

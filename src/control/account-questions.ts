@@ -2,6 +2,7 @@ import { X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { type Clock, isoTime, systemClock } from '../clock.ts';
 import { messageOf } from '../errors.ts';
+import { daysUntil } from '../model/account.ts';
 import type { Question } from '../model/question.ts';
 import type { Answers } from '../ports/host.ts';
 
@@ -194,13 +195,6 @@ function dateProblem(date: string, clock: Clock): string | undefined {
   if (Number.isNaN(atMs) || isoTime(atMs).slice(0, 10) !== date) {
     return 'This is not a date. Write it as YYYY-MM-DD, for example 2027-06-24.';
   }
-  if (daysUntil(date, clock) >= 0) return undefined;
+  if (daysUntil(date, clock.now()) >= 0) return undefined;
   return `The secret ended on ${date}. Make a new one under Certificates & secrets and copy its Value.`;
-}
-
-const DAY_MS = 86_400_000;
-
-/** Whole days from today (UTC) to the date; negative when it is over. */
-export function daysUntil(date: string, clock: Clock): number {
-  return Math.round((Date.parse(`${date}T00:00:00Z`) - Math.floor(clock.now() / DAY_MS) * DAY_MS) / DAY_MS);
 }

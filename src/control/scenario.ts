@@ -177,6 +177,7 @@ export async function verdictsFor(
       inventory: master?.inventory,
       appliance,
       cloud,
+      account,
       otherScenarios,
       ...(session ? { session } : {}),
       clock: context.clock,

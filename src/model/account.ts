@@ -22,3 +22,10 @@ export interface Account {
   readonly secretExpiresOn?: string;
   readonly createdAtMs: number;
 }
+
+const DAY_MS = 86_400_000;
+
+/** Whole days from today (UTC) to a date YYYY-MM-DD; negative when it is over. */
+export function daysUntil(date: string, nowMs: number): number {
+  return Math.round((Date.parse(`${date}T00:00:00Z`) - Math.floor(nowMs / DAY_MS) * DAY_MS) / DAY_MS);
+}

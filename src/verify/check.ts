@@ -1,4 +1,5 @@
 import type { Clock } from '../clock.ts';
+import type { Account } from '../model/account.ts';
 import type { Appliance } from '../model/appliance.ts';
 import type { MasterInventory } from '../model/disk.ts';
 import type { Scenario } from '../model/scenario.ts';
@@ -18,6 +19,8 @@ export interface VerifyFacts {
   /** Undefined when control does not know the appliance. */
   readonly appliance: Appliance | undefined;
   readonly cloud: Cloud;
+  /** Whose secret the cloud is asked with. */
+  readonly account?: Pick<Account, 'name' | 'secretExpiresOn'>;
   /** Every other scenario that control knows, on any appliance. The scenario itself may be among them. */
   readonly otherScenarios: readonly Scenario[];
   /** When the appliance was reached. */

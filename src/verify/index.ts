@@ -2,6 +2,7 @@ import type { Check } from './check.ts';
 import { applianceLuns } from './checks/appliance-luns.ts';
 import { appliancePlace } from './checks/appliance-place.ts';
 import { applianceRunning } from './checks/appliance-running.ts';
+import { clientSecret } from './checks/client-secret.ts';
 import { disks } from './checks/disks.ts';
 import { fixedChoices } from './checks/fixed-choices.ts';
 import { master } from './checks/master.ts';
@@ -19,6 +20,7 @@ import { volumes } from './checks/volumes.ts';
 /** Every check, in the order in which people read the verdicts. */
 export const CHECKS: readonly Check[] = [
   fixedChoices,
+  clientSecret,
   master,
   disks,
   volumes,

@@ -106,7 +106,12 @@ function makeCloud(fake: FakeCloud): Cloud {
   };
 
   return {
-    access: { signIn: notUsed, subscription: notUsed, permissions: notUsed, providers: notUsed },
+    access: {
+      signIn: async () => ({ expiresAtMs: 0 }),
+      subscription: notUsed,
+      permissions: notUsed,
+      providers: notUsed,
+    },
     catalogue: { locations: notUsed, sizes: async () => fake.sizes, usages: async () => fake.usages },
     groups: {
       list: async () => [...fake.groups.values()],

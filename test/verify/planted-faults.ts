@@ -1,3 +1,4 @@
+import { StandbyError } from '../../src/errors.ts';
 import { GIB } from '../../src/model/disk.ts';
 import { replicaDiskName } from '../../src/model/names.ts';
 import type { Scenario, ScenarioNic } from '../../src/model/scenario.ts';
@@ -14,6 +15,7 @@ export function facts(change: Partial<VerifyFacts> = {}, cloud: FakeCloud = righ
     inventory: inventory(),
     appliance: appliance(),
     cloud: cloud.cloud,
+    account: { name: 'ops@example.com', secretExpiresOn: '2031-01-01' },
     otherScenarios: [],
     clock,
     moment: 'run',
@@ -47,6 +49,28 @@ export const faults: { fault: string; found: string[]; given: () => VerifyFacts 
     fault: 'is-alive on for a migration',
     found: ['error IS_ALIVE_ON_FOR_MIGRATION'],
     given: () => facts({ scenario: scenario({ purpose: 'migration', isAlive: { ping: true } }) }),
+  },
+  {
+    fault: 'a client secret that ends in a week',
+    found: ['warning SECRET_ENDS_SOON'],
+    given: () => facts({ account: { name: 'ops@example.com', secretExpiresOn: '2030-01-22' } }),
+  },
+  {
+    fault: 'a client secret whose date is over',
+    found: ['warning SECRET_DATE_OVER'],
+    given: () => facts({ account: { name: 'ops@example.com', secretExpiresOn: '2030-01-14' } }),
+  },
+  {
+    fault: 'a client secret that Azure refuses, at switchover too',
+    found: ['error SECRET_REFUSED'],
+    given: () => {
+      const cloud = rightCloud();
+      const signIn = async () => {
+        throw new StandbyError({ code: 'SECRET_EXPIRED', what: 'The client secret has expired.' });
+      };
+      const access = { ...cloud.cloud.access, signIn };
+      return facts({ cloud: { ...cloud.cloud, access }, moment: 'switchover' });
+    },
   },
   {
     fault: 'an inventory of the day before yesterday',
