@@ -52,7 +52,7 @@ class Walk {
     if (screen.when && !(await screen.when(this.answers))) return index + 1;
     const question = await screen.question(this.answers);
     if (!this.said.has(name) && (await this.usePreset(question, screen))) return index + 1;
-    const answer = await this.host.ask(withEarlierAnswer(question, this.said.get(name)), this.answers);
+    const answer = await this.host.ask(this.asAsked(question), this.answers);
     if (answer.kind === 'back') return this.before();
     const value = valueFor(question, answer.value);
     const problem = await problemWith(screen, question, value, this.answers);
@@ -64,6 +64,13 @@ class Walk {
     this.said.set(name, value);
     this.asked.push(index);
     return index + 1;
+  }
+
+  /** A question that was answered before proposes that answer, and need not be introduced again. */
+  private asAsked(question: Question): Question {
+    if (!this.said.has(question.name)) return question;
+    const { before, ...rest } = withEarlierAnswer(question, this.said.get(question.name));
+    return question.kind === 'confirm' && before !== undefined ? { ...rest, before } : rest;
   }
 
   private async usePreset(question: Question, screen: Screen): Promise<boolean> {

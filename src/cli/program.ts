@@ -6,6 +6,7 @@ import { addApplianceCommands } from './appliance.ts';
 import { addDemoCommand } from './demo.ts';
 import { addEngineCommands } from './engine.ts';
 import { failureOf } from './failure.ts';
+import { wrapped } from './layout.ts';
 import { addLocalCommands } from './local.ts';
 import { addMasterCommands } from './master.ts';
 import { addMenuCommand, withMenu } from './menu.ts';
@@ -25,7 +26,9 @@ export async function runCommandLine(shell: Shell): Promise<number> {
   } catch (error) {
     if (error instanceof CommanderError && error.exitCode === 0) return 0;
     const failure = failureOf(error instanceof CommanderError ? wrongUsage(error) : error);
-    shell.stderr.write(`${failure.lines.join('\n')}\n`);
+    const width = shell.stderr.isTTY ? (shell.stdout.columns ?? 80) : Number.POSITIVE_INFINITY;
+    const lines = failure.lines.flatMap((line) => wrapped(line, width));
+    shell.stderr.write(`${lines.join('\n')}\n`);
     if (shell.argv.includes('--json')) shell.stdout.write(`${JSON.stringify(failure.document)}\n`);
     return failure.exitCode;
   }

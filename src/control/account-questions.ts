@@ -85,14 +85,14 @@ const customCloudQuestions: readonly Question[] = [
     name: 'resourceManagerUrl',
     kind: 'text',
     message: 'Resource Manager URL',
-    hint: 'https://...',
+    hint: 'https://...; that of Local Azure is printed by: standby local up',
     validate: httpsProblem,
   },
   {
     name: 'authorityUrl',
     kind: 'text',
     message: 'Sign-in (authority) URL',
-    hint: 'https://...',
+    hint: 'https://...; where tokens are issued',
     validate: httpsProblem,
   },
   {

@@ -225,8 +225,8 @@ const healthScreens: readonly Screen[] = [
     question: () => ({
       name: 'healthCheck',
       kind: 'select',
-      message: 'Health check of the standby after it has booted',
-      hint: 'from this machine to its public IP, or to its private one',
+      message: 'Health check of the standby',
+      hint: 'after it has booted, from this machine to its public IP or else to its private one',
       default: 'none',
       choices: [
         { value: 'none', label: 'none: the VM runs and its console shows life' },

@@ -1,4 +1,4 @@
-import { isoTime } from '../clock.ts';
+import { isoTime, timeText } from '../clock.ts';
 import { GIB } from '../model/disk.ts';
 import type { DiskDigest } from '../model/scenario.ts';
 import type { Verdict } from '../model/verdict.ts';
@@ -235,8 +235,9 @@ function copiedNotices(
 ): Notice[] {
   if (!copied) return [];
   const size = copied.digests.reduce((sum, disk) => sum + disk.sizeBytes, 0) / GIB;
+  const at = copied.synchronisedAt ? timeText(Date.parse(copied.synchronisedAt)) : 'an unknown time';
   const disks = copied.digests.length === 1 ? '1 disk' : `${copied.digests.length} disks`;
-  const position = `Last position copied: epoch ${copied.epoch}, synchronised at ${copied.synchronisedAt ?? 'an unknown time'}, ${disks}, ${size.toFixed(1)} GiB.`;
+  const position = `Last position copied: epoch ${copied.epoch}, synchronised at ${at}, ${disks}, ${size.toFixed(1)} GiB.`;
   const unsealed = `The replica was not sealed: ${copied.notSealedBecause ?? 'its appliance did not answer'}`;
   return [text('info', position), ...(copied.sealed ? [] : [text('warning', unsealed)])];
 }

@@ -174,5 +174,9 @@ function refuseOtherTarget(
 
 function nextStep(appliance: Appliance): string {
   const { name } = appliance;
-  return `Port 25000 is closed until you open it: standby appliance open-port ${name} - then: standby appliance check ${name}`;
+  return [
+    'Port 25000 is closed until you open it. Next:',
+    `  standby appliance open-port ${name}`,
+    `  standby appliance check ${name}`,
+  ].join('\n');
 }

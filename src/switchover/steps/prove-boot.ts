@@ -160,7 +160,7 @@ function judgeSerial(
     return { code: 'BOOT_FAILED', status: 'error', title, found: `The console says "${fault}".`, next };
   }
   if (!fault && lines > 0) {
-    const found = `${lines} lines, last: "${lastLine?.slice(0, 80)}"`;
+    const found = `${lines} ${lines === 1 ? 'line' : 'lines'}, last: "${lastLine?.slice(0, 80)}"`;
     return { code: 'SERIAL_ALIVE', status: 'ok', title, found };
   }
   if (!now.over || fault) return undefined;
