@@ -18,7 +18,11 @@ const GENERAL: readonly AnswerFlag[] = [
   { name: 'healthPort', value: '<port>', text: 'port of the health check' },
   { name: 'healthPath', value: '<path>', text: 'path of the page of an http check' },
   { name: 'healthStatus', value: '<status>', text: 'HTTP status of a healthy answer' },
-  { name: 'isAlivePing', value: '[yes|no]', text: 'ping the master from the appliance' },
+  {
+    name: 'isAlivePing',
+    value: '[yes|no]',
+    text: 'ask for pings of the master (none yet: not while it is copied at rest)',
+  },
 ];
 
 const OF_EACH_NIC: readonly AnswerFlag[] = [

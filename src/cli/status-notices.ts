@@ -10,7 +10,7 @@ export function statusNotices(view: StatusView): readonly Notice[] {
     ['State', view.sentence],
     ['Product', 'HA (switchover by hand)'],
     ['Server type', `full system, ${scenario.purpose === 'migration' ? 'migration' : 'disaster recovery'}`],
-    ['Is-alive', view.isAlive],
+    ['Is-alive', view.isAliveWanted ? 'off (wanted, but a master copied at rest is not pinged)' : 'off'],
     ['Data at risk', 'not measured: the master is copied at rest and not being replicated'],
   ];
   if (copy) {

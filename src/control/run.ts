@@ -6,6 +6,7 @@ import { type SynchroniseOptions, synchronisePlan } from '../synchronise/synchro
 import { codesOf, refuseFindings } from './checks-failed.ts';
 import type { Context } from './context.ts';
 import { appendEvent } from './events.ts';
+import { firstCopyNotices } from './first-copy.ts';
 import { acceptWarnings, verdictsFor } from './scenario.ts';
 import { scenarioNamed, unfinishedRuns } from './scenario-named.ts';
 import { changeStatus, refuseForeignState, STANDBY_STATES, statusOf } from './scenario-status.ts';
@@ -40,7 +41,8 @@ export async function runScenario(
   const unfinished = await unfinishedRuns(context, scenario);
   const same = unfinished.find((run) => run.kind === RUN);
   if (same) return resumeRun(context, same);
-  refuseToRun(scenario, await statusOf(context, scenario), unfinished[0]);
+  const status = await statusOf(context, scenario);
+  refuseToRun(scenario, status, unfinished[0]);
   const verdicts = await verdictsFor(context, scenario, 'run');
   const accepted = await acceptWarnings(context, scenario, request.accept ?? [], verdicts);
   refuseFindings(verdicts, {
@@ -54,12 +56,16 @@ export async function runScenario(
     lanes: request.lanes ?? DEFAULT_OPTIONS.lanes,
     compression: request.compression ?? DEFAULT_OPTIONS.compression,
   };
+  const input = await freshInput(context, accepted, options);
+  if (status.epoch === 0) {
+    for (const notice of firstCopyNotices(scenario, input.inventory)) context.host.tell(notice);
+  }
   const run = await context.store.runs.create({
     id: randomUUID(),
     kind: RUN,
     subject: scenario.id,
     title: `Copy ${scenario.name}`,
-    input: await freshInput(context, accepted, options),
+    input,
   });
   return goOn(context, run, false);
 }

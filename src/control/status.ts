@@ -37,7 +37,10 @@ export interface StatusView {
   readonly unfinished: readonly { readonly id: string; readonly kind: string; readonly status: string }[];
   /** Seconds of the master's work that a switchover now would lose; unknown at rest, where nothing is watched. */
   readonly rpoSeconds: number | null;
-  readonly isAlive: 'on' | 'off';
+  /** Nothing pings a master yet that is copied at rest: monitoring that is not done shows as off. */
+  readonly isAlive: 'off';
+  /** What the scenario asks for; it takes effect with a live capture method. */
+  readonly isAliveWanted: boolean;
 }
 
 export async function scenarioStatus(context: Context, name: string): Promise<StatusView> {
@@ -59,7 +62,8 @@ export async function scenarioStatus(context: Context, name: string): Promise<St
     ...(copy ? { copy } : {}),
     unfinished: unfinished.map(({ id, kind, status: state }) => ({ id, kind, status: state })),
     rpoSeconds: null,
-    isAlive: scenario.isAlive.ping ? 'on' : 'off',
+    isAlive: 'off',
+    isAliveWanted: scenario.isAlive.ping,
   };
 }
 

@@ -51,3 +51,8 @@ export const MIB = 1024 ** 2;
 export function replicaSizeGib(masterSizeBytes: number): number {
   return Math.max(1, Math.ceil(masterSizeBytes / GIB));
 }
+
+/** Its replica is larger than the disk, so GPT's backup header, which belongs into the last sector, is not there. */
+export function growsUnderGpt(disk: Pick<MasterDisk, 'partitionTable' | 'sizeBytes'>): boolean {
+  return disk.partitionTable === 'gpt' && replicaSizeGib(disk.sizeBytes) * GIB > disk.sizeBytes;
+}

@@ -1,4 +1,4 @@
-import type { MasterInventory } from '../model/disk.ts';
+import { growsUnderGpt, type MasterInventory } from '../model/disk.ts';
 import type { Scenario } from '../model/scenario.ts';
 import type { WorkEvent } from './work.ts';
 
@@ -35,13 +35,19 @@ export function vmOnlineEvent(vmId: string): WorkEvent {
 
 /** The operation check (G-77): a person does it, in this order. */
 export function operationChecklist(
-  inventory: Pick<MasterInventory, 'hostName' | 'os'>,
+  inventory: Pick<MasterInventory, 'hostName' | 'os' | 'disks'>,
   address: string | undefined,
 ): readonly string[] {
   const signIn = inventory.os.family === 'windows' ? 'remote desktop' : 'SSH';
+  const grown = inventory.disks.filter(growsUnderGpt).map((disk) => disk.id);
   return [
     `Sign in to the standby by ${signIn}${address ? ` at ${address}` : ''}; its host name is still "${inventory.hostName}".`,
     'Check that time, disks, volumes and drive letters or mounts are as on the master.',
+    ...(grown.length > 0
+      ? [
+          `GPT's backup header of ${grown.join(', ')} is not at the end of its disk, which is larger than the master's: move it (Linux: sgdisk -e).`,
+        ]
+      : []),
     'Check that the applications have started and show the newest data you expect.',
     'Try what users do: one read, one write, one report.',
     `Check that the master "${inventory.hostName}" is off, or its network adapters are disabled.`,

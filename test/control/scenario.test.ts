@@ -188,6 +188,21 @@ describe('Running a scenario', () => {
     expect(codes).toEqual(['SCENARIO_CREATED', 'SYNCHRONISED']);
   });
 
+  it('says before the first copy, and only then, how large and slow it is', async () => {
+    await acceptAll();
+    const warnings = () => world.told.filter((one) => one.kind === 'text' && one.level === 'warning');
+    await runScenario(world.context, 'web');
+    expect(warnings()).toMatchObject([{ text: expect.stringMatching(/2 disks, 4\.0 GiB.*working hours/) }]);
+    await runScenario(world.context, 'web');
+    expect(warnings()).toHaveLength(1);
+  });
+
+  it('shows monitoring as off while nothing watches, also where the scenario wants it', async () => {
+    const { scenario } = await acceptAll();
+    await world.context.store.scenarios.update(scenario.id, (one) => ({ ...one, isAlive: { ping: true } }));
+    expect(await scenarioStatus(world.context, 'web')).toMatchObject({ isAlive: 'off', isAliveWanted: true });
+  });
+
   it('goes on with an unfinished run instead of beginning another', async () => {
     await acceptAll();
     world.cloud.beforeChange = (name) => {

@@ -1,11 +1,13 @@
 import { describe, expect, it } from 'vitest';
 import { StandbyError } from '../../src/errors.ts';
+import { GIB } from '../../src/model/disk.ts';
 import type { Verdict } from '../../src/model/verdict.ts';
+import { operationChecklist } from '../../src/switchover/words.ts';
 import type { Check, VerifyFacts } from '../../src/verify/check.ts';
 import { CHECKS } from '../../src/verify/index.ts';
 import { refuseErrors, verifyScenario } from '../../src/verify/verify.ts';
 import type { ControlSession } from '../../src/wire/control-session.ts';
-import { inventory, rightCloud, scenario } from '../fakes/scene.ts';
+import { inventory, masterDisk, rightCloud, scenario } from '../fakes/scene.ts';
 import { facts, faults, sessionWith, withVm } from './planted-faults.ts';
 
 async function codes(given: VerifyFacts): Promise<string[]> {
@@ -103,5 +105,16 @@ describe('what the verdicts decide', () => {
     const catalogue = { ...cloud.cloud.catalogue, sizes };
     await verifyScenario(facts({ cloud: { ...cloud.cloud, catalogue } }));
     expect(asked).toBe(1);
+  });
+});
+
+describe('a GPT disk that is not a whole number of GiB', () => {
+  it('is right, and people are told where its backup header will be', async () => {
+    const disks = [masterDisk('disk0', { partitionTable: 'gpt', sizeBytes: 2 * GIB - 512 })];
+    const verdicts = await verifyScenario(facts({ inventory: inventory({ disks }) }));
+    const note = verdicts.find((one) => one.code === 'GPT_BACKUP_NOT_AT_END');
+    expect(note).toMatchObject({ status: 'ok', found: expect.stringContaining('2 GiB') });
+    expect(operationChecklist(inventory({ disks }), undefined).join()).toContain('sgdisk -e');
+    expect(operationChecklist(inventory(), undefined).join()).not.toContain('sgdisk');
   });
 });

@@ -1,5 +1,5 @@
 import type { Firmware, MasterDisk } from '../../model/disk.ts';
-import { GIB } from '../../model/disk.ts';
+import { GIB, growsUnderGpt, replicaSizeGib } from '../../model/disk.ts';
 import type { Check, Finding } from '../check.ts';
 import { doubtful, ok, skipped, wrong } from '../check.ts';
 
@@ -28,9 +28,16 @@ export const disks: Check = {
     const findings = inventory.disks.flatMap((disk) => judge(disk, inventory.firmware));
     if (findings.length > 0) return findings;
     const sizes = inventory.disks.map((disk) => `${disk.id} ${gib(disk)} GiB`);
-    return [ok('DISKS_OK', sizes.join(', '))];
+    return [ok('DISKS_OK', sizes.join(', ')), ...inventory.disks.flatMap(gptNote)];
   },
 };
+
+/** It boots and works: firmware and kernels use the first table. Tools complain, so people are told. */
+function gptNote(disk: MasterDisk): Finding[] {
+  if (!growsUnderGpt(disk)) return [];
+  const found = `${disk.id} (GPT, ${disk.sizeBytes} bytes) becomes ${replicaSizeGib(disk.sizeBytes)} GiB, so GPT's backup header is not at its end on the standby; it boots all the same`;
+  return [ok('GPT_BACKUP_NOT_AT_END', found)];
+}
 
 function judge(disk: MasterDisk, firmware: Firmware): Finding[] {
   const name = `${disk.id} (${disk.path})`;
