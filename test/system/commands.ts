@@ -203,3 +203,11 @@ export async function until(what: string, isSo: () => boolean | Promise<boolean>
     await systemClock.sleep(50);
   }
 }
+
+/** Until the demo's copy is under way. */
+export function untilCopying(control: Place): Promise<void> {
+  return until('the copy moves', async () => {
+    const { copy } = (await run(['status', 'demo'], control)) as { copy?: { doneBytes: number } };
+    return copy !== undefined && copy.doneBytes > 0;
+  });
+}

@@ -16,6 +16,7 @@ import {
   type Started,
   start,
   until,
+  untilCopying,
 } from './commands.ts';
 import { demoDocument } from './demo-document.ts';
 
@@ -55,7 +56,7 @@ it('a demo killed while it deploys, copies and switches over is followed by one 
 
   const copying = await demoAfter(afterDeploy);
   await copying.says('Copy the server to Azure');
-  await untilCopying();
+  await untilCopying(control);
   const afterCopy = await killed(copying);
   expect(afterCopy.map((one) => one.command)).toContainEqual(expect.stringContaining(' run demo '));
   await copyThroughDeaths();
@@ -82,13 +83,6 @@ async function lookAroundAndTakeDown(document: Document): Promise<void> {
   expect(await run(['demo', 'down'], lodging)).toEqual({ ok: true });
   expect(lodging.leftovers()).toEqual(NOTHING);
   await expect(fetch(standby.url, { signal: AbortSignal.timeout(30_000) })).rejects.toThrow('fetch failed');
-}
-
-async function untilCopying(): Promise<void> {
-  for (;;) {
-    const { copy } = (await run(['status', 'demo'], control)) as { copy?: { doneBytes: number } };
-    if (copy && copy.doneBytes > 0) return;
-  }
 }
 
 function kill(words: string): void {

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import { type Lodging, makeLodging, NOTHING, type Place, run, start } from './commands.ts';
+import { type Lodging, makeLodging, NOTHING, start, untilCopying } from './commands.ts';
 import { demoDocument } from './demo-document.ts';
 
 let lodging: Lodging;
@@ -41,10 +41,3 @@ it('Ctrl-C in the middle of the copy leaves nothing', async () => {
   expect([exitCode, document]).toEqual([130, { error: expect.objectContaining({ code: 'CANCELLED' }) }]);
   expect(lodging.leftovers()).toEqual(NOTHING);
 });
-
-async function untilCopying(control: Place): Promise<void> {
-  for (;;) {
-    const { copy } = (await run(['status', 'demo'], control)) as { copy?: { doneBytes: number } };
-    if (copy && copy.doneBytes > 0) return;
-  }
-}
