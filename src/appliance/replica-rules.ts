@@ -52,3 +52,11 @@ export function masterAway(masterId: string): StandbyError {
     retry: 'later',
   });
 }
+
+export function replicaClosed(scenarioId: string): StandbyError {
+  return new StandbyError({
+    code: 'REPLICA_UNKNOWN',
+    what: `The replica of scenario ${scenarioId} is being closed.`,
+    next: 'Run the scenario: it declares its replica disks first.',
+  });
+}

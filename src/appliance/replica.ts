@@ -13,7 +13,14 @@ import { mapPath, removeDurableMap } from './durable-map.ts';
 import { Rate } from './rate.ts';
 import { openReplicaDisks, readDoneBytes } from './replica-disks.ts';
 import { newRecord, type ReplicaRecord, type ReplicaSpecOnWire, writeRecord } from './replica-record.ts';
-import { assertNotSealed, assertSameSpec, copyWas, masterAway, stateOf } from './replica-rules.ts';
+import {
+  assertNotSealed,
+  assertSameSpec,
+  copyWas,
+  masterAway,
+  replicaClosed,
+  stateOf,
+} from './replica-rules.ts';
 
 /**
  * One scenario's replica on this appliance. Promises: what control asked is on disk before it is answered; a copy that
@@ -46,6 +53,8 @@ export class Replica {
   #saving: Promise<void> = Promise.resolve();
   #version = 1;
   #doneBytes = 0;
+  /** Nothing is begun any more: a master that comes in this moment must not open disks that another may get. */
+  #isClosed = false;
 
   private constructor(world: ReplicaWorld, record: ReplicaRecord) {
     this.#world = world;
@@ -102,6 +111,7 @@ export class Replica {
   startCopy(options: Params<'startCopy'>['options']): Promise<void> {
     return this.#inTurn(async () => {
       assertNotSealed(this.#record);
+      if (this.#isClosed) throw replicaClosed(this.spec.scenarioId);
       if (this.#record.phase === 'synchronised' || (this.#run && this.#record.wanted)) return;
       const session = this.#world.session(this.spec.masterId);
       if (!session) throw masterAway(this.spec.masterId);
@@ -143,8 +153,9 @@ export class Replica {
     });
   }
 
-  /** Ends all work; the disks, the record and the maps stay as they are. */
+  /** Ends all work for good; the disks, the record and the maps stay as they are. */
   close(reason: string): Promise<void> {
+    this.#isClosed = true;
     return this.#inTurn(() => this.#end(reason));
   }
 
@@ -187,7 +198,7 @@ export class Replica {
     return this.#inTurn(async () => {
       this.#tellChange();
       // Control may have been quicker than this call: the copy is under way on this very session then.
-      if (!this.#record.wanted || (this.#run && this.#taker === session)) return;
+      if (this.#isClosed || !this.#record.wanted || (this.#run && this.#taker === session)) return;
       await this.#save({ phase: 'copying' });
       try {
         await this.#launch(session);

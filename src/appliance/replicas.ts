@@ -50,12 +50,17 @@ export class Replicas {
     return opened;
   }
 
-  async remove(scenarioId: string): Promise<void> {
-    const replica = this.#byScenario.get(scenarioId);
-    if (!replica) return;
-    this.#byScenario.delete(scenarioId);
-    await replica.close('control closed the replica');
-    await removeRecord(this.#world.stateFolder, scenarioId);
+  /** In turn with opening: its LUNs are free, and its name too, only when nothing of it is written any more. */
+  remove(scenarioId: string): Promise<void> {
+    const removed = this.#opening.then(async () => {
+      const replica = this.#byScenario.get(scenarioId);
+      if (!replica) return;
+      await replica.close('control closed the replica');
+      await removeRecord(this.#world.stateFolder, scenarioId);
+      this.#byScenario.delete(scenarioId);
+    });
+    this.#opening = removed.catch(() => undefined); // The caller gets the error.
+    return removed;
   }
 
   async masterArrived(masterId: string, session: Connection): Promise<void> {
