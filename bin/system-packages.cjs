@@ -26,6 +26,7 @@ const FOR_TESTS = [
   { name: 'postgresql', files: ['/usr/lib/postgresql/*/bin/initdb'] },
   { name: 'tmux', files: ['/usr/bin/tmux'] },
   { name: 'fdisk', files: ['/usr/sbin/sfdisk', '/sbin/sfdisk'] },
+  { name: 'ntfs-3g', files: ['/usr/sbin/mkntfs', '/sbin/mkntfs'] },
 ];
 
 module.exports = {
