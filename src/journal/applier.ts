@@ -57,13 +57,14 @@ export class Applier {
   async settle(): Promise<void> {
     const { undo } = this.#parts;
     if (undo.log.damage) throw new JournalDamaged(undo.log.damage);
-    if (undo.rewinding) await this.#takeBack(undo.rewinding);
     try {
+      if (undo.rewinding) await this.#finishRewind(undo.rewinding);
       if (undo.unsettled) await this.#again(undo.unsettled);
       if (!this.position.consistent) await this.#run(this.position.sequence, true);
     } catch (error) {
-      const between = undo.unsettled !== undefined || !this.position.consistent;
-      if (error instanceof JournalDamaged && between) await this.#fallBack(error);
+      if (!(error instanceof JournalDamaged)) throw error;
+      if (undo.rewinding) throw replicaInconsistent(error);
+      if (undo.unsettled || !this.position.consistent) await this.#fallBack(error);
       throw error;
     }
   }
@@ -81,16 +82,40 @@ export class Applier {
   /** To the start of a piece. What cannot be read changes nothing. */
   async back(to: Place): Promise<void> {
     const { undo, clock } = this.#parts;
-    const pieces = this.#piecesAfter(to);
-    for (const [index, piece] of pieces.entries()) {
-      const damage = await damageIn(() => undo.contents(piece));
-      if (!damage) continue;
-      // From here on it is known that nobody comes back behind this piece.
-      undo.drop(undo.stack.length - pieces.length + index + 1);
-      throw rewindDamaged(damage, 'Rewind to a later position, or stay where the replica is.');
+    const bad = await this.#unreadableAfter(to);
+    if (bad) {
+      this.#forgetThrough(bad.piece);
+      throw rewindDamaged(bad.damage, 'Rewind to a later position, or stay where the replica is.');
     }
     await undo.beginRewind(to, clock.now());
     await this.#takeBack(to);
+  }
+
+  /** A rewind that a crash interrupted; when its old contents do not read back, all of it is undone again by redo. */
+  async #finishRewind(to: Place): Promise<void> {
+    const { undo, clock, disks } = this.#parts;
+    const bad = await this.#unreadableAfter(to);
+    const first = this.#piecesAfter(to)[0];
+    const reaches = first === undefined ? !isAfter(this.position, to) : !isAfter(first.from, to);
+    if (!bad && reaches) return await this.#takeBack(to);
+    await this.#redo(to, this.position);
+    for (const disk of disks) await disk.sync();
+    await undo.endRewind(this.position, clock.now());
+    if (bad) this.#forgetThrough(bad.piece);
+  }
+
+  async #unreadableAfter(to: Place): Promise<{ piece: Piece; damage: JournalDamaged } | undefined> {
+    for (const piece of this.#piecesAfter(to).toReversed()) {
+      const damage = await damageIn(() => this.#parts.undo.contents(piece));
+      if (damage) return { piece, damage };
+    }
+    return undefined;
+  }
+
+  /** Nobody comes back behind this piece any more. */
+  #forgetThrough(piece: Piece): void {
+    const { undo } = this.#parts;
+    undo.drop(undo.stack.indexOf(piece) + 1);
   }
 
   /** Is everything there that brings the replica forward again from here? */
@@ -155,12 +180,19 @@ export class Applier {
   /** The same changes again: their old contents are kept already. */
   async #again({ from, to }: Piece): Promise<void> {
     const { undo, clock } = this.#parts;
-    const step = await this.#collect(from, to.sequence, to);
-    await this.#writeAll(overlay(step.changes));
+    await this.#redo(from, to);
     await undo.settle(clock.now());
   }
 
-  /** Changes from a place on that make up one piece: up to `end`, or up to a mark that ends it, or as many as fit. */
+  async #redo(from: Place, to: Place): Promise<void> {
+    for (let at = from; isAfter(to, at); ) {
+      const step = await this.#collect(at, to.sequence, to);
+      await this.#writeAll(overlay(step.changes));
+      at = step.to;
+    }
+  }
+
+  /** Changes from a place on: as many as fit into a piece, and no further than `end`, or than a mark that ends it. */
   async #collect(from: Place, until: bigint, end?: Place): Promise<Step> {
     const { redo, limits } = this.#parts;
     const changes: LogFrame[] = [];
@@ -169,9 +201,10 @@ export class Applier {
     let abandoned: boolean | undefined;
     for await (const frame of redo.log.read(from)) {
       if (end && !isAfter(end, to)) break;
+      if (frame.sequence !== to.sequence + (isChange(frame) ? 1n : 0n)) throw outOfOrder(redo, frame, to);
       if (isChange(frame)) {
         const cost = frame.lengthBytes + 2 * FRAME_BYTES;
-        if (!end && bytes > 0 && bytes + cost > limits.pieceBytes) break;
+        if (bytes > 0 && bytes + cost > limits.pieceBytes) break;
         if (isOfSet(frame)) abandoned ??= await this.#isAbandoned(frame);
         if (!abandoned) changes.push(frame);
         if (!abandoned) bytes += cost;
@@ -182,7 +215,7 @@ export class Applier {
       if (!end && to.consistent && (to.sequence >= until || this.#parts.isBoundary(to.sequence))) break;
     }
     if (to === from) throw endsTooEarly(redo, from);
-    return { from, to: end ?? to, changes };
+    return { from, to, changes };
   }
 
   /** Looks ahead to the end of the set that this change belongs to. */
@@ -257,6 +290,16 @@ function replicaInconsistent(damage: JournalDamaged): StandbyError {
     why: damage.what,
     next: 'Resynchronise the scenario. Do not switch over to this replica.',
     cause: damage,
+  });
+}
+
+/** Looked at by the scan at the start already; here it keeps whatever went wrong since then off the disks. */
+function outOfOrder(redo: RedoLog, frame: LogFrame, after: Place): JournalDamaged {
+  return new JournalDamaged({
+    segment: redo.log.files.name(frame.segment),
+    offsetBytes: frame.offset,
+    sequence: frame.sequence,
+    why: `it comes behind change ${after.sequence}`,
   });
 }
 

@@ -1,12 +1,11 @@
-import type { Clock } from '../clock.ts';
 import { inputError, isStandbyError, type StandbyError } from '../errors.ts';
 import type { BlockDevice } from '../ports/block-device.ts';
-import { Applier, type ApplierSeams } from './applier.ts';
-import { clockOf, draftOf, type JournalChange, type JournalDisk, setProblem } from './change.ts';
-import type { JournalFiles } from './files.ts';
-import { type Checksum, FrameCodec, type FrameDraft, KIND, SEGMENT_HEADER_BYTES } from './frame.ts';
+import { Applier } from './applier.ts';
+import { clockOf, draftOf, type JournalChange, setProblem } from './change.ts';
+import { FrameCodec, type FrameDraft, KIND, SEGMENT_HEADER_BYTES } from './frame.ts';
 import { GroupCommit } from './group-commit.ts';
 import { claimFolder, readBookmarks, type StoredBookmark, writeBookmarks } from './journal-folder.ts';
+import type { JournalOptions, JournalState, JournalUsage, MarkFacts } from './journal-options.ts';
 import { checkLimits, DEFAULT_LIMITS, type JournalLimits } from './limits.ts';
 import type { Bookmark, Place, Position, Target } from './position.ts';
 import { JournalDamaged, journalGap, journalLost, journalRefused } from './problems.ts';
@@ -21,41 +20,6 @@ import { UndoLog } from './undo-log.ts';
  * position to another; nothing that does not fit is applied, cut or guessed: `state` says it, with the way out.
  * Dies at any line: openJournal finds the durable prefix, and `attach` finishes what was begun on the disks.
  */
-export interface JournalOptions {
-  readonly folder: string;
-  readonly scenarioId: string;
-  readonly epoch: number;
-  readonly disks: readonly JournalDisk[];
-  readonly files: JournalFiles;
-  readonly clock: Clock;
-  readonly limits?: Partial<JournalLimits>;
-  onNotice?(notice: JournalNotice): void;
-  /** Tests only: each takes away one promise, to prove that the tests would notice. */
-  readonly seams?: JournalSeams;
-}
-
-export interface JournalSeams extends ApplierSeams {
-  readonly checksum?: Checksum;
-  readonly acceptsAnySequence?: boolean;
-}
-
-/** `full` and `disk-full` pass by themselves once there is room; the others stay until somebody acts. */
-export interface JournalState {
-  readonly kind: 'ready' | 'full' | 'disk-full' | 'failed' | 'damaged';
-  readonly error?: StandbyError;
-}
-
-export interface JournalUsage {
-  readonly usedBytes: number;
-  readonly limitBytes: number;
-  readonly queuedBytes: number;
-  readonly rewindBytes: number;
-  /** The earliest position to which the replica can be brought back, and its time by the master's clock. */
-  readonly rewindFrom: Position;
-  readonly rewindFromMs: number;
-  readonly unappliedChanges: bigint;
-}
-
 const ORIGIN: Place = {
   sequence: 0n,
   segment: 1,
@@ -149,6 +113,12 @@ export class Journal {
     return this.#position(this.#undo.position.sequence);
   }
 
+  /** `false` while something on the disks is unfinished: the next `attach`, `applyTo` or `rewind` finishes it first. */
+  get isReplicaConsistent(): boolean {
+    const { position, unsettled, rewinding, log } = this.#undo;
+    return position.consistent && !unsettled && !rewinding && !log.damage;
+  }
+
   /**
    * Resolves when all of them are durable. A change that is here already is passed over, so a sender may repeat itself;
    * a hole (JOURNAL_GAP) or a change that cannot be refuses the whole call.
@@ -158,24 +128,28 @@ export class Journal {
   }
 
   /** Everything up to this change is a consistent position. Resolves when that is durable. */
-  mark(mark: { readonly sequence: bigint; readonly masterClockMs: number }): Promise<void> {
+  mark(mark: MarkFacts): Promise<void> {
+    return this.#addMark(KIND.mark, mark, (end) => {
+      if (end.setOpen) throw setRefused(mark.sequence, 'an atomic set is open');
+      return !end.marked;
+    });
+  }
+
+  /** The set that is open behind this change will never be whole: its changes are passed over when it is their turn. */
+  abandonSet(mark: MarkFacts): Promise<void> {
+    return this.#addMark(KIND.abandon, mark, (end) => end.setOpen);
+  }
+
+  /** One that came before is passed over, like a change that came before. */
+  #addMark(kind: number, mark: MarkFacts, isNew: (end: RedoEnd) => boolean): Promise<void> {
     const { sequence } = mark;
     return this.#told(
       this.#commit.add((end) => {
+        this.#assertWhole();
         if (sequence > end.sequence) throw journalGap(end.sequence + 1n, sequence);
-        if (sequence < end.sequence || end.marked) return [];
-        if (end.setOpen) throw setRefused(sequence, 'an atomic set is open');
-        return [markDraft(KIND.mark, sequence, mark.masterClockMs)];
-      }),
-    );
-  }
-
-  /** The open atomic set will never be whole: its changes are passed over when it is their turn. */
-  abandonSet(masterClockMs: number): Promise<void> {
-    return this.#told(
-      this.#commit.add((end) => {
-        if (!end.setOpen) return [];
-        return [markDraft(KIND.abandon, end.sequence, masterClockMs)];
+        if (sequence < end.sequence || !isNew(end)) return [];
+        const clockMs = clockOf(mark.masterClockMs);
+        return [{ kind, flags: 0, disk: 0, sequence, offsetBytes: 0, lengthBytes: 0, clockMs }];
       }),
     );
   }
@@ -209,10 +183,12 @@ export class Journal {
     return this.#bookmarks.filter((one) => this.#isReachable(one)).map((one) => this.#bookmarkOf(one));
   }
 
-  /** Throws JOURNAL_LOST when a change that somebody was told is durable is not here. */
-  assertHolds(sequence: bigint): void {
-    const { end } = this.#redo;
+  /** Throws JOURNAL_LOST when a change, or a mark, that somebody was told is durable is not here. */
+  assertHolds(sequence: bigint, markSequence = 0n): void {
+    const { end, lastMark } = this.#redo;
     if (sequence > end.sequence) throw journalLost(sequence, end.sequence);
+    const marked = lastMark?.sequence ?? 0n;
+    if (markSequence > marked) throw journalLost(markSequence, marked);
   }
 
   /**
@@ -241,10 +217,10 @@ export class Journal {
         ...(this.#options.seams ? { seams: this.#options.seams } : {}),
       });
       try {
-        await this.#settled();
+        await this.#applier.settle();
       } catch (error) {
         // The replica is consistent all the same: it can be rewound and switched over to.
-        if (!(error instanceof JournalDamaged) || this.#undo.log.damage) throw error;
+        if (!(error instanceof JournalDamaged) || !this.isReplicaConsistent) throw error;
       }
     });
   }
@@ -312,6 +288,7 @@ export class Journal {
   }
 
   #draftsOf(changes: readonly JournalChange[], accepted: RedoEnd): FrameDraft[] {
+    this.#assertWhole();
     const drafts: FrameDraft[] = [];
     let end = accepted;
     for (const change of changes) {
@@ -327,6 +304,11 @@ export class Journal {
     return drafts;
   }
 
+  #assertWhole(): void {
+    const { damage } = this.#redo.log;
+    if (damage) throw new JournalDamaged(damage);
+  }
+
   /** Finds what somebody wants; the names of bookmarks are known here only. */
   #find(target: Target): ReturnType<typeof findTarget> {
     if (!('bookmark' in target)) return findTarget(this.#redo, this.#undo, target);
@@ -340,16 +322,10 @@ export class Journal {
   #moving(act: (applier: Applier) => Promise<void>): Promise<Position> {
     return this.#inTurn(async () => {
       if (!this.#applier) throw new Error('attach comes before the disks are moved');
-      if (this.#undo.unsettled || !this.#undo.position.consistent || this.#undo.rewinding) {
-        await this.#settled();
-      }
+      if (!this.isReplicaConsistent) await this.#applier.settle();
       await act(this.#applier);
       return this.appliedPosition;
     });
-  }
-
-  async #settled(): Promise<void> {
-    await this.#room.pinned(async () => await this.#applier?.settle());
   }
 
   #inTurn<Result>(act: () => Promise<Result>): Promise<Result> {
@@ -384,11 +360,6 @@ export class Journal {
   #position(sequence: bigint): Position {
     return { epoch: this.#options.epoch, sequence };
   }
-}
-
-function markDraft(kind: number, sequence: bigint, masterClockMs: number): FrameDraft {
-  const clockMs = clockOf(masterClockMs);
-  return { kind, flags: 0, disk: 0, sequence, offsetBytes: 0, lengthBytes: 0, clockMs };
 }
 
 function setRefused(sequence: bigint, why: string): StandbyError {

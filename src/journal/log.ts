@@ -95,7 +95,13 @@ export class SegmentedLog {
     if (length <= 0) return;
     const tail = Buffer.from(await new SegmentReader(file, this.#options.codec).bytes(facts.end, length));
     const blank = Buffer.alloc(length);
-    if (!tail.equals(blank.subarray(0, tail.length))) await file.commit([blank], facts.end);
+    if (tail.equals(blank.subarray(0, tail.length))) return;
+    try {
+      await file.commit([blank], facts.end);
+    } catch (error) {
+      await file.close();
+      throw journalWriteFailed(error);
+    }
   }
 
   /** Where the next group begins, unless it has to go into a new segment. */
@@ -186,11 +192,14 @@ export class SegmentedLog {
    * payloads are read, and checked, of those kinds only.
    */
   async *read(from: LogPlace, wants?: Wants): AsyncGenerator<LogFrame> {
+    let facts = this.#startOf(from);
     let offset = from.offset;
-    for (let at = this.#indexOf(from); at < this.segments.length; at++) {
-      const facts = this.segments[at];
-      if (facts && offset < facts.end) yield* this.#frames(facts, offset, wants);
+    while (facts) {
+      if (offset < facts.end) yield* this.#frames(facts, offset, wants);
       offset = SEGMENT_HEADER_BYTES;
+      // By number, not by index: segments in front may be released meanwhile.
+      const { number }: SegmentFacts = facts;
+      facts = this.segments.find((one) => one.number > number);
     }
   }
 
@@ -218,9 +227,9 @@ export class SegmentedLog {
     }
   }
 
-  #indexOf(place: LogPlace): number {
-    const index = this.segments.findIndex(({ number }) => number === place.segment);
-    if (index >= 0 || this.segments.length === 0) return Math.max(index, 0);
+  #startOf(place: LogPlace): SegmentFacts | undefined {
+    const facts = this.segments.find(({ number }) => number === place.segment);
+    if (facts || this.segments.length === 0) return facts;
     const segment = this.files.name(place.segment);
     const sequence = this.#options.expected();
     throw new JournalDamaged({ segment, offsetBytes: place.offset, sequence, why: 'the segment is missing' });

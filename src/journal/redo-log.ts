@@ -4,8 +4,8 @@ import { type FrameCodec, type FrameDraft, frameSpace, KIND } from './frame.ts';
 import { type JournalLimits, redoGroupBytes } from './limits.ts';
 import { SegmentedLog } from './log.ts';
 import type { SegmentFacts } from './log-scan.ts';
-import type { Place } from './position.ts';
-import { journalLost } from './problems.ts';
+import { isAfter, type Place } from './position.ts';
+import type { Damage } from './problems.ts';
 import type { SegmentRoom } from './segment-files.ts';
 import type { ReadFrame } from './segment-reader.ts';
 
@@ -58,10 +58,8 @@ export class RedoLog {
       visit: (frame, segment) => reading.visit(frame, segment),
       expected: () => reading.end.sequence + 1n,
     });
-    if (reading.end.sequence < from.sequence && !log.damage) {
-      await log.close();
-      throw journalLost(from.sequence, reading.end.sequence);
-    }
+    // It was applied, so it was durable: whoever took it, it was no torn write.
+    if (isAfter(from, { ...from, ...log.end })) log.damage ??= cutShort(log, from);
     return new RedoLog(log, reading.end, reading.lastMark ?? (from.consistent ? from : undefined));
   }
 
@@ -91,6 +89,12 @@ export class RedoLog {
     const { segment, offset } = this.log.end;
     return placeAt(end, { segment, offset: offset - behind });
   }
+}
+
+function cutShort(log: SegmentedLog, from: Place): Damage {
+  const { segment, offset } = log.end;
+  const why = `the journal ends here, and the replica is at ${from.sequence} already`;
+  return { segment: log.files.name(segment), offsetBytes: offset, sequence: from.sequence, why };
 }
 
 function spaceOf(draft: FrameDraft): number {

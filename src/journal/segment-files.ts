@@ -22,6 +22,7 @@ export class SegmentFiles {
   readonly segmentBytes: number;
   readonly numbers = new Set<number>();
   #spare = false;
+  #making = false;
   #turn: Promise<unknown> = Promise.resolve();
 
   constructor(files: JournalFiles, folder: string, log: string, segmentBytes: number) {
@@ -38,6 +39,11 @@ export class SegmentFiles {
   /** How many files there are, the spare included. */
   get count(): number {
     return this.numbers.size + (this.#spare ? 1 : 0);
+  }
+
+  /** With the one that is being made. */
+  get countSoon(): number {
+    return this.count + (this.#making ? 1 : 0);
   }
 
   name(number: number): string {
@@ -62,9 +68,15 @@ export class SegmentFiles {
   /** Makes the file for a new segment, from the spare when there is one. */
   async prepare(number: number, room: SegmentRoom): Promise<JournalFile> {
     for (;;) {
-      if (!this.#spare) await room.allow(this.log);
-      const made = !this.#spare && (await this.#makeSpace(room));
-      if (await this.#inTurn(() => this.#nameSegment(number, made))) return await this.open(number);
+      // Counted from the first question until it has its name, so that both logs never take the same room.
+      this.#making = !this.#spare;
+      try {
+        if (this.#making) await room.allow(this.log);
+        const made = !this.#spare && (await this.#makeSpace(room));
+        if (await this.#inTurn(() => this.#nameSegment(number, made))) return await this.open(number);
+      } finally {
+        this.#making = false;
+      }
     }
   }
 

@@ -70,9 +70,16 @@ export class SegmentReader {
 
   /** Is there, at `offset` or later, the header of a frame whose group is above `group`? */
   async hasGroupAbove(group: number, offset: number): Promise<boolean> {
-    for (let at = offset; at + FRAME_BYTES <= this.endBytes; at += FRAME_BYTES) {
-      const frame = await this.header(at);
-      if (frame !== undefined && frame.group > group) return true;
+    for (let at = offset; at + FRAME_BYTES <= this.endBytes; ) {
+      const length = Math.min(this.#windowBytes, this.endBytes - at);
+      const bytes = await this.bytes(at, length);
+      const whole = bytes.length - (bytes.length % FRAME_BYTES);
+      if (whole === 0) return false;
+      for (let slot = 0; slot < whole; slot += FRAME_BYTES) {
+        const frame = this.#codec.read(bytes, slot);
+        if (frame !== undefined && frame.group > group) return true;
+      }
+      at += whole;
     }
     return false;
   }

@@ -42,6 +42,10 @@ export class JournalSpace implements SegmentRoom {
     return first?.from ?? undo.position;
   }
 
+  get #isPinned(): boolean {
+    return this.#pins > 0 || this.#logs?.undo.rewinding !== undefined;
+  }
+
   async pinned<Result>(act: () => Promise<Result>): Promise<Result> {
     this.#pins++;
     try {
@@ -59,38 +63,41 @@ export class JournalSpace implements SegmentRoom {
   async allow(log: string): Promise<void> {
     const most = Math.floor(this.#limits.spaceBytes / this.#limits.segmentBytes);
     for (;;) {
-      const redo = this.#logs?.redo?.log.files.count ?? 0;
-      const undo = this.#logs?.undo.log.files.count ?? 0;
-      const others = log === 'redo' ? Math.max(undo, UNDO_SEGMENTS_MIN) + redo : redo + undo;
+      const redo = this.#logs?.redo?.log.files.countSoon ?? 0;
+      const undo = this.#logs?.undo.log.files.countSoon ?? 0;
+      const wanted = log === 'redo' ? Math.max(undo, UNDO_SEGMENTS_MIN) + redo : redo + undo;
       const own = log === 'redo' ? this.#logs?.redo?.log : this.#logs?.undo.log;
-      if (others + 1 <= most || own?.files.hasSpare) return;
+      if (wanted <= most || own?.files.hasSpare) return;
       if (await this.shrink('the space allowed to the journal is used up')) continue;
+      // Only while a rewind is under way: it is worth a segment more, and gives back more than that.
+      if (log === 'undo') return;
       throw journalFull(`The journal may use ${this.#limits.spaceBytes} bytes, and they are used.`);
     }
   }
 
   async shrink(why: string): Promise<boolean> {
     const logs = this.#logs;
-    if (!logs || this.#pins > 0) return false;
+    if (!logs || this.#isPinned) return false;
     const { redo, undo } = logs;
     // A spare that nobody asked for is the cheapest space there is.
     if ((await redo?.log.files.dropSpare()) || (await undo.log.files.dropSpare())) return true;
     if (await this.#release()) return true;
     const before = undo.stack.length;
-    while (undo.stack.length > 0) {
+    // Asked again each time: a rewind may have begun while a segment was released.
+    while (undo.stack.length > 0 && !this.#isPinned) {
       this.#dropOldest(undo);
       if (!(await this.#release())) continue;
       this.#tellShrunk(why);
       return true;
     }
-    if (before > 0) this.#tellShrunk(why);
+    if (undo.stack.length < before) this.#tellShrunk(why);
     return false;
   }
 
   /** After changes were applied: forgets what is older or more than anybody asked to keep. */
   async trim(): Promise<void> {
     const logs = this.#logs;
-    if (!logs || this.#pins > 0) return;
+    if (!logs || this.#isPinned) return;
     const { undo } = logs;
     let bytes = undo.keptBytes;
     while (undo.stack.length > 0 && (bytes > this.#limits.rewindBytes || this.#isOld(undo))) {
@@ -118,7 +125,7 @@ export class JournalSpace implements SegmentRoom {
   async #release(): Promise<boolean> {
     const { redo, undo } = this.#logs ?? {};
     if (!undo) return false;
-    const needed = [undo.position, undo.stack[0]?.from, undo.unsettled?.from, undo.rewinding];
+    const needed = [undo.position, undo.stack[0]?.from, undo.repeatable?.from, undo.rewinding];
     const redoFrom = Math.min(...needed.flatMap((place) => (place ? [place.segment] : [])));
     const undoFrom = undo.stack[0]?.at.segment ?? Number.POSITIVE_INFINITY;
     const released = (await redo?.log.releaseBefore(redoFrom)) ?? false;

@@ -90,6 +90,11 @@ export class UndoLog {
     return this.#state.unsettled;
   }
 
+  /** The piece that a start after a crash would apply again: its changes stay in the redo log. */
+  get repeatable(): Piece | undefined {
+    return this.#state.repeatable;
+  }
+
   /** The place to which a rewind was under way. */
   get rewinding(): Place | undefined {
     return this.#state.rewinding;
@@ -120,7 +125,7 @@ export class UndoLog {
 
   /** Told of every piece: the disks were synced. Nothing is written; a crash applies the piece again. */
   applied(): void {
-    this.#state.settle(this.position);
+    this.#state.unsettled = undefined;
   }
 
   async beginRewind(to: Place, nowMs: number): Promise<void> {
@@ -171,6 +176,7 @@ class UndoState {
   position: Place;
   stack: Piece[] = [];
   unsettled: Piece | undefined;
+  repeatable: Piece | undefined;
   rewinding: Place | undefined;
   /** Places from which a rewind of these frames took back pieces of earlier ones. */
   readonly #cuts: Place[] = [];
@@ -203,6 +209,7 @@ class UndoState {
 
   #resume(piece: Piece): void {
     this.unsettled = piece;
+    this.repeatable = piece;
     this.position = piece.to;
   }
 
@@ -220,6 +227,7 @@ class UndoState {
   settle(place: Place): void {
     this.position = place;
     this.unsettled = undefined;
+    this.repeatable = undefined;
   }
 
   rewound(place: Place): void {
