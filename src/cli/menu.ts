@@ -11,7 +11,7 @@ export function addMenuCommand(program: Command, shell: Shell): void {
   const menu = leaf(program, MENU, 'The main menu', shell, openMenu);
   program.addHelpText(
     'after',
-    '\nEvery command has --json, --yes and --home; add --help to a command to see its own.',
+    '\nEvery command has --json, --yes and --home.\nAdd --help to a command to see its own options.',
   );
   // Nobody needs to type its name, so it is not listed.
   program.configureHelp({ visibleCommands: (command) => command.commands.filter((one) => one !== menu) });

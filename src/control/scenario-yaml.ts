@@ -31,7 +31,13 @@ export async function scenarioFileFromYaml(text: string): Promise<ScenarioFile> 
   const { parseDocument } = await import('yaml');
   const document = parseDocument(text, { uniqueKeys: true });
   const [broken] = document.errors;
-  if (broken) throw inputError('YAML_INVALID', `This is no valid YAML: ${broken.message.split('\n')[0]}`);
+  if (broken) {
+    throw inputError(
+      'YAML_INVALID',
+      `This is no valid YAML: ${broken.message.split('\n')[0]?.replace(/:$/, '.')}`,
+      'Correct that place, or take what `standby scenario export` writes.',
+    );
+  }
   const schema = await scenarioSchema();
   const result = schema.safeParse(document.toJS({ maxAliasCount: 10 }));
   if (result.success) return result.data;

@@ -160,7 +160,8 @@ class Follower {
   #tell(progress: CopyProgress): void {
     const { doneBytes, totalBytes, state } = progress;
     const pace = this.#rate.add(this.#work.clock.now(), progress);
-    const title = state === 'proving' ? 'Comparing both ends' : 'Copying';
+    const title =
+      state === 'proving' ? 'Comparing both ends' : state === 'synchronised' ? 'Copied' : 'Copying';
     this.#work.tellProgress({ id: COPY_DISKS, title, doneBytes, totalBytes, ...pace });
     if (state === 'copying') this.#told = '';
   }

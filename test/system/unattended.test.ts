@@ -1,0 +1,217 @@
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, it } from 'vitest';
+import type { LocalEndpoint } from '../../infra/local/local-azure.ts';
+import { CommandLine } from '../cli/shell-fixture.ts';
+import {
+  type Document,
+  type Lodging,
+  makeLodging,
+  type Place,
+  processesOf,
+  run,
+  type Started,
+  start,
+} from './commands.ts';
+import { makeTinyServer } from './tiny-server.ts';
+
+/** The whole job with nobody there: answers from files, and every command once with `--json`. */
+const ACCOUNT = 'ops@example.com';
+/** They have no document: two run for ever, and the demo has tests of its own. */
+const NOT_HERE = ['demo', 'engine appliance', 'engine master'];
+/** What is told as it happens comes before the result, one document a line. */
+const SEVERAL_DOCUMENTS = ['run'];
+
+let lodging: Lodging;
+let control: Place;
+let master: Place;
+const typed = new Set<string>();
+
+beforeEach(() => {
+  lodging = makeLodging();
+  control = { ...lodging, home: join(lodging.home, 'control') };
+  master = { ...lodging, home: join(lodging.home, 'master') };
+});
+afterEach(() => lodging.remove());
+
+it('every command works unattended, with exactly one JSON document on standard output', async () => {
+  const leaves = await everyCommand();
+  expect(leaves.length).toBeGreaterThan(35);
+
+  const endpoint = await registered();
+  await withAppliance(endpoint);
+  const engine = await withScenario();
+  await copied();
+  await switchedOver();
+  await removed();
+  engine.kill('SIGTERM');
+  expect((await engine.ended).exitCode).toBe(0);
+
+  expect([...typed].sort()).toEqual(leaves.filter((leaf) => !NOT_HERE.includes(leaf)));
+  expect(processesOf(lodging.home)).toEqual([]);
+}, 300_000);
+
+/** Runs one command as a program would, and holds it to its exit code and to one document. */
+async function json(
+  line: string,
+  options: { code?: number; input?: string; place?: Place } = {},
+): Promise<Document> {
+  const args = line.split(' ');
+  const name = (await everyCommand()).find((leaf) => line === leaf || line.startsWith(`${leaf} `)) ?? line;
+  typed.add(name);
+  const { input = '', place = control } = options;
+  const { exitCode, stdout, stderr, document } = await start(args, { ...place, input }).ended;
+  expect([line, exitCode, exitCode === (options.code ?? 0) ? '' : stderr]).toEqual([
+    line,
+    options.code ?? 0,
+    '',
+  ]);
+  expect([line, stdout.endsWith('\n')]).toEqual([line, true]);
+  const documents = stdout
+    .trimEnd()
+    .split('\n')
+    .map((text) => JSON.parse(text) as Document);
+  if (!SEVERAL_DOCUMENTS.includes(name)) expect([line, documents.length]).toEqual([line, 1]);
+  return document;
+}
+
+const answersFile = (name: string, answers: Document): string => {
+  const file = join(lodging.home, `${name}.json`);
+  writeFileSync(file, JSON.stringify(answers));
+  return file;
+};
+
+let leaves: Promise<readonly string[]> | undefined;
+
+/** Every command that has `--json`, as the help of the command line lists them */
+function everyCommand(): Promise<readonly string[]> {
+  leaves ??= walkHelp([]);
+  return leaves;
+}
+
+async function walkHelp(words: readonly string[]): Promise<readonly string[]> {
+  const line = new CommandLine();
+  try {
+    const { out, exitCode } = await line.type([...words, '--help']);
+    expect([words, exitCode]).toEqual([words, 0]);
+    if (/^ {2}--json /m.test(out)) return [words.join(' ')];
+    const listed = out.slice(out.indexOf('\nCommands:\n')).matchAll(/^ {2}([a-z][a-z-]*) /gm);
+    const names = [...listed].map(([, name = '']) => name).filter((name) => name !== 'help');
+    const found = await Promise.all(names.map((name) => walkHelp([...words, name])));
+    return found.flat().sort();
+  } finally {
+    line.remove();
+  }
+}
+
+async function registered(): Promise<LocalEndpoint> {
+  await json('local up --latency none');
+  const endpoint = JSON.parse(
+    readFileSync(join(control.home, 'local-azure/endpoint.json'), 'utf8'),
+  ) as LocalEndpoint;
+  const { url, authorityUrl, caFile, subscriptionId, tenantId, applicationId, clientSecret } = endpoint;
+  expect(await json('account add', { code: 2 })).toMatchObject({ error: { code: 'ANSWER_MISSING' } });
+  const file = answersFile('account', {
+    ...{ name: ACCOUNT, environment: 'custom', resourceManagerUrl: url, authorityUrl, caFile },
+    ...{ subscriptionId, tenantId, applicationId },
+  });
+  const added = await json(`account add --answers ${file} --yes --client-secret-stdin`, {
+    input: clientSecret,
+  });
+  expect(added).toMatchObject({ account: { name: ACCOUNT } });
+  expect(JSON.stringify(added)).not.toContain(clientSecret);
+  await json(`account renew ${ACCOUNT} --client-secret-stdin`, { input: clientSecret });
+  await Promise.all([
+    json('account list'),
+    json(`account verify ${ACCOUNT}`),
+    json('local status'),
+    json('local env'),
+  ]);
+  await json('local fault add --on Microsoft.Compute/disks/delete --error Busy');
+  await json('local fault list');
+  await json('local fault clear');
+  return endpoint;
+}
+
+async function withAppliance({ location }: LocalEndpoint): Promise<void> {
+  const missing = await json('appliance deploy --name gate', { code: 2 });
+  expect(missing).toMatchObject({ error: { what: expect.stringMatching(/--region.*--yes/) } });
+  const file = answersFile('appliance', {
+    ...{ account: ACCOUNT, region: location, name: 'gate', resourceGroup: 'standby-rg' },
+    ...{ virtualNetwork: 'standby-rg/standby-vnet', subnet: 'appliance' },
+  });
+  expect(await json(`appliance deploy --answers ${file} --yes`)).toMatchObject({ already: false });
+  expect(await json(`appliance deploy --answers ${file} --yes`)).toMatchObject({ already: true });
+  expect(await json('appliance check gate', { code: 3 })).toMatchObject({ ok: false });
+  await json('appliance open-port gate --source-prefix 127.0.0.1/32 --yes');
+  expect(await json('appliance check gate')).toMatchObject({ ok: true });
+  await json(`appliance add --name own --address 192.0.2.1 --enrol-file ${join(lodging.home, 'enrol.json')}`);
+  await json('appliance list');
+  await json('appliance remove own');
+}
+
+/** Gives the master's engine, which goes on. */
+async function withScenario(): Promise<Started> {
+  const disk = join(lodging.home, 'server.img');
+  makeTinyServer(disk, 64);
+  const { token } = await json('master token --appliance gate');
+  const joined = json(`master join ${String(token)} --disk ${disk} --host-name kiosk`, { place: master });
+  let waiting = true;
+  while (waiting) waiting = ((await json('master list')).joined as readonly string[]).length === 0;
+  await joined;
+  const engine = start(['engine', 'master'], master);
+  const missing = await json('scenario create --name kiosk', { code: 2 });
+  expect(missing).toMatchObject({ error: { what: expect.stringMatching(/--master.*--vm-size.*--yes/) } });
+  const file = answersFile('scenario', {
+    ...{ name: 'kiosk', purpose: 'dr', master: 'kiosk', vmName: 'kiosk-vm', vmSize: 'Standard_B2s' },
+    ...{ diskType: 'StandardSSD_LRS', virtualNetwork: 'standby-rg/standby-vnet', subnet: 'default' },
+  });
+  expect(await json(`scenario create --answers ${file} --yes`)).toMatchObject({
+    status: { state: 'stopped' },
+  });
+  await json('scenario edit kiosk --disk-type Standard_LRS --yes');
+  await Promise.all([json('scenario list'), json('scenario show kiosk'), json('scenario verify kiosk')]);
+  return engine;
+}
+
+/** A second run of what has run starts a new copy; nothing is made twice. */
+async function copied(): Promise<void> {
+  expect(await json('run kiosk')).toMatchObject({ state: 'synchronised', resumed: false });
+  const { digests } = await json('status kiosk');
+  expect(await json('run kiosk')).toMatchObject({ state: 'synchronised', resumed: false, digests });
+  await Promise.all([json('runs'), json('events --scenario kiosk')]);
+}
+
+async function switchedOver(): Promise<void> {
+  expect(await json('switchover kiosk', { code: 2 })).toMatchObject({ error: { code: 'ANSWER_MISSING' } });
+  expect(await json('switchover kiosk --yes')).toMatchObject({ state: 'switched-over' });
+  expect(await json('switchover kiosk --undo', { code: 2 })).toMatchObject({
+    error: { code: 'PAST_COMMIT' },
+  });
+  const { runs } = await run(['runs', '--scenario', 'kiosk'], control);
+  const [{ id }] = runs as readonly [{ id: string }];
+  await json(`resume ${id}`, { code: 2 });
+  await json('vm stop kiosk');
+  await json('vm start kiosk --yes');
+  await json('vm stop kiosk --remove --yes');
+  await json('stop kiosk');
+}
+
+/** A definition survives its scenario as YAML; then everything is taken down in the order of its dependence. */
+async function removed(): Promise<void> {
+  const yaml = join(lodging.home, 'kiosk.yaml');
+  expect(await json(`scenario export kiosk --file ${yaml}`)).toMatchObject({ name: 'kiosk' });
+  expect(await json(`scenario import ${yaml}`, { code: 2 })).toMatchObject({ error: { code: 'NAME_TAKEN' } });
+  await json('scenario remove kiosk --delete-replica');
+  const auto = readFileSync(yaml, 'utf8').replace('switchoverMode: manual', 'switchoverMode: auto');
+  expect(await json('scenario import -', { code: 2, input: auto })).toMatchObject({
+    error: { code: 'SCENARIO_INVALID', next: expect.stringContaining('write manual') },
+  });
+  expect(await json(`scenario import ${yaml}`)).toMatchObject({ scenario: { name: 'kiosk' } });
+  await json('scenario remove kiosk');
+  await json('master remove kiosk');
+  await json('appliance remove gate');
+  await json(`account remove ${ACCOUNT}`);
+  await json('local down');
+  await json('local wipe --yes');
+}
