@@ -149,7 +149,7 @@ describe('deploying', () => {
     const tagged = await cloud.listTagged('standby-scenario', 'appliance/gate');
     expect(new Set(tagged.map((one) => one.tags['standby-run']))).toEqual(new Set([report.run?.id]));
     expect(await context.secrets.get(`appliance/${appliance.id}/token`)).toMatch(/^[\w-]{43}$/);
-    expect(report.notes.join()).toMatch(/whose private half nobody has.*standby appliance open-port gate/);
+    expect(report.notes.join()).toMatch(/whose private half nobody has.*standby appliance open-port gate/s);
   });
 
   it('keeps token and bundle URL out of the store’s plain part, the log and what is shown', async () => {
