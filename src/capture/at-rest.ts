@@ -1,8 +1,9 @@
 import { openDevice } from '../block/open-device.ts';
-import { isStandbyError, messageOf, StandbyError } from '../errors.ts';
+
 import type { MasterDisk } from '../model/disk.ts';
 import type { BlockDevice } from '../ports/block-device.ts';
 import type { CaptureMethod, CaptureOptions, CaptureSession } from './capture.ts';
+import { diskChanged, diskProblem, diskResized } from './disk-problems.ts';
 import { hideExcluded, type Range, rangesOf } from './excluded.ts';
 
 /**
@@ -38,10 +39,10 @@ async function openResting(disk: MasterDisk, options: CaptureOptions): Promise<R
   try {
     device = await openDevice(disk.path, { mode: 'read', exclusive: true });
   } catch (error) {
-    throw named(disk, error);
+    throw diskProblem(disk, error);
   }
   try {
-    if (device.sizeBytes !== disk.sizeBytes) throw resized(disk, device.sizeBytes);
+    if (device.sizeBytes !== disk.sizeBytes) throw diskResized(disk, device.sizeBytes);
     const excluded = rangesOf(options.excluded, disk.id);
     return { disk, device, identity: await device.identity(), view: viewOf(disk, device, excluded) };
   } catch (error) {
@@ -69,16 +70,16 @@ class RestingSession implements CaptureSession {
       try {
         now = await device.identity();
       } catch (error) {
-        throw named(disk, error);
+        throw diskProblem(disk, error);
       }
       if (now === identity) continue;
       const again = await openDevice(disk.path, { mode: 'read' }).catch((error: unknown) => {
-        throw named(disk, error);
+        throw diskProblem(disk, error);
       });
       await again.close();
       throw again.sizeBytes === disk.sizeBytes
-        ? changed(disk, identity, now)
-        : resized(disk, again.sizeBytes);
+        ? diskChanged(disk, identity, now)
+        : diskResized(disk, again.sizeBytes);
     }
   }
 
@@ -100,7 +101,7 @@ function viewOf(disk: MasterDisk, device: BlockDevice, excluded: readonly Range[
       try {
         await device.read(target, offsetBytes);
       } catch (error) {
-        throw named(disk, error);
+        throw diskProblem(disk, error);
       }
       hideExcluded(target, offsetBytes, excluded);
     },
@@ -109,55 +110,4 @@ function viewOf(disk: MasterDisk, device: BlockDevice, excluded: readonly Range[
     identity: () => device.identity(),
     close: async () => {},
   };
-}
-
-const NEXT =
-  'Make sure nothing writes to it (shut the server down), then run the scenario again: it starts over.';
-
-function resized(disk: MasterDisk, sizeBytes: number): StandbyError {
-  const shrank = sizeBytes < disk.sizeBytes;
-  return new StandbyError({
-    code: shrank ? 'DISK_SHRANK' : 'DISK_CHANGED',
-    what: `Disk ${disk.id} (${disk.path}) ${shrank ? 'shrank' : 'grew'}.`,
-    why: `It has ${sizeBytes} bytes; the inventory says ${disk.sizeBytes}.`,
-    next: shrank ? 'Restore the disk, or join the master again so that its inventory is right.' : NEXT,
-  });
-}
-
-function changed(disk: MasterDisk, before: string, now: string): StandbyError {
-  return new StandbyError({
-    code: 'DISK_CHANGED',
-    what: `Disk ${disk.id} (${disk.path}) changed while it was copied at rest.`,
-    why: `Before: ${before}. Now: ${now}.`,
-    next: NEXT,
-  });
-}
-
-/** The device knows its path; people know the disk's name too. */
-function named(disk: MasterDisk, error: unknown): StandbyError {
-  const code = (error as NodeJS.ErrnoException).code;
-  if (code === 'ENOENT' || (isStandbyError(error) && error.code === 'DISK_VANISHED')) {
-    return new StandbyError({
-      code: 'DISK_VANISHED',
-      what: `Disk ${disk.id} (${disk.path}) is no longer there.`,
-      next: 'Bring it back under the same path, then run the scenario again.',
-      cause: error,
-    });
-  }
-  if (isStandbyError(error)) {
-    return new StandbyError({
-      code: error.code,
-      what: `Disk ${disk.id} cannot be copied. ${error.what}`,
-      ...(error.why ? { why: error.why } : {}),
-      next: error.next ?? NEXT,
-      cause: error,
-    });
-  }
-  return new StandbyError({
-    code: 'DISK_UNREADABLE',
-    what: `Disk ${disk.id} (${disk.path}) cannot be read.`,
-    why: messageOf(error),
-    next: 'Check the disk and the system log, then run the scenario again: it goes on where it was.',
-    cause: error,
-  });
 }

@@ -43,7 +43,7 @@ export interface LiveOptions {
   };
   /** `compare` and `tracked`. */
   readonly compare?: {
-    /** Between the beginnings of two rounds; without it a round is made only when `next` finds nothing else to wait for. */
+    /** Between the beginnings of two rounds; a minute unless told. */
     readonly intervalMs?: number;
     /** Command lines (program and arguments; no shell) around the consistent view, such as a snapshot's making and removal. */
     readonly before?: readonly string[];

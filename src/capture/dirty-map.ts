@@ -228,10 +228,6 @@ export class DirtyMap {
     });
   }
 
-  async abandon(): Promise<void> {
-    await this.#inTurn(() => this.#pages.close());
-  }
-
   #inTurn<T>(work: () => Promise<T>): Promise<T> {
     const turn = this.#turn.then(work);
     this.#turn = turn.catch(() => undefined); // The caller gets the error; the next in turn tries by itself.

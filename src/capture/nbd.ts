@@ -1,9 +1,10 @@
 import { openFolder } from '../block/files.ts';
 import { openDevice, type QuickDevice } from '../block/open-device.ts';
-import { inputError, StandbyError } from '../errors.ts';
+import { inputError } from '../errors.ts';
 import type { MasterDisk } from '../model/disk.ts';
 import type { BlockDevice } from '../ports/block-device.ts';
 import type { CaptureMethod, CaptureSession } from './capture.ts';
+import { diskProblem, diskResized } from './disk-problems.ts';
 import { hideExcluded } from './excluded.ts';
 import { type NbdServer, startNbdServer } from './nbd/server.ts';
 import type { RecordedDisk } from './recorded-disk.ts';
@@ -27,9 +28,13 @@ export const nbd: CaptureMethod = {
     let recorder: Recorder | undefined;
     try {
       for (const disk of disks) {
-        const device = await openDevice(disk.path, { mode: 'write', exclusive: true });
+        const device = await openDevice(disk.path, { mode: 'write', exclusive: true }).catch(
+          (error: unknown) => {
+            throw diskProblem(disk, error);
+          },
+        );
         devices.push({ disk, id: disk.id, device });
-        if (device.sizeBytes !== disk.sizeBytes) throw resized(disk, device.sizeBytes);
+        if (device.sizeBytes !== disk.sizeBytes) throw diskResized(disk, device.sizeBytes);
       }
       recorder = await Recorder.open({
         folder: await openFolder(live.folder),
@@ -110,13 +115,4 @@ export class NbdSession implements CaptureSession {
       for (const disk of this.changes.disks) await disk.device.close();
     }
   }
-}
-
-function resized(disk: MasterDisk, sizeBytes: number): StandbyError {
-  return new StandbyError({
-    code: sizeBytes < disk.sizeBytes ? 'DISK_SHRANK' : 'DISK_CHANGED',
-    what: `Disk ${disk.id} (${disk.path}) is not what it was.`,
-    why: `It has ${sizeBytes} bytes; the inventory says ${disk.sizeBytes}.`,
-    next: 'Join the master again so that its inventory is right.',
-  });
 }

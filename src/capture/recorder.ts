@@ -1,11 +1,12 @@
 import type { FileFolder } from '../block/files.ts';
 import type { QuickDevice } from '../block/open-device.ts';
 import type { Clock } from '../clock.ts';
-import { isStandbyError, messageOf, StandbyError } from '../errors.ts';
+import { isStandbyError, messageOf } from '../errors.ts';
 import type { Log } from '../log.ts';
 import type { Change, ChangeStream, ExcludedRange, StreamState } from './capture.ts';
 import { keepCheckpoints } from './checkpoints.ts';
 import { DirtyMap, GRANULE_BYTES } from './dirty-map.ts';
+import { diskUnreadable } from './disk-problems.ts';
 import { rangesOf, slicePieces } from './excluded.ts';
 import { RecordedDisk } from './recorded-disk.ts';
 import { Spool } from './spool.ts';
@@ -47,6 +48,7 @@ export class Recorder implements ChangeStream {
   #spoolFailed = false;
   #lastFlushed: number;
   #reading = false;
+  #held = false;
   #pumping: Promise<void> | undefined;
   #pumpError: unknown;
   #syncing: Promise<void> | undefined;
@@ -83,20 +85,7 @@ export class Recorder implements ChangeStream {
       clock,
       ...(options.segmentBytes ? { segmentBytes: options.segmentBytes } : {}),
     });
-    const maps: DirtyMap[] = [];
-    for (const { id, device } of options.disks) {
-      const identity = await device.identity();
-      const { lastSequence } = spool;
-      maps.push(
-        await DirtyMap.open({
-          folder,
-          name: `${id}.map`,
-          sizeBytes: device.sizeBytes,
-          identity,
-          spoolSequence: lastSequence,
-        }),
-      );
-    }
+    const maps = await openMaps(options, spool.lastSequence);
     const lost =
       spool.mentionedSequence > spool.lastSequence || maps.some(({ found }) => found.kind === 'unknown');
     if (lost) spool.skipTo(Math.max(spool.mentionedSequence, spool.lastSequence) + SEQUENCE_GAP);
@@ -236,28 +225,33 @@ export class Recorder implements ChangeStream {
 
   /** The order is lost for good: everything is read again, under numbers that were never told. */
   async #distrustSpool(reason: string, sequence = 0): Promise<void> {
-    for (const disk of this.disks) await disk.pause();
+    await this.#hold();
     try {
       this.#spool.skipTo(Math.max(sequence, this.#spool.lastSequence) + SEQUENCE_GAP);
       for (const disk of this.disks) disk.map.markAll();
       if (!this.#spoolFailed) await this.#spool.clear();
       this.#onDirty(reason);
     } finally {
-      for (const disk of this.disks) disk.resume();
+      this.#release();
     }
+  }
+
+  /** Nothing writes to disks or spool until `release`; guests wait a moment. */
+  async #hold(): Promise<void> {
+    this.#held = true;
+    await Promise.all([this.#pumping, ...this.disks.map((disk) => disk.pause())]);
+  }
+
+  #release(): void {
+    this.#held = false;
+    for (const disk of this.disks) disk.resume();
+    this.#kick();
   }
 
   #takePumpError(): unknown {
     const error = this.#pumpError;
     this.#pumpError = undefined;
-    return new StandbyError({
-      code: 'DISK_UNREADABLE',
-      what: 'A disk of this master cannot be read.',
-      why: messageOf(error),
-      next: 'Check the disk and the system log. What could not be read is tried again.',
-      retry: 'later',
-      cause: error,
-    });
+    return diskUnreadable(error);
   }
 
   #more(signal: AbortSignal): Promise<void> {
@@ -284,7 +278,7 @@ export class Recorder implements ChangeStream {
   }
 
   async restart(): Promise<bigint> {
-    for (const disk of this.disks) await disk.pause();
+    await this.#hold();
     try {
       for (const disk of this.disks) disk.forgetAll();
       this.#spool.forgottenSequence = this.#spool.lastSequence;
@@ -292,7 +286,7 @@ export class Recorder implements ChangeStream {
       this.#reason = undefined;
       this.#lastFlushed = this.#spool.lastSequence;
     } finally {
-      for (const disk of this.disks) disk.resume();
+      this.#release();
     }
     for (const disk of this.disks) await disk.checkpoint();
     return BigInt(this.#lastFlushed);
@@ -328,14 +322,8 @@ export class Recorder implements ChangeStream {
   #syncSoon(): void {
     this.#syncing ??= this.#options.clock
       .sleep(SYNC_SOON_MS, this.#over.signal)
-      .then(
-        () => this.#syncSpool(),
-        () => 0, // Closing syncs by itself.
-      )
-      .then(
-        () => undefined,
-        () => undefined, // Marked dirty by whoever failed.
-      )
+      .then(() => this.#syncSpool())
+      .catch(() => undefined) // Closing syncs by itself; what a broken spool lost is marked.
       .then(() => {
         this.#syncing = undefined;
         if (
@@ -351,7 +339,7 @@ export class Recorder implements ChangeStream {
   /** Runs the pump as long as somebody reads, something is dirty and there is room. */
   #kick(): void {
     const isWanted = this.#reading && this.#dirty > 0 && !this.#over.signal.aborted && !this.#spoolFailed;
-    if (!isWanted || this.#pumping || this.#spool.freeShare < SHARE_FOR_GUEST) return;
+    if (!isWanted || this.#held || this.#pumping || this.#spool.freeShare < SHARE_FOR_GUEST) return;
     this.#pumping = this.#pump().then(
       (end) => {
         this.#pumping = undefined;
@@ -371,7 +359,7 @@ export class Recorder implements ChangeStream {
     for (;;) {
       let moved = false;
       for (const disk of this.disks) {
-        if (this.#over.signal.aborted || this.#spoolFailed) return 'nothing';
+        if (this.#over.signal.aborted || this.#held || this.#spoolFailed) return 'nothing';
         if (this.#spool.freeShare < SHARE_FOR_GUEST) return 'no-room';
         if (await disk.pump()) moved = true;
       }
@@ -393,4 +381,14 @@ export class Recorder implements ChangeStream {
     }
     await this.#spool.close();
   }
+}
+
+async function openMaps({ folder, disks }: RecorderOptions, spoolSequence: number): Promise<DirtyMap[]> {
+  const maps: DirtyMap[] = [];
+  for (const { id, device } of disks) {
+    const [name, identity] = [`${id}.map`, await device.identity()];
+    const { sizeBytes } = device;
+    maps.push(await DirtyMap.open({ folder, name, sizeBytes, identity, spoolSequence }));
+  }
+  return maps;
 }

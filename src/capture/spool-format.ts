@@ -19,6 +19,8 @@ export type RecordKind = (typeof RECORD_KINDS)[number];
 export interface SegmentHeader {
   /** Counts all segments ever begun in this spool. */
   readonly number: number;
+  /** The segment before this one; numbers of segments that were given up are between. */
+  readonly previousNumber: number;
   /** The oldest segment still needed when this one began. */
   readonly oldest: number;
   readonly firstSequence: number;
@@ -44,6 +46,7 @@ export function encodeSegmentHeader(header: SegmentHeader): Buffer {
   page.writeUInt32LE(header.segmentBytes, 48);
   page.writeBigUInt64LE(BigInt(header.previousSequence), 56);
   page.writeBigUInt64LE(BigInt(header.forgottenSequence), 64);
+  page.writeBigUInt64LE(BigInt(header.previousNumber), 72);
   page.writeUInt32LE(crc32(page.subarray(4)), 0);
   return page;
 }
@@ -62,6 +65,7 @@ export function decodeSegmentHeader(page: Buffer): SegmentHeader | undefined {
     segmentBytes: page.readUInt32LE(48),
     previousSequence: Number(page.readBigUInt64LE(56)),
     forgottenSequence: Number(page.readBigUInt64LE(64)),
+    previousNumber: Number(page.readBigUInt64LE(72)),
   };
 }
 

@@ -108,19 +108,19 @@ export async function findSegments(folder: FileFolder): Promise<FoundSegments> {
   };
 }
 
+/** From the newest segment back to the oldest that was needed when it began. */
 function chainOf(slots: readonly { slot: Slot; header: SegmentHeader | undefined }[]) {
-  const known = slots
-    .flatMap(({ slot, header }) => (header ? [{ slot, header }] : []))
-    .sort((a, b) => a.header.number - b.header.number);
-  const newest = known.at(-1);
-  if (!newest) return [];
-  let first = known.length - 1;
-  while (first > 0) {
-    const number = known[first - 1]?.header.number ?? 0;
-    if (number < newest.header.oldest || number !== (known[first]?.header.number ?? 0) - 1) break;
-    first--;
+  const known = slots.flatMap(({ slot, header }) => (header ? [{ slot, header }] : []));
+  const chain: typeof known = [];
+  const newest = Math.max(0, ...known.map(({ header }) => header.number));
+  let next = known.find(({ header }) => header.number === newest);
+  const oldest = next?.header.oldest ?? 0;
+  while (next) {
+    chain.unshift(next);
+    const { previousNumber } = next.header;
+    next = previousNumber < oldest ? undefined : known.find(({ header }) => header.number === previousNumber);
   }
-  return known.slice(first);
+  return chain;
 }
 
 async function scan(slot: Slot, header: SegmentHeader, openSet: number) {

@@ -2,7 +2,7 @@ import { randomInt } from 'node:crypto';
 import type { FileFolder, StoredFile } from '../block/files.ts';
 import { Pace } from '../block/pace.ts';
 import type { Clock } from '../clock.ts';
-import { messageOf, StandbyError } from '../errors.ts';
+import { messageOf, type StandbyError } from '../errors.ts';
 import { GroupSync } from './group-sync.ts';
 import {
   encodeRecordHeader,
@@ -13,6 +13,7 @@ import {
   SEGMENT_HEADER_BYTES,
   type SpoolRecord,
 } from './spool-format.ts';
+import { spoolBroken, spoolDamaged } from './spool-problems.ts';
 import {
   type FoundSegments,
   findSegments,
@@ -44,6 +45,8 @@ interface Run {
   readonly atBytes: number;
   readonly pieces: Uint8Array[];
   bytes: number;
+  /** Durable before anything else is written there: until then the file's old header could vouch for new records. */
+  readonly isHeader: boolean;
 }
 
 export class Spool {
@@ -177,6 +180,7 @@ export class Spool {
       number,
       oldest: this.#used[0]?.header.number ?? number,
       firstSequence: this.lastSequence + 1,
+      previousNumber: this.#used.at(-1)?.header.number ?? 0,
       previousSequence: this.#used.at(-1)?.lastSequence ?? this.lastSequence,
       openSet: this.openSet,
       forgottenSequence: this.forgottenSequence,
@@ -199,11 +203,18 @@ export class Spool {
   #put(segment: Segment, atBytes: number, first: Buffer, more: readonly Uint8Array[], bytes: number): void {
     this.#toSync.add(segment);
     const run = this.#runs.at(-1);
-    if (run && run.file === segment.slot.file && run.atBytes + run.bytes === atBytes) {
+    const isHeader = atBytes === 0;
+    if (
+      run &&
+      !run.isHeader &&
+      !isHeader &&
+      run.file === segment.slot.file &&
+      run.atBytes + run.bytes === atBytes
+    ) {
       run.pieces.push(first, ...more);
       run.bytes += bytes;
     } else {
-      this.#runs.push({ file: segment.slot.file, atBytes, pieces: [first, ...more], bytes });
+      this.#runs.push({ file: segment.slot.file, atBytes, pieces: [first, ...more], bytes, isHeader });
     }
   }
 
@@ -212,8 +223,12 @@ export class Spool {
     if (this.#broken !== undefined) return Promise.reject(this.#broken);
     if (this.#runs.length === 0) return this.#writing;
     let bytes = 0;
-    for (const run of this.#runs) bytes += run.bytes;
-    if (this.#writing === undefined && bytes <= QUICK_BYTES && this.#pace.isQuick()) {
+    let hasHeader = false;
+    for (const run of this.#runs) {
+      bytes += run.bytes;
+      if (run.isHeader) hasHeader = true;
+    }
+    if (this.#writing === undefined && !hasHeader && bytes <= QUICK_BYTES && this.#pace.isQuick()) {
       const runs = this.#takeRuns();
       try {
         this.#pace.make(() => {
@@ -236,7 +251,10 @@ export class Spool {
 
   async #writeRuns(): Promise<void> {
     try {
-      for (const run of this.#takeRuns()) await run.file.write(run.pieces, run.atBytes);
+      for (const run of this.#takeRuns()) {
+        await run.file.write(run.pieces, run.atBytes);
+        if (run.isHeader) await run.file.sync();
+      }
     } catch (error) {
       throw this.#break(error);
     }
@@ -272,13 +290,7 @@ export class Spool {
 
   /** A spool that could not write or sync takes nothing more until it is opened again; what was durable stays readable. */
   #break(error: unknown): StandbyError {
-    const broken = new StandbyError({
-      code: 'SPOOL_BROKEN',
-      what: 'The spool on this master cannot be written.',
-      why: messageOf(error),
-      next: 'Check the disk that holds the state folder, then start the engine again.',
-      cause: error,
-    });
+    const broken = spoolBroken(error);
     this.#broken ??= broken;
     this.#runs = [];
     this.#wake();
@@ -313,7 +325,7 @@ export class Spool {
     if (!segment || atBytes >= segment.durableBytes) return [];
     const records = await readRecords(segment, atBytes, segment.durableBytes, sequence);
     const last = records.at(-1);
-    if (!last) throw damaged(sequence + 1, segment.slot.name);
+    if (!last) throw spoolDamaged(sequence + 1, segment.slot.name);
     let bytes = 0;
     for (const record of records) bytes += record.storedBytes;
     this.#cursor = { segment, atBytes: atBytes + bytes, sequence: last.sequence };
@@ -328,7 +340,7 @@ export class Spool {
     const at = { segment, atBytes: SEGMENT_HEADER_BYTES, sequence: segment.header.firstSequence - 1 };
     while (at.sequence < sequence) {
       const records = await readRecords(segment, at.atBytes, segment.endBytes, at.sequence);
-      if (records.length === 0) throw damaged(at.sequence + 1, segment.slot.name);
+      if (records.length === 0) throw spoolDamaged(at.sequence + 1, segment.slot.name);
       for (const record of records) {
         if (record.sequence > sequence) break;
         at.atBytes += record.storedBytes;
@@ -382,13 +394,4 @@ export class Spool {
     for (const { slot } of this.#used) await slot.file.close();
     for (const slot of this.#free) await slot.file.close();
   }
-}
-
-function damaged(sequence: number, name: string): StandbyError {
-  return new StandbyError({
-    code: 'SPOOL_DAMAGED',
-    what: `Record ${sequence} of the spool (${name}) is not what was written.`,
-    why: 'Its checksum is wrong, though it was durable: the disk or the memory of this machine is likely to be broken.',
-    next: 'Test the disk that holds the state folder. What was lost is read from the master’s disk again.',
-  });
 }

@@ -152,7 +152,7 @@ export class Machine {
   }
 
   #put(content: Content, pieces: readonly Uint8Array[], atBytes: number): void {
-    if (this.#dead) return;
+    if (this.#dead) throw new Error('this machine is dead');
     const bytes = Buffer.concat(pieces);
     content.now = grown(content.now, atBytes + bytes.length);
     bytes.copy(content.now, atBytes);
@@ -165,7 +165,7 @@ export class Machine {
     await this.#wait();
     if (breaks) this.#mayBreak();
     await this.#wait();
-    if (this.#dead) return;
+    if (this.#dead) throw new Error('this machine is dead');
     for (const write of held) {
       content.durable = grown(content.durable, write.atBytes + write.bytes.length);
       write.bytes.copy(content.durable, write.atBytes);

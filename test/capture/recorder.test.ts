@@ -13,7 +13,7 @@ const KIB = 1024;
 const SIZES = { disk0: 5 * 1024 * KIB, disk1: 320 * KIB + 512 };
 const SLOTS = 64;
 const LOG_AT = 64 * KIB;
-const SEEDS = 60;
+const SEEDS = 100;
 
 class Story {
   readonly random: (below: number) => number;
@@ -26,6 +26,8 @@ class Story {
   flushedEntry = 0;
   /** Up to here a power cut may have kept a head and lost an entry that was not flushed: as on any disk. */
   disordered = 0;
+  /** Entries that were under way at a crash. */
+  readonly cut = new Set<number>();
 
   constructor(seed: number) {
     this.random = makeRandom(seed * 7919 + 1);
@@ -131,13 +133,14 @@ class Story {
     const log = this.replica.disks.get('disk1');
     for (let entry = Math.max(this.disordered + 1, head - SLOTS + 1); entry <= head; entry++) {
       const found = log?.readUInt32LE(LOG_AT + (entry % SLOTS) * 4096) ?? 0;
-      if (found < entry)
+      if (found < entry && !this.cut.has(entry))
         throw new Error(`the head says ${head}, the log has ${found} where ${entry} should be`);
     }
   }
 
   async crash(kind: 'power' | 'process'): Promise<void> {
     this.machine = this.machine.crash(kind);
+    this.cut.add(this.entry);
     if (kind === 'power') this.disordered = this.entry;
     const head = this.machine.disks.get('disk0')?.now.readUInt32LE(0) ?? 0;
     expect(head).toBeGreaterThanOrEqual(this.flushedEntry);

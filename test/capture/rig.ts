@@ -1,5 +1,5 @@
-import { execFile } from 'node:child_process';
-import { mkdtempSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { execFile, spawnSync } from 'node:child_process';
+import { existsSync, mkdtempSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -54,6 +54,8 @@ export class Replica {
   openSet: bigint | undefined;
   flushes = 0;
   sets = 0;
+  /** Bytes of data that came. */
+  toldBytes = 0;
   #held: Change[] = [];
 
   constructor(disks: Readonly<Record<string, Uint8Array>>) {
@@ -65,6 +67,7 @@ export class Replica {
     const copy = new Replica(Object.fromEntries(this.disks));
     copy.position = this.position;
     copy.openSet = this.openSet;
+    copy.toldBytes = this.toldBytes;
     copy.#held = [...this.#held];
     return copy;
   }
@@ -73,6 +76,7 @@ export class Replica {
     for (const change of changes) {
       if (change.sequence <= this.position) throw new Error(`${change.sequence} came after ${this.position}`);
       this.position = change.sequence;
+      this.toldBytes += change.data?.byteLength ?? 0;
       this.#takeOne(change);
     }
   }
@@ -131,4 +135,30 @@ export async function catchUp(stream: ChangeStream, replica: Replica): Promise<v
     const { mode, lastSequence } = stream.state();
     return mode === 'ordered' && replica.position >= lastSequence;
   });
+}
+
+/** Whether the kernel lets us make loop devices and follow writes. */
+export function hasTracing(): boolean {
+  if (process.getuid?.() !== 0 || !existsSync('/dev/loop-control')) return false;
+  if (existsSync('/sys/kernel/tracing/instances')) return true;
+  return spawnSync('mount', ['-t', 'tracefs', 'tracefs', '/sys/kernel/tracing']).status === 0;
+}
+
+/** Image files as block devices. */
+export class LoopDevices {
+  #paths: string[] = [];
+
+  async attach(disks: readonly MasterDisk[]): Promise<MasterDisk[]> {
+    const attached: MasterDisk[] = [];
+    for (const disk of disks) {
+      const { stdout } = await run('losetup', ['--find', '--show', disk.path]);
+      this.#paths.push(stdout.trim());
+      attached.push({ ...disk, path: stdout.trim() });
+    }
+    return attached;
+  }
+
+  async detach(): Promise<void> {
+    for (const path of this.#paths.splice(0)) await run('losetup', ['--detach', path]);
+  }
 }

@@ -1,17 +1,38 @@
 import { readFile, rename, rm, truncate } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import type { CaptureMethod } from '../../src/capture/capture.ts';
+import type {
+  CaptureMethod,
+  CaptureOptions,
+  CaptureSession,
+  ChangeStream,
+  LiveOptions,
+} from '../../src/capture/capture.ts';
 import { systemClock } from '../../src/clock.ts';
 import type { MasterDisk } from '../../src/model/disk.ts';
+import { follow, Replica } from '../capture/rig.ts';
 import { overwrite } from '../fixtures/copying.ts';
 import { MIB, makeFolder, makeImage } from '../fixtures/engines.ts';
 
-/** What every capture method promises; a method that is not live is also held to noticing that its disks moved. */
-export function captureSuite(method: CaptureMethod): void {
+/** What a live method needs to be tried: where it keeps its state, and how somebody writes to a disk it captures. */
+export interface LiveRig {
+  options(folder: string): LiveOptions;
+  /** May turn image files into what the method can capture. */
+  prepare?(disks: MasterDisk[]): Promise<MasterDisk[]>;
+  release?(): Promise<void>;
+  write(session: CaptureSession, disk: MasterDisk, bytes: Buffer, offsetBytes: number): Promise<void>;
+}
+
+/**
+ * What every capture method promises. One that is not live is also held to noticing that its disks moved; a live one
+ * to telling what changes.
+ */
+export function captureSuite(method: CaptureMethod, rig?: LiveRig): void {
   describe(`capture method ${method.name}`, () => {
     let folder: string;
     let disks: MasterDisk[];
+    const open = (of: readonly MasterDisk[], excluded: CaptureOptions['excluded'] = []) =>
+      method.open(of, { excluded, ...(rig ? { live: rig.options(folder) } : {}) });
     const diskOf = (index: number): MasterDisk => {
       const disk = disks[index];
       if (!disk) throw new RangeError(`no disk ${index}`);
@@ -32,13 +53,17 @@ export function captureSuite(method: CaptureMethod): void {
         } as const;
         disks.push({ id: `disk${index}`, path, sizeBytes, ...facts });
       }
+      if (rig?.prepare) disks = await rig.prepare(disks);
       // A file's mtime moves with the clock's tick: let it move before anything is opened.
       await systemClock.sleep(15);
     });
-    afterEach(() => rm(folder, { recursive: true, force: true }));
+    afterEach(async () => {
+      await rig?.release?.();
+      await rm(folder, { recursive: true, force: true });
+    });
 
     it('shows every byte of every disk, to the last sector, and refuses to read beyond or to write', async () => {
-      const session = await method.open(disks, { excluded: [] });
+      const session = await open(disks);
       for (const disk of disks) {
         const view = session.view(disk.id);
         expect(view.sizeBytes).toBe(disk.sizeBytes);
@@ -57,7 +82,7 @@ export function captureSuite(method: CaptureMethod): void {
         { diskId: 'disk0', offsetBytes: MIB - 512, sizeBytes: 1024 },
         { diskId: 'disk0', offsetBytes: 2 * MIB, sizeBytes: 10 * MIB },
       ];
-      const session = await method.open(disks, { excluded });
+      const session = await open(disks, excluded);
       const expected = await readFile(diskOf(0).path);
       expected.fill(0, MIB - 512, MIB + 512).fill(0, 2 * MIB);
       const seen = Buffer.alloc(expected.length);
@@ -72,15 +97,23 @@ export function captureSuite(method: CaptureMethod): void {
     });
 
     it('refuses disks that are not there or of another size, and names them', async () => {
-      await expect(
-        method.open([diskOf(0), { ...diskOf(1), path: join(folder, 'none') }], { excluded: [] }),
-      ).rejects.toMatchObject({ code: 'DISK_VANISHED', message: expect.stringContaining('disk1') });
+      await expect(open([diskOf(0), { ...diskOf(1), path: join(folder, 'none') }])).rejects.toMatchObject({
+        code: 'DISK_VANISHED',
+        message: expect.stringContaining('disk1'),
+      });
       const larger = { ...diskOf(0), sizeBytes: diskOf(0).sizeBytes + 512 };
       const refused = { code: 'DISK_SHRANK', message: expect.stringContaining('disk0') };
-      await expect(method.open([larger], { excluded: [] })).rejects.toMatchObject(refused);
+      await expect(open([larger])).rejects.toMatchObject(refused);
     });
 
-    if (method.live) return;
+    if (rig) {
+      liveSuite(
+        rig,
+        (excluded) => open(disks, excluded),
+        () => disks,
+      );
+      return;
+    }
 
     it('tells which disk changed, shrank or vanished while it should have stood still', async () => {
       const cases: [string, () => Promise<void>][] = [
@@ -91,7 +124,7 @@ export function captureSuite(method: CaptureMethod): void {
       for (const [code, harm] of cases) {
         await makeImage(diskOf(1).path, diskOf(1).sizeBytes, { full: [0] });
         await systemClock.sleep(15);
-        const session = await method.open(disks, { excluded: [] });
+        const session = await open(disks);
         await session.assertUnchanged();
         await harm();
         const told = { code, message: expect.stringContaining('disk1') };
@@ -99,5 +132,95 @@ export function captureSuite(method: CaptureMethod): void {
         await session.close();
       }
     });
+  });
+}
+
+/** Opens, copies the view, and follows the stream, as an appliance does. */
+function liveSuite(
+  rig: LiveRig,
+  open: (excluded?: CaptureOptions['excluded']) => Promise<CaptureSession>,
+  disksNow: () => MasterDisk[],
+): void {
+  const streamOf = (session: CaptureSession): ChangeStream => {
+    if (!session.changes) throw new Error('a live method without a stream');
+    return session.changes;
+  };
+  const diskAt = (index: number): MasterDisk => {
+    const disk = disksNow()[index];
+    if (!disk) throw new RangeError(`no disk ${index}`);
+    return disk;
+  };
+  const content = (disk: MasterDisk) => readFile(disk.path);
+  const begin = async (session: CaptureSession) => {
+    const position = await streamOf(session).restart();
+    const disks: Record<string, Buffer> = {};
+    for (const { id, sizeBytes } of disksNow()) {
+      disks[id] = Buffer.alloc(sizeBytes);
+      await session.view(id).read(disks[id], 0);
+    }
+    await session.assertUnchanged();
+    const replica = new Replica(disks);
+    replica.position = position;
+    return replica;
+  };
+  const untilEqual = async (session: CaptureSession, replica: Replica, acknowledge = true) => {
+    const wanted = await Promise.all(disksNow().map(content));
+    const isEqual = () =>
+      replica.openSet === undefined &&
+      disksNow().every(({ id }, index) => wanted[index] && replica.disks.get(id)?.equals(wanted[index]));
+    await follow(streamOf(session), replica, isEqual, acknowledge);
+  };
+
+  it('tells later changes, so that a copy of the view becomes what the disks are', async () => {
+    const session = await open();
+    const replica = await begin(session);
+    await rig.write(session, diskAt(0), Buffer.alloc(5000, 1), 70_000);
+    await rig.write(session, diskAt(1), Buffer.alloc(512, 2), diskAt(1).sizeBytes - 512);
+    await rig.write(session, diskAt(0), Buffer.alloc(200_000, 0), 0);
+    await untilEqual(session, replica);
+    await rig.write(session, diskAt(1), Buffer.alloc(100_000, 3), MIB);
+    await untilEqual(session, replica);
+    await session.close();
+  });
+
+  it('goes on after a cut link with exactly what the appliance does not have', async () => {
+    const session = await open();
+    const replica = await begin(session);
+    await rig.write(session, diskAt(0), Buffer.alloc(9000, 4), MIB);
+    await untilEqual(session, replica);
+    await rig.write(session, diskAt(0), Buffer.alloc(9000, 5), 2 * MIB);
+    const lost = replica.clone();
+    await untilEqual(session, lost, false);
+    await streamOf(session).resumeAfter(replica.position);
+    await untilEqual(session, replica);
+    await session.close();
+  });
+
+  it('goes on after a clean stop, without telling again what was acknowledged', async () => {
+    const first = await open();
+    const replica = await begin(first);
+    await rig.write(first, diskAt(0), Buffer.alloc(1_000_000, 6), MIB);
+    await untilEqual(first, replica);
+    await first.close();
+    const second = await open();
+    await streamOf(second).resumeAfter(replica.position);
+    await rig.write(second, diskAt(1), Buffer.alloc(512, 7), 0);
+    const before = replica.toldBytes;
+    await untilEqual(second, replica);
+    expect(replica.toldBytes - before).toBeLessThanOrEqual(64 * 1024);
+    await second.close();
+  });
+
+  it('tells no change of an excluded range', async () => {
+    const session = await open([{ diskId: 'disk0', offsetBytes: MIB, sizeBytes: MIB }]);
+    const replica = await begin(session);
+    const before = Buffer.from(replica.disks.get('disk0') ?? []);
+    await rig.write(session, diskAt(0), Buffer.alloc(3 * MIB, 8), 0);
+    const seen = () => replica.openSet === undefined && replica.disks.get('disk0')?.[3 * MIB - 1] === 8;
+    await follow(streamOf(session), replica, seen);
+    const copy = replica.disks.get('disk0') ?? Buffer.alloc(0);
+    expect(copy.subarray(MIB, 2 * MIB).equals(before.subarray(MIB, 2 * MIB))).toBe(true);
+    expect(copy.subarray(0, MIB).every((byte) => byte === 8)).toBe(true);
+    await session.close();
   });
 }
