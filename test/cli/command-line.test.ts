@@ -36,7 +36,7 @@ describe('The command line', () => {
     expect(exitCode).toBe(0);
     const commands = [...out.matchAll(/^ {2}([a-z]+) .*$/gm)].map((match) => match[1]);
     expect(commands).toEqual(
-      'account appliance master scenario run stop status switchover vm runs resume events engine local demo'.split(
+      'account appliance master scenario run stop status switchover vm runs resume events inspect engine local demo'.split(
         ' ',
       ),
     );
@@ -77,6 +77,12 @@ describe('The command line', () => {
       const { exitCode, documents } = await line.type([...args.split(' '), '--json']);
       expect([args, exitCode, documents.length]).toEqual([args, 0, 1]);
     }
+  });
+
+  it('says of an empty list what to do about it', async () => {
+    expect((await line.type(['account', 'list'])).out).toContain('standby account add');
+    expect((await line.type(['scenario', 'list'])).out).toContain('standby scenario create');
+    expect((await line.type(['status'])).out).toContain('standby scenario create');
   });
 
   it('prints an error as one document, and for people on standard error', async () => {

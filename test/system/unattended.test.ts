@@ -154,6 +154,7 @@ async function withAppliance({ location }: LocalEndpoint): Promise<void> {
 async function withScenario(): Promise<Started> {
   const disk = join(lodging.home, 'server.img');
   makeTinyServer(disk, 64);
+  if ((await everyCommand()).includes('inspect')) await json(`inspect --disk ${disk}`);
   const { token } = await json('master token --appliance gate');
   const joined = json(`master join ${String(token)} --disk ${disk} --host-name kiosk`, { place: master });
   let waiting = true;

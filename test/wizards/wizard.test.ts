@@ -121,6 +121,23 @@ describe('A wizard on a terminal', () => {
   });
 });
 
+describe('What stands before a question', () => {
+  it('is read once, and again only before a confirmation, which sums up the answers', async () => {
+    const screens = [
+      screen('name', { before: 'Have ready ...' }),
+      confirmScreen({ message: 'Go on?', needs: ['name'], summary: (answers) => `Name ${answers.name}` }),
+    ];
+    const host = scriptedHost(['a', BACK, 'b', true]);
+    expect(await gather(host, screens, {})).toEqual({ name: 'b', yes: true });
+    expect(host.asked.map((question) => question.before)).toEqual([
+      'Have ready ...',
+      'Name a',
+      undefined,
+      'Name b',
+    ]);
+  });
+});
+
 describe('A wizard without a terminal', () => {
   it('names every missing and every wrong answer in one error', async () => {
     const validate = (value: unknown) => (value === 'bad' ? 'That is bad.' : undefined);
