@@ -1,11 +1,21 @@
 import { isStandbyError } from '../../src/errors.ts';
-import { type Journal, openJournal } from '../../src/journal/journal.ts';
+import type { Journal } from '../../src/journal/journal.ts';
 import type { JournalSeams } from '../../src/journal/journal-options.ts';
 import type { JournalLimits } from '../../src/journal/limits.ts';
-import type { Target } from '../../src/journal/position.ts';
 import { FaultyMachine, type Sabotage, Stopped } from './faulty-disk.ts';
-import { DISKS, type Entry, MasterModel, type Moment } from './master-model.ts';
+import { DISKS, type Entry, MasterModel } from './master-model.ts';
 import { Random } from './random.ts';
+import { disksOf, openOn } from './scene.ts';
+import {
+  AMPLE,
+  asText,
+  DAMAGED,
+  differing,
+  NO_ROOM,
+  partsOf,
+  targetsOf,
+  tightLimits,
+} from './simulation-setup.ts';
 
 /**
  * One seed is one story: a master lives, a journal takes its changes on a faulty machine, applies, rewinds and comes
@@ -19,26 +29,6 @@ export interface SimulationOptions {
   /** At the end a bit of a segment turns. */
   readonly flips?: boolean;
 }
-
-const AMPLE: Partial<JournalLimits> = {
-  segmentBytes: 8192,
-  changeBytes: 1024,
-  groupBytes: 2048,
-  queuedBytes: 6000,
-  pieceBytes: 1536,
-  spaceBytes: 400 * 8192,
-};
-const FOLDER = '/journal';
-/** Refusals that are right while there is no room or a write failed. */
-const NO_ROOM = new Set(['JOURNAL_FULL', 'JOURNAL_DISK_FULL', 'JOURNAL_WRITE_FAILED']);
-/** Refusals that are right once a bit was flipped. */
-const DAMAGED = new Set([
-  'JOURNAL_DAMAGED',
-  'REWIND_DAMAGED',
-  'REWIND_OUTSIDE_WINDOW',
-  'REPLICA_INCONSISTENT',
-  'JOURNAL_LOST',
-]);
 
 export class Simulation {
   readonly #random: Random;
@@ -70,17 +60,12 @@ export class Simulation {
     this.#machine = new FaultyMachine(this.#random, options.sabotage);
     this.#master = new MasterModel(this.#random);
     this.#isAmple = this.#random.chance(0.6);
-    this.#limits = this.#isAmple ? AMPLE : this.#tight();
+    this.#limits = this.#isAmple ? AMPLE : tightLimits(this.#random);
     for (const { diskId, sizeBytes } of DISKS) this.#machine.addDisk(diskId, sizeBytes);
   }
 
   get calls(): number {
     return this.#machine.calls;
-  }
-
-  #tight(): Partial<JournalLimits> {
-    const rewindMs = this.#random.pick([0, 100, 60_000]);
-    return { ...AMPLE, spaceBytes: (6 + this.#random.below(4)) * 8192, rewindMs, rewindBytes: 6000 };
   }
 
   async run(): Promise<void> {
@@ -116,20 +101,13 @@ export class Simulation {
   }
 
   async #start(): Promise<void> {
-    const journal = await openJournal({
-      folder: FOLDER,
-      scenarioId: 'scenario',
-      epoch: 3,
-      disks: DISKS,
-      files: this.#machine.files(),
+    const journal = await openOn(this.#machine, {
       clock: { now: () => this.#nowMs, sleep: () => Promise.reject(new Error('nobody sleeps here')) },
       limits: this.#limits,
       onNotice: ({ code }) => {
         this.notices.push(code);
-        this.#expect(
-          code === 'REWIND_WINDOW_SHRUNK' || this.#flipped !== undefined,
-          `${code} without a reason`,
-        );
+        const right = code === 'REWIND_WINDOW_SHRUNK' || this.#flipped !== undefined;
+        this.#expect(right, `${code} without a reason`);
       },
       ...(this.#options.seams ? { seams: this.#options.seams } : {}),
     });
@@ -137,10 +115,8 @@ export class Simulation {
     this.#refused = false;
     this.#tell(`open at ${journal.durablePosition.sequence}, replica ${journal.appliedPosition.sequence}`);
     if (!this.#flipped) {
-      this.#expect(
-        journal.state.kind === 'ready',
-        `the journal is ${journal.state.kind}: ${journal.state.error}`,
-      );
+      const { kind, error } = journal.state;
+      this.#expect(kind === 'ready', `the journal is ${kind}: ${error}`);
       journal.assertHolds(this.#acknowledged, this.#acknowledgedMark);
     }
     await this.#attach(journal);
@@ -151,16 +127,13 @@ export class Simulation {
     if (this.#flipped || this.#rewound || this.#random.chance(0.5)) return;
     await this.#mayRefuse(async () => {
       const { sequence } = await journal.applyTo();
-      this.#expect(
-        sequence >= this.#acknowledgedMark,
-        `${this.#acknowledgedMark} was acknowledged, not ${sequence}`,
-      );
+      this.#expect(sequence >= this.#acknowledgedMark, `${sequence} is before the last acknowledged mark`);
       this.#checkReplica();
     });
   }
 
   async #attach(journal: Journal): Promise<void> {
-    const disks = new Map(DISKS.map(({ diskId }) => [diskId, this.#machine.disk(diskId)]));
+    const disks = disksOf(this.#machine);
     for (;;) {
       try {
         return await journal.attach(disks);
@@ -176,7 +149,6 @@ export class Simulation {
     }
   }
 
-  /** A process that has to be started again is killed here: the machine treats both alike. */
   #restart(): Stopped {
     this.#machine.failsWrites = 0;
     this.#machine.stopsIn = 1;
@@ -214,27 +186,18 @@ export class Simulation {
     const act = random.pick([sends, sends, sends, applies, applies, together, together]);
     await random.pick([act, act, act, act, () => this.#name(journal), () => this.#rewind(journal)])();
     if (this.#machine.isStopped) throw new Stopped();
-    if (journal.state.kind === 'failed' || random.chance(0.04)) throw await this.#closeAndRestart(journal);
+    if (journal.state.kind === 'failed' || random.chance(0.04)) {
+      if (random.chance(0.5)) await journal.close();
+      throw this.#restart();
+    }
     this.#checkReplica();
-  }
-
-  async #closeAndRestart(journal: Journal): Promise<Stopped> {
-    if (this.#random.chance(0.5)) await journal.close();
-    return this.#restart();
   }
 
   async #send(journal: Journal): Promise<void> {
     this.#master.live(1 + this.#random.below(12));
     const batch = this.#master.entries.slice(this.#sent);
     this.#sent = this.#master.entries.length;
-    const answers: Promise<void>[] = [];
-    for (let at = 0; at < batch.length; ) {
-      const run = batch.slice(at, at + 1 + this.#random.below(4));
-      const first = run.findIndex(({ kind }) => kind !== 'change');
-      const part = first === 0 ? run.slice(0, 1) : first > 0 ? run.slice(0, first) : run;
-      answers.push(this.#sendPart(journal, part));
-      at += part.length;
-    }
+    const answers = partsOf(batch, this.#random).map((part) => this.#sendPart(journal, part));
     for (const answer of await Promise.allSettled(answers)) {
       if (answer.status === 'fulfilled') continue;
       this.#resend();
@@ -295,7 +258,7 @@ export class Simulation {
     const moments = this.#master.moments.filter(({ sequence }) => sequence >= from && sequence <= applied);
     if (moments.length === 0 || !journal.isReplicaConsistent) return;
     const moment = this.#random.pick(moments);
-    const [target, expected] = this.#random.pick(this.#targetsOf(journal, moment));
+    const [target, expected] = this.#random.pick(targetsOf(journal, moment, this.#master.moments));
     this.#tell(`rewind to ${JSON.stringify(target, asText)}`);
     this.#rewound = true;
     await this.#mayRefuse(async () => {
@@ -303,20 +266,6 @@ export class Simulation {
       this.#expect(sequence === expected, `asked for ${expected}, got ${sequence}`);
       this.rewinds++;
     });
-  }
-
-  #targetsOf(journal: Journal, moment: Moment): (readonly [Target, bigint])[] {
-    const named = journal
-      .bookmarks()
-      .filter(({ position }) => position.sequence <= journal.appliedPosition.sequence)
-      .map(({ name, position }) => [{ bookmark: name }, position.sequence] as const);
-    const { timeMs } = moment;
-    const before = this.#master.moments.findLast((one) => one.timeMs <= timeMs);
-    const byTime =
-      before && before.sequence <= journal.appliedPosition.sequence
-        ? [[{ timeMs }, before.sequence] as const]
-        : [];
-    return [[{ sequence: moment.sequence }, moment.sequence], ...named.slice(-1), ...byTime];
   }
 
   /** Some refusals are right; everything else is not. */
@@ -350,9 +299,8 @@ export class Simulation {
   #checkEqual(sequence: bigint): void {
     const moment = this.#master.momentAt(sequence);
     this.#expect(moment !== undefined, `the replica is at ${sequence}, which is not consistent`);
-    for (const [index, { diskId }] of DISKS.entries()) {
-      const equal = moment?.disks[index]?.equals(this.#machine.bytesOf(diskId)) ?? false;
-      this.#expect(equal, `${diskId} is not what the master had at ${sequence}`);
+    for (const diskId of differing(moment?.disks, (id) => this.#machine.bytesOf(id))) {
+      this.#expect(false, `${diskId} is not what the master had at ${sequence}`);
     }
   }
 
@@ -393,36 +341,31 @@ export class Simulation {
     const { path, byte } = this.#flipped ?? { path: '', byte: 0 };
     const isLast = last !== undefined && path === last.path && byte >= last.start && byte < last.end;
     const { sequence } = journal.durablePosition;
-    this.#expect(
-      sequence >= this.#acknowledged || isLast,
-      `${this.#acknowledged} was acknowledged, the journal was cut at ${sequence} without a word`,
-    );
+    const right = sequence >= this.#acknowledged || isLast;
+    this.#expect(right, `${this.#acknowledged} was acknowledged, and cut at ${sequence} without a word`);
   }
 
   /** Everything that was ever promised, once more, on a machine that works. */
   async #end(): Promise<void> {
     const journal = this.#journal;
     if (!journal) return;
-    if (journal.state.kind === 'failed') throw await this.#closeAndRestart(journal);
+    if (journal.state.kind === 'failed') throw this.#restart();
     if (!this.#flipped) {
       this.#master.finish();
       await this.#send(journal);
     }
     await this.#mayRefuse(() => journal.applyTo());
     if (!this.#flipped && journal.state.kind === 'ready') {
-      this.#expect(
-        journal.appliedPosition.sequence >= this.#acknowledgedMark,
-        'the last mark was not reached',
-      );
+      const { sequence } = journal.appliedPosition;
+      this.#expect(sequence >= this.#acknowledgedMark, 'the last mark was not reached');
     }
     await this.#visitEverything(journal);
     await journal.close();
   }
 
   async #visitEverything(journal: Journal): Promise<void> {
-    const names = journal
-      .bookmarks()
-      .filter(({ position }) => position.sequence <= journal.appliedPosition.sequence);
+    const applied = journal.appliedPosition.sequence;
+    const names = journal.bookmarks().filter(({ position }) => position.sequence <= applied);
     for (const { name, position } of names.slice(-2)) {
       await this.#mayRefuse(async () => {
         await journal.rewind({ bookmark: name });
@@ -450,8 +393,4 @@ export class Simulation {
     if (holds) return;
     throw new Error(`${otherwise}\n  ${this.trail.slice(-15).join('\n  ')}`);
   }
-}
-
-function asText(_key: string, value: unknown): unknown {
-  return typeof value === 'bigint' ? String(value) : value;
 }
