@@ -6,6 +6,7 @@ import { addApplianceCommands } from './appliance.ts';
 import { addDemoCommand } from './demo.ts';
 import { addEngineCommands } from './engine.ts';
 import { failureOf } from './failure.ts';
+import { addInspectCommand } from './inspect.ts';
 import { wrapped } from './layout.ts';
 import { addLocalCommands } from './local.ts';
 import { addMasterCommands } from './master.ts';
@@ -55,6 +56,7 @@ function makeProgram(shell: Shell, progress: { exitCode: number }): Command {
   addRunCommands(program, shell);
   addSwitchoverCommands(program, shell);
   addRunRecordCommands(program, shell);
+  addInspectCommand(program, shell);
   addEngineCommands(program, shell);
   addLocalCommands(program, shell);
   addDemoCommand(program, shell);

@@ -23,14 +23,23 @@ export async function readFileSystem(
   if (sizeBytes < PROBE_BYTES) return { fileSystem: 'unknown' };
   const start = Buffer.alloc(PROBE_BYTES);
   await device.read(start, offsetBytes);
-  if (start.readUInt16LE(EXT_SUPERBLOCK_AT + 56) === EXT_MAGIC) return ext(start.subarray(EXT_SUPERBLOCK_AT));
+  if (start.readUInt16LE(EXT_SUPERBLOCK_AT + 56) === EXT_MAGIC) {
+    return sound(ext(start.subarray(EXT_SUPERBLOCK_AT)), sizeBytes);
+  }
   if (start.toString('latin1', 3, 11) === 'NTFS    ') return { fileSystem: 'ntfs' };
-  if (start.toString('latin1', 0, 4) === 'XFSB') return xfs(start);
+  if (start.toString('latin1', 0, 4) === 'XFSB') return sound(xfs(start), sizeBytes);
   if (start.toString('latin1', 4086, 4096) === 'SWAPSPACE2') return { fileSystem: 'swap' };
   const fat32 = start.toString('latin1', 82, 90) === 'FAT32   ';
   const fat16 = start.toString('latin1', 54, 59) === 'FAT16' || start.toString('latin1', 54, 59) === 'FAT12';
   if (fat32 || fat16) return labelled('vfat', start.toString('latin1', fat32 ? 71 : 43, fat32 ? 82 : 54));
   return { fileSystem: 'unknown' };
+}
+
+/** A superblock that claims more than its volume holds is not quoted. */
+function sound(facts: FileSystemFacts, sizeBytes: number): FileSystemFacts {
+  const { usedBytes, ...others } = facts;
+  const possible = usedBytes !== undefined && usedBytes >= 0 && usedBytes <= sizeBytes;
+  return possible ? facts : others;
 }
 
 /** Layout: Linux kernel documentation, "ext4 Data Structures: the super block". */

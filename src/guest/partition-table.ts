@@ -20,6 +20,8 @@ export interface PartitionTable {
   readonly kind: 'gpt' | 'mbr' | 'none';
   readonly sectorBytes: number;
   readonly partitions: readonly Partition[];
+  /** Where the table itself lies, its chain of small tables and its backup included. */
+  readonly ownRanges: readonly { readonly offsetBytes: number; readonly sizeBytes: number }[];
 }
 
 const GPT_SIGNATURE = 'EFI PART';
@@ -27,19 +29,22 @@ const GPT_ENTRIES_MAX = 1024;
 const EXTENDED_TYPES = new Set([0x05, 0x0f, 0x85]);
 const LOGICAL_PARTITIONS_MAX = 128;
 
+const NO_TABLE: PartitionTable = { kind: 'none', sectorBytes: 512, partitions: [], ownRanges: [] };
+
+/** What the reader of one kind of table finds. */
+type Found = Pick<PartitionTable, 'partitions' | 'ownRanges'>;
+
 export async function readPartitionTable(device: BlockDevice): Promise<PartitionTable> {
   const first = Buffer.alloc(8192);
-  if (device.sizeBytes < first.length) return { kind: 'none', sectorBytes: 512, partitions: [] };
+  if (device.sizeBytes < first.length) return NO_TABLE;
   await device.read(first, 0);
   for (const sectorBytes of [512, 4096]) {
     if (first.toString('latin1', sectorBytes, sectorBytes + 8) === GPT_SIGNATURE) {
-      return { kind: 'gpt', sectorBytes, partitions: await readGpt(device, first, sectorBytes) };
+      return { kind: 'gpt', sectorBytes, ...(await readGpt(device, first, sectorBytes)) };
     }
   }
-  if (first.readUInt16LE(510) !== 0xaa55 || !hasMbrEntries(first)) {
-    return { kind: 'none', sectorBytes: 512, partitions: [] };
-  }
-  return { kind: 'mbr', sectorBytes: 512, partitions: await readMbr(device, first) };
+  if (first.readUInt16LE(510) !== 0xaa55 || !hasMbrEntries(first)) return NO_TABLE;
+  return { kind: 'mbr', sectorBytes: 512, ...(await readMbr(device, first)) };
 }
 
 /** A file system written to the whole disk also ends its first sector in 55 AA; its "table" then makes no sense. */
@@ -54,7 +59,7 @@ function hasMbrEntries(sector: Buffer): boolean {
   return used > 0;
 }
 
-async function readGpt(device: BlockDevice, first: Buffer, sectorBytes: number): Promise<Partition[]> {
+async function readGpt(device: BlockDevice, first: Buffer, sectorBytes: number): Promise<Found> {
   const header = first.subarray(sectorBytes);
   const entriesAt = Number(header.readBigUInt64LE(72)) * sectorBytes;
   const count = header.readUInt32LE(80);
@@ -91,31 +96,42 @@ async function readGpt(device: BlockDevice, first: Buffer, sectorBytes: number):
       ...(label ? { label } : {}),
     });
   }
-  return partitions;
+  const backupAt = Number(header.readBigUInt64LE(32)) * sectorBytes;
+  const backupEntriesAt = backupAt - Math.ceil(table.length / sectorBytes) * sectorBytes;
+  const ownRanges = [
+    { offsetBytes: 0, sizeBytes: Math.max(2 * sectorBytes, entriesAt + table.length) },
+    { offsetBytes: backupEntriesAt, sizeBytes: backupAt + sectorBytes - backupEntriesAt },
+  ];
+  return { partitions, ownRanges };
 }
 
-async function readMbr(device: BlockDevice, first: Buffer): Promise<Partition[]> {
+async function readMbr(device: BlockDevice, first: Buffer): Promise<Found> {
   const partitions: Partition[] = [];
+  const ownRanges = [{ offsetBytes: 0, sizeBytes: 512 }];
   for (let index = 0; index < 4; index++) {
     const entry = mbrEntry(first, index);
     if (entry.type === 0) continue;
     if (EXTENDED_TYPES.has(entry.type)) {
-      partitions.push(...(await readLogical(device, entry.firstSector * 512)));
+      const logical = await readLogical(device, entry.firstSector * 512);
+      partitions.push(...logical.partitions);
+      ownRanges.push(...logical.ownRanges);
     } else {
       partitions.push(mbrPartition(index + 1, entry.firstSector * 512, entry));
     }
   }
-  return partitions;
+  return { partitions, ownRanges };
 }
 
 /** Logical partitions are a chain of small tables; the chain is bounded because a damaged one may loop. */
-async function readLogical(device: BlockDevice, extendedAt: number): Promise<Partition[]> {
+async function readLogical(device: BlockDevice, extendedAt: number) {
   const partitions: Partition[] = [];
+  const ownRanges: { offsetBytes: number; sizeBytes: number }[] = [];
   const sector = Buffer.alloc(512);
   let tableAt = extendedAt;
   for (let number = 5; number < 5 + LOGICAL_PARTITIONS_MAX; number++) {
     if (tableAt + 512 > device.sizeBytes) break;
     await device.read(sector, tableAt);
+    ownRanges.push({ offsetBytes: tableAt, sizeBytes: 512 });
     if (sector.readUInt16LE(510) !== 0xaa55) break;
     const entry = mbrEntry(sector, 0);
     if (entry.type !== 0) partitions.push(mbrPartition(number, tableAt + entry.firstSector * 512, entry));
@@ -123,7 +139,7 @@ async function readLogical(device: BlockDevice, extendedAt: number): Promise<Par
     if (next.type === 0) break;
     tableAt = extendedAt + next.firstSector * 512;
   }
-  return partitions;
+  return { partitions, ownRanges };
 }
 
 interface MbrEntry {

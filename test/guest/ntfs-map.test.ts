@@ -1,4 +1,4 @@
-import { execFileSync, spawnSync } from 'node:child_process';
+import { execFileSync } from 'node:child_process';
 import {
   accessSync,
   constants,
@@ -16,7 +16,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { mapNtfs } from '../../src/guest/ntfs-map.ts';
 import type { UsedMap } from '../../src/guest/used-map.ts';
 import { closeLog, splitBitmap } from './ntfs-surgery.ts';
-import { blocksOf, emptyFile, expectedMap, MIB, mapOf, randomFrom, run } from './volumes.ts';
+import { attempt, blocksOf, emptyFile, expectedMap, MIB, mapOf, randomFrom, run } from './volumes.ts';
 
 let folder: string;
 beforeAll(() => {
@@ -88,9 +88,9 @@ function freeByRuns(file: string): Set<number> {
     Number(/Data size:\s+(\d+)/.exec(run('ntfsinfo', '-v', '-i', '0', file).split('$DATA')[1] ?? '')?.[1]) /
     1024;
   for (let record = 0; record < records; record++) {
-    const { stdout, status } = spawnSync('ntfsinfo', ['-v', '-i', `${record}`, file], { encoding: 'utf8' });
+    const { out, status } = attempt('ntfsinfo', '-v', '-i', `${record}`, file);
     if (status !== 0) continue;
-    for (const [, lcn, length] of stdout.matchAll(/^\s*0x[0-9a-f]+\s+0x([0-9a-f]+)\s+0x([0-9a-f]+)$/gm)) {
+    for (const [, lcn, length] of out.matchAll(/^\s*0x[0-9a-f]+\s+0x([0-9a-f]+)\s+0x([0-9a-f]+)$/gm)) {
       const first = Number.parseInt(lcn ?? '', 16);
       for (let index = 0; index < Number.parseInt(length ?? '', 16); index++) free.delete(first + index);
     }
@@ -183,7 +183,7 @@ function mayMount(): boolean {
 
 describe('The log of an NTFS volume', () => {
   /** ntfs-3g judges the same log: 0 may be mounted, 15 was not shut down cleanly. */
-  const probe = (file: string) => spawnSync('ntfs-3g.probe', ['--readwrite', file]).status;
+  const probe = (file: string) => attempt('ntfs-3g.probe', '--readwrite', file).status;
 
   it.each([
     [{ clients: 'none', flags: 0 }, 0],

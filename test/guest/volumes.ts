@@ -1,4 +1,4 @@
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { mkdirSync, readFileSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { MAP_BLOCK_BYTES, UsedMap } from '../../src/guest/used-map.ts';
@@ -8,12 +8,23 @@ import type { BlockDevice } from '../../src/ports/block-device.ts';
 /** Volumes made by the tools of their file systems, filled at random from a seed, and what those tools call free. */
 export const MIB = 1024 ** 2;
 
+const ENVIRONMENT = { PATH: '/usr/sbin:/sbin:/usr/bin:/bin', LC_ALL: 'C' };
+
+/** For a tool whose exit code is the answer. */
+export function attempt(
+  tool: string,
+  ...args: string[]
+): { readonly status: number | null; readonly out: string } {
+  const { status, stdout } = spawnSync(tool, args, { encoding: 'utf8', env: ENVIRONMENT });
+  return { status, out: stdout };
+}
+
 export function run(tool: string, ...args: string[]): string {
   return execFileSync(tool, args, {
     encoding: 'utf8',
     stdio: ['ignore', 'pipe', 'pipe'],
     maxBuffer: 256 * MIB,
-    env: { PATH: '/usr/sbin:/sbin:/usr/bin:/bin', LC_ALL: 'C' },
+    env: ENVIRONMENT,
   });
 }
 
