@@ -10,18 +10,20 @@ import { catchUp, makeRandom, Replica } from './rig.ts';
  * other that names the newest entry, so that any position where the order was lost shows at once.
  */
 const KIB = 1024;
-const SIZES = { disk0: 5 * 1024 * KIB, disk1: 320 * KIB + 512 };
+const SIZES = { disk0: 4352 * KIB, disk1: 320 * KIB + 512 };
 const SLOTS = 64;
 const LOG_AT = 64 * KIB;
-const SEEDS = 100;
+/** More by hand: `SEEDS=2000 FIRST_SEED=1 npx vitest run test/capture/recorder.test.ts`; a seed that fails can be told again. */
+const SEEDS = Number(process.env.SEEDS ?? 25);
+const FIRST_SEED = Number(process.env.FIRST_SEED ?? 1);
 
 class Story {
   readonly random: (below: number) => number;
   machine: Machine;
   recorder!: Recorder;
   replica: Replica;
-  /** What the appliance has durably: position and disks. */
-  durable: { position: bigint; disks: Record<string, Buffer>; held: Replica };
+  /** What the appliance has durably. */
+  durable: { position: bigint; held: Replica };
   entry = 0;
   flushedEntry = 0;
   /** Up to here a power cut may have kept a head and lost an entry that was not flushed: as on any disk. */
@@ -40,7 +42,6 @@ class Story {
   snapshot() {
     return {
       position: this.replica.position,
-      disks: Object.fromEntries(this.replica.disks),
       held: this.replica.clone(),
     };
   }
@@ -123,6 +124,14 @@ class Story {
     }
   }
 
+  async checkpoint(): Promise<void> {
+    for (const disk of this.recorder.disks) {
+      await disk.checkpoint().catch((error: unknown) => {
+        if (this.machine.breaksAfter === Number.POSITIVE_INFINITY) throw error;
+      });
+    }
+  }
+
   async keep(): Promise<void> {
     this.durable = this.snapshot();
     await this.recorder.acknowledge(this.replica.position);
@@ -171,7 +180,7 @@ describe('A recorder of disks', () => {
   it(`gives the appliance the master's disks, whatever happens (${SEEDS} seeds)`, {
     timeout: 100_000,
   }, async () => {
-    for (let seed = 1; seed <= SEEDS; seed++) {
+    for (let seed = FIRST_SEED; seed < FIRST_SEED + SEEDS; seed++) {
       try {
         await tell(seed);
       } catch (error) {
@@ -188,12 +197,15 @@ async function tell(seed: number): Promise<void> {
   for (let round = 0; round < 4; round++) {
     // Sometimes nobody reads for so long that the spool overflows.
     const interest = story.random(3) === 0 ? 60 : 6;
+    const breaks = story.random(6) === 0;
+    if (breaks) story.machine.breaksAfter = story.random(60);
     for (let step = 0; step < 40; step++) {
       await story.step();
       if (story.random(interest) === 0) await story.receive();
-      if (story.random(25) === 0) for (const disk of story.recorder.disks) await disk.checkpoint();
+      if (story.random(25) === 0) await story.checkpoint();
     }
-    const ending = story.random(4);
+    // Without its spool and maps the guest is served all the same; only a new start mends them.
+    const ending = breaks ? 2 + story.random(2) : story.random(4);
     if (ending === 0) await story.settle();
     else if (ending === 1) {
       await story.recorder.close();
@@ -210,3 +222,98 @@ async function tell(seed: number): Promise<void> {
   await story.settle();
   await story.recorder.close();
 }
+
+describe('A recorder that cannot keep the order', () => {
+  const open = async (machine: Machine) =>
+    await Recorder.open({
+      folder: machine.folder(),
+      disks: [{ id: 'disk0', device: machine.device('disk0') }],
+      excluded: [],
+      clock: machine.clock,
+      log: silentLog,
+      spoolBytes: 256 * KIB,
+      segmentBytes: 64 * KIB,
+    });
+  const write = (recorder: Recorder, offsetBytes: number, bytes: Buffer) =>
+    new Promise<void>((resolve, reject) => {
+      const done = (error?: unknown) => (error === undefined ? resolve() : reject(error));
+      recorder.disks[0]?.submit({
+        kind: 'data',
+        offsetBytes,
+        lengthBytes: bytes.length,
+        pieces: [bytes],
+        done,
+      });
+    });
+  const begin = async () => {
+    const machine = new Machine(makeRandom(5));
+    machine.addDisk('disk0', Buffer.alloc(2048 * KIB));
+    const recorder = await open(machine);
+    await recorder.restart();
+    return { machine, recorder, replica: new Replica({ disk0: Buffer.alloc(2048 * KIB) }) };
+  };
+  const diskOf = (machine: Machine) => machine.disks.get('disk0')?.now ?? Buffer.alloc(0);
+
+  it('counts the whole disk as changed until a copy began', async () => {
+    const machine = new Machine(makeRandom(5));
+    machine.addDisk('disk0', Buffer.alloc(2048 * KIB, 1));
+    const recorder = await open(machine);
+    expect(recorder.state()).toMatchObject({ mode: 'set', dirtyBytes: 2048 * KIB });
+    const replica = new Replica({ disk0: Buffer.alloc(2048 * KIB) });
+    await catchUp(recorder, replica);
+    expect(replica.disks.get('disk0')?.equals(diskOf(machine))).toBe(true);
+    expect(recorder.state()).toMatchObject({ mode: 'ordered', dirtyBytes: 0 });
+    await recorder.close();
+  });
+
+  it('serves the guest while the spool is full, says so, and becomes ordered again', async () => {
+    const { machine, recorder, replica } = await begin();
+    for (let at = 0; at < 1024 * KIB; at += 32 * KIB)
+      await write(recorder, at, Buffer.alloc(32 * KIB, 1 + at / 32768));
+    const state = recorder.state();
+    expect(state).toMatchObject({ mode: 'set', reason: expect.stringContaining('full') });
+    expect(state.spooledBytes).toBeLessThanOrEqual(256 * KIB);
+    expect(state.dirtyBytes).toBeGreaterThan(0);
+    let files = 0;
+    for (const [name, { now }] of machine.files) if (name.endsWith('.spool')) files += now.length;
+    expect(files).toBeLessThanOrEqual(256 * KIB);
+    await catchUp(recorder, replica);
+    expect(recorder.state()).toMatchObject({ mode: 'ordered', dirtyBytes: 0 });
+    expect(recorder.state().reason).toBeUndefined();
+    expect([replica.sets, replica.disks.get('disk0')?.equals(diskOf(machine))]).toEqual([1, true]);
+    await write(recorder, 0, Buffer.alloc(512, 9));
+    await catchUp(recorder, replica);
+    expect([replica.sets, replica.disks.get('disk0')?.[0]]).toEqual([1, 9]);
+    await recorder.close();
+  });
+
+  it('never gives a record with a turned bit: it says so and reads the disk again', async () => {
+    const { machine, recorder, replica } = await begin();
+    await write(recorder, 100 * KIB, Buffer.alloc(4096, 5));
+    const flushed = recorder.disks[0];
+    if (flushed) await recorder.flush(flushed);
+    for (const [name, { now }] of machine.files) {
+      const at = name.endsWith('.spool') ? now.indexOf(Buffer.alloc(4096, 5)) : -1;
+      if (at >= 0) now[at + 77] = 4;
+    }
+    await catchUp(recorder, replica);
+    expect(replica.sets).toBe(1);
+    expect(replica.disks.get('disk0')?.equals(diskOf(machine))).toBe(true);
+    await recorder.close();
+  });
+
+  it('never gives a number twice when the appliance knows more than the spool', async () => {
+    const { machine, recorder, replica } = await begin();
+    await write(recorder, 0, Buffer.alloc(4096, 5));
+    await catchUp(recorder, replica);
+    const told = replica.position;
+    await recorder.close();
+    for (const name of [...machine.files.keys()]) if (name.endsWith('.spool')) machine.files.delete(name);
+    const again = await open(machine);
+    await again.resumeAfter(told);
+    await catchUp(again, replica); // It throws when a number comes again.
+    expect(replica.position).toBeGreaterThan(told);
+    expect(replica.disks.get('disk0')?.equals(diskOf(machine))).toBe(true);
+    await again.close();
+  });
+});
