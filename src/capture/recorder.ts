@@ -46,6 +46,7 @@ export class Recorder implements ChangeStream {
   readonly #over = new AbortController();
   #reason: string | undefined;
   #spoolFailed = false;
+  #isSilent = false;
   #lastFlushed: number;
   #reading = false;
   #held = false;
@@ -214,6 +215,7 @@ export class Recorder implements ChangeStream {
   }
 
   async #read(): Promise<SpoolRecord[]> {
+    if (this.#isSilent) return [];
     try {
       return await this.#spool.read();
     } catch (error) {
@@ -229,7 +231,9 @@ export class Recorder implements ChangeStream {
     try {
       this.#spool.skipTo(Math.max(sequence, this.#spool.lastSequence) + SEQUENCE_GAP);
       for (const disk of this.disks) disk.map.markAll();
-      if (!this.#spoolFailed) await this.#spool.clear();
+      // What a broken spool still has cannot be marked as out of order, so it is not told any more.
+      if (this.#spoolFailed) this.#isSilent = true;
+      else await this.#spool.clear();
       this.#onDirty(reason);
     } finally {
       this.#release();
@@ -266,7 +270,7 @@ export class Recorder implements ChangeStream {
       this.#wakers.add(wake);
       signal.addEventListener('abort', wake, { once: true });
       if (signal.aborted || this.#over.signal.aborted || this.#pumpError !== undefined) wake();
-      if (this.#spool.durableSequence > this.#spool.readSequence) wake();
+      if (!this.#isSilent && this.#spool.durableSequence > this.#spool.readSequence) wake();
     });
   }
 
@@ -280,9 +284,10 @@ export class Recorder implements ChangeStream {
   async restart(): Promise<bigint> {
     await this.#hold();
     try {
-      for (const disk of this.disks) disk.forgetAll();
       this.#spool.forgottenSequence = this.#spool.lastSequence;
-      if (!this.#spoolFailed) await this.#spool.clear();
+      // First the records, then the bits: a broken spool leaves everything as it was, and the caller hears of it.
+      await this.#spool.clear();
+      for (const disk of this.disks) disk.forgetAll();
       this.#reason = undefined;
       this.#lastFlushed = this.#spool.lastSequence;
     } finally {

@@ -193,7 +193,8 @@ describe('A recorder of disks', () => {
 async function tell(seed: number): Promise<void> {
   const story = new Story(seed);
   await story.open();
-  await story.recorder.restart();
+  story.replica.position = await story.recorder.restart();
+  story.durable = story.snapshot();
   for (let round = 0; round < 4; round++) {
     // Sometimes nobody reads for so long that the spool overflows.
     const interest = story.random(3) === 0 ? 60 : 6;
