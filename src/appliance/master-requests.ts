@@ -13,9 +13,9 @@ export function masterHandlers(parts: EngineParts, masterId: string): Handlers {
     hello: async (hello, connection) => {
       if (hello.purpose === 'control') throw wrongPurpose(connection, hello.purpose);
       assertProtocol(hello.protocol);
-      return hello.purpose === 'lane'
-        ? openLane(parts, masterId, hello, connection)
-        : await openSession(parts, masterId, hello, connection);
+      if (hello.purpose === 'lane') return openLane(parts, masterId, hello, connection);
+      if (hello.purpose === 'session') return await openSession(parts, masterId, hello, connection);
+      throw wrongPurpose(connection, hello.purpose);
     },
   };
 }

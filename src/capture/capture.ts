@@ -1,3 +1,4 @@
+import type { DiskProof } from '../block/digest.ts';
 import type { Clock } from '../clock.ts';
 import type { Log } from '../log.ts';
 import type { CaptureName } from '../model/capture.ts';
@@ -87,6 +88,23 @@ export interface ChangeStream {
   /** After a cut link or a restart: the appliance has this sequence durably; the next change told is the one after it. */
   resumeAfter(sequence: bigint): Promise<void>;
   state(): StreamState;
+  /**
+   * What the disks are at one consistent position of the stream, hashed while they go on changing. `onPosition` is called
+   * as soon as the position stands, before any hashing. A mark at that sequence is, or will be, told by `next`.
+   * Waits while the order is lost. One at a time. Writes of the workload may wait for one block at most.
+   */
+  prove?(options: StreamProofOptions): Promise<StreamProof>;
+}
+
+export interface StreamProofOptions {
+  readonly signal: AbortSignal;
+  onPosition(sequence: bigint): void;
+}
+
+export interface StreamProof {
+  readonly sequence: bigint;
+  /** By disk id; excluded ranges count as zeros. */
+  readonly disks: ReadonlyMap<string, DiskProof>;
 }
 
 export interface StreamState {

@@ -201,7 +201,8 @@ export class Applier {
     let abandoned: boolean | undefined;
     for await (const frame of redo.log.read(from)) {
       if (end && !isAfter(end, to)) break;
-      if (frame.sequence !== to.sequence + (isChange(frame) ? 1n : 0n)) throw outOfOrder(redo, frame, to);
+      const fits = isChange(frame) ? frame.sequence > to.sequence : frame.sequence === to.sequence;
+      if (!fits) throw outOfOrder(redo, frame, to);
       if (isChange(frame)) {
         const cost = frame.lengthBytes + 2 * FRAME_BYTES;
         if (bytes > 0 && bytes + cost > limits.pieceBytes) break;

@@ -4,8 +4,10 @@ import { journalRefused } from './problems.ts';
 
 /** One change of one disk of the master, in the order in which the master saw it. */
 export interface JournalChange {
-  /** 1, 2, 3, ... without a hole within an epoch. */
+  /** The sender's number: it grows within an epoch and may skip. */
   readonly sequence: bigint;
+  /** The change it follows; the one numbered one less unless told. Whatever is not behind that one is a gap. */
+  readonly after?: bigint;
   readonly diskId: string;
   readonly offsetBytes: number;
   readonly lengthBytes: number;

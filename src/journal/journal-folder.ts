@@ -15,6 +15,7 @@ const identitySchema = z.strictObject({
   format: z.number(),
   scenarioId: z.string(),
   epoch: z.number(),
+  originSequence: z.string(),
   disks: z.array(z.strictObject({ diskId: z.string(), sizeBytes: z.number() })),
 });
 
@@ -31,6 +32,7 @@ export interface StoredBookmark {
 export interface JournalOwner {
   readonly scenarioId: string;
   readonly epoch: number;
+  readonly originSequence: bigint;
   readonly disks: readonly JournalDisk[];
 }
 
@@ -39,7 +41,8 @@ export async function claimFolder(files: JournalFiles, folder: string, owner: Jo
   await files.makeFolder(folder);
   const { scenarioId, epoch } = owner;
   const disks = owner.disks.map(({ diskId, sizeBytes }) => ({ diskId, sizeBytes }));
-  const wanted = { format: 1, scenarioId, epoch, disks };
+  const originSequence = String(owner.originSequence);
+  const wanted = { format: 1, scenarioId, epoch, originSequence, disks };
   const bytes = await readSmallFile(files, folder, IDENTITY);
   if (bytes) {
     const found = identitySchema.safeParse(open(bytes));

@@ -12,6 +12,8 @@ export interface JournalOptions {
   readonly folder: string;
   readonly scenarioId: string;
   readonly epoch: number;
+  /** The sender's last sequence before the first change of this journal; 0 unless told. */
+  readonly originSequence?: bigint;
   readonly disks: readonly JournalDisk[];
   readonly files: JournalFiles;
   readonly clock: Clock;

@@ -20,13 +20,9 @@ import { UndoLog } from './undo-log.ts';
  * position to another; nothing that does not fit is applied, cut or guessed: `state` says it, with the way out.
  * Dies at any line: openJournal finds the durable prefix, and `attach` finishes what was begun on the disks.
  */
-const ORIGIN: Place = {
-  sequence: 0n,
-  segment: 1,
-  offset: SEGMENT_HEADER_BYTES,
-  timeMs: 0,
-  consistent: true,
-};
+function originOf(sequence: bigint): Place {
+  return { sequence, segment: 1, offset: SEGMENT_HEADER_BYTES, timeMs: 0, consistent: true };
+}
 
 const STATE_OF: Readonly<Record<string, JournalState['kind']>> = {
   JOURNAL_FULL: 'full',
@@ -40,14 +36,18 @@ export async function openJournal(options: JournalOptions): Promise<Journal> {
   const limits = { ...DEFAULT_LIMITS, ...options.limits };
   checkLimits(limits);
   const { files, folder, scenarioId, epoch, clock, seams } = options;
-  await claimFolder(files, folder, options);
+  const originSequence = options.originSequence ?? 0n;
+  await claimFolder(files, folder, { ...options, originSequence });
   const notify = (notice: JournalNotice) => options.onNotice?.(notice);
   const stored = await readBookmarks(files, folder);
   if (!stored)
     notify({ code: 'BOOKMARKS_UNREADABLE', text: 'The bookmarks of this journal cannot be read.' });
   const room = new JournalSpace(limits, clock, notify);
   const codec = (log: 'redo' | 'undo') => new FrameCodec({ scenarioId, epoch, log }, seams?.checksum);
-  const undo = await UndoLog.open({ files, folder, limits, room, codec: codec('undo') }, ORIGIN);
+  const undo = await UndoLog.open(
+    { files, folder, limits, room, codec: codec('undo') },
+    originOf(originSequence),
+  );
   let redo: RedoLog;
   try {
     room.serve(undefined, undo);
@@ -146,7 +146,7 @@ export class Journal {
     return this.#told(
       this.#commit.add((end) => {
         this.#assertWhole();
-        if (sequence > end.sequence) throw journalGap(end.sequence + 1n, sequence);
+        if (sequence > end.sequence) throw journalGap(end.sequence, sequence, sequence);
         if (sequence < end.sequence || !isNew(end)) return [];
         const clockMs = clockOf(mark.masterClockMs);
         return [{ kind, flags: 0, disk: 0, sequence, offsetBytes: 0, lengthBytes: 0, clockMs }];
@@ -294,7 +294,8 @@ export class Journal {
     for (const change of changes) {
       const anything = this.#options.seams?.acceptsAnySequence ?? false;
       if (change.sequence <= end.sequence && !anything) continue;
-      if (change.sequence > end.sequence + 1n) throw journalGap(end.sequence + 1n, change.sequence);
+      const follows = change.after ?? change.sequence - 1n;
+      if (follows !== end.sequence && !anything) throw journalGap(end.sequence, follows, change.sequence);
       const draft = draftOf(change, this.#options.disks, this.#limits);
       const problem = setProblem(draft.flags, end.setOpen);
       if (problem && !anything) throw setRefused(change.sequence, problem);

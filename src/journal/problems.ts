@@ -36,10 +36,10 @@ export function journalForeign(segment: string, code: 'version' | 'journal', wor
   });
 }
 
-export function journalGap(expected: bigint, found: bigint): StandbyError {
+export function journalGap(end: bigint, follows: bigint, found: bigint): StandbyError {
   return new StandbyError({
     code: 'JOURNAL_GAP',
-    what: `Change ${found} came where change ${expected} was expected; nothing of it was kept.`,
+    what: `${found} came, which follows change ${follows}, but the journal ends at ${end}; nothing of it was kept.`,
     why: 'Changes in between are missing.',
     next: 'The sender goes on from the last durable position; when it no longer has those changes, resynchronise.',
   });

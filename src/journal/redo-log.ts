@@ -10,7 +10,7 @@ import type { SegmentRoom } from './segment-files.ts';
 import type { ReadFrame } from './segment-reader.ts';
 
 /**
- * The changes of one epoch, in order, with their marks. Promises: the end it tells is durable; sequences have no hole
+ * The changes of one epoch, in order, with their marks. Promises: the end it tells is durable; sequences grow,
  * and none comes twice. Dies at any line: log.ts says what is there.
  */
 export interface RedoEnd {
@@ -45,7 +45,7 @@ export class RedoLog {
 
   static async open(options: RedoOptions): Promise<RedoLog> {
     const { from } = options;
-    const reading = new Reading();
+    const reading = new Reading(from.sequence);
     const log = await SegmentedLog.open({
       files: options.files,
       folder: options.folder,
@@ -130,15 +130,17 @@ class Reading {
   #setKnown = true;
   #segment = 0;
 
-  constructor() {
-    this.end = { sequence: 0n, timeMs: 0, setOpen: false, marked: false };
+  /** Where the journal stands when no segment was ever begun. */
+  constructor(sequence: bigint) {
+    this.end = { sequence, timeMs: 0, setOpen: false, marked: false };
   }
 
   visit(frame: ReadFrame, segment: SegmentFacts): string | undefined {
     if (this.#segment === 0) this.#begin(segment);
     this.#segment = segment.number;
-    const expected = isChange(frame) ? this.end.sequence + 1n : this.end.sequence;
-    if (frame.sequence !== expected) return `it says ${frame.sequence} where ${expected} belongs`;
+    const { sequence } = this.end;
+    const fits = isChange(frame) ? frame.sequence > sequence : frame.sequence === sequence;
+    if (!fits) return `it says ${frame.sequence} behind ${sequence}`;
     const problem = this.#problem(frame);
     if (problem !== undefined) return problem;
     if (isChange(frame)) this.#setKnown = true;

@@ -107,7 +107,11 @@ function sessionOver(connection: Connection, hello: ApplianceHello): ControlSess
     },
     stopCopy: async (scenarioId) =>
       void (await connection.request('stopCopy', { scenarioId }, SLOW_REQUEST_MS)),
-    seal: (scenarioId) => connection.request('seal', { scenarioId }, SLOW_REQUEST_MS),
+    seal: (scenarioId, options = {}) =>
+      connection.request('seal', { scenarioId, ...options }, SLOW_REQUEST_MS),
+    bookmark: (scenarioId, name) => connection.request('bookmark', { scenarioId, name }),
+    bookmarks: (scenarioId) => connection.request('bookmarks', { scenarioId }),
+    scrub: async (scenarioId) => void (await connection.request('scrub', { scenarioId })),
     unseal: async (scenarioId) => void (await connection.request('unseal', { scenarioId })),
     closeReplica: async (scenarioId) =>
       void (await connection.request('closeReplica', { scenarioId }, SLOW_REQUEST_MS)),

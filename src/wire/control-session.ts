@@ -19,10 +19,16 @@ export interface ControlSession {
   /** The state now; `waitMs` holds the answer until something changed or the time is over. */
   progress(scenarioId: string, waitMs?: number): Promise<CopyProgress>;
   stopCopy(scenarioId: string): Promise<void>;
-  /** Flushes the replica, refuses further writes until the next openReplica with a higher epoch, returns what it holds. */
-  seal(scenarioId: string): Promise<SealedReplica>;
+  /** Brings the replica to a position, flushes it, refuses further writes until the next openReplica with a higher epoch. */
+  seal(scenarioId: string, options?: SealOptions): Promise<SealedReplica>;
   /** Takes the seal back (switchover --undo); the replica may be written again. */
   unseal(scenarioId: string): Promise<void>;
+  /** Names the last durable consistent position of a live scenario. */
+  bookmark(scenarioId: string, name: string): Promise<ReplicaBookmark>;
+  /** Those the replica can still be brought to, and how far back a time may lie (master's clock). */
+  bookmarks(scenarioId: string): Promise<{ bookmarks: readonly ReplicaBookmark[]; rewindFromMs: number }>;
+  /** Begins a proof that both ends are equal at one position; `progress` tells how it ended. */
+  scrub(scenarioId: string): Promise<void>;
   /** Forgets a scenario on this appliance (its disks stay as they are). */
   closeReplica(scenarioId: string): Promise<void>;
   close(): Promise<void>;
@@ -85,7 +91,17 @@ export interface CopyOptions {
 export interface CopyProgress {
   readonly scenarioId: string;
   readonly epoch: number;
-  readonly state: 'idle' | 'copying' | 'proving' | 'synchronised' | 'failed' | 'sealed' | 'master-away';
+  readonly state:
+    | 'idle'
+    | 'copying'
+    | 'proving'
+    | 'draining'
+    | 'synchronised'
+    | 'replicating'
+    | 'resync-needed'
+    | 'failed'
+    | 'sealed'
+    | 'master-away';
   /** Bytes of the master's disks looked at and durable on the replica, zeros included. */
   readonly doneBytes: number;
   readonly totalBytes: number;
@@ -104,10 +120,91 @@ export interface CopyProgress {
     readonly why?: string;
     readonly next?: string;
   };
+  /** Live scenarios, from the first moment of their stream. */
+  readonly replication?: Replication;
+}
+
+/** Sequences are decimal digits: they have 64 bits. Times are the master's clock unless they say otherwise. */
+export interface Replication {
+  readonly originSequence: string;
+  readonly receivedSequence: string;
+  readonly appliedSequence: string;
+  readonly receivedAtMs?: number;
+  readonly appliedAtMs?: number;
+  readonly receivedBytes: number;
+  readonly bytesPerSecond: number;
+  /** By the appliance's clock. */
+  readonly heardAtMs?: number;
+  readonly stream?: MasterStream;
+  /** What a switchover now would lose, as far as the appliance knows. */
+  readonly lagSeconds?: number;
+  readonly lagBytes?: number;
+  readonly journal: {
+    readonly state: 'ready' | 'full' | 'disk-full' | 'failed' | 'damaged';
+    readonly reason?: string;
+    readonly usedBytes: number;
+    readonly limitBytes: number;
+    readonly rewindBytes: number;
+    readonly rewindFromMs: number;
+    readonly unappliedChanges: number;
+  };
+  readonly proof?: ReplicaProof;
+  readonly proving: boolean;
+}
+
+export interface MasterStream {
+  /** `set`: order was lost for the reason given; what differs comes as one atomic set. */
+  readonly mode: 'ordered' | 'set';
+  readonly reason?: string;
+  readonly lastSequence: string;
+  readonly durableSequence: string;
+  readonly spooledBytes: number;
+  readonly spoolLimitBytes: number;
+  readonly dirtyBytes: number;
+  readonly masterClockMs: number;
+}
+
+export interface ReplicaProof {
+  readonly sequence: string;
+  /** By the appliance's clock. */
+  readonly atMs: number;
+  readonly equal: boolean;
+  readonly digests: readonly DiskDigest[];
+  readonly differing?: readonly {
+    readonly diskId: string;
+    readonly bytes: number;
+    readonly firstByte: number;
+  }[];
+}
+
+/** Where a live replica is brought to. */
+export type ReplicaPoint =
+  | { readonly latest: true }
+  | { readonly bookmark: string }
+  | { readonly timeMs: number }
+  | { readonly sequence: string };
+
+export interface SealOptions {
+  readonly point?: ReplicaPoint;
+  /** False: changes in the journal that are not on the disks yet are left out (G-75). */
+  readonly drain?: boolean;
+}
+
+export interface ReplicaBookmark {
+  readonly name: string;
+  readonly sequence: string;
+  readonly timeMs: number;
 }
 
 export interface SealedReplica {
   readonly epoch: number;
   readonly synchronisedAtMs: number;
+  /** Of the last proof; a live replica has moved on since. */
   readonly digests: readonly DiskDigest[];
+  /** Live scenarios: the consistent position it was brought to, and what of the journal was left out. */
+  readonly position?: {
+    readonly sequence: string;
+    readonly timeMs: number;
+    readonly leftOutChanges: number;
+  };
 }

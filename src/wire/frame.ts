@@ -18,6 +18,10 @@ export const FRAME = {
   again: 5,
   /** Still here. */
   ping: 6,
+  /** Changes in the order of the master's stream (change-frame.ts). */
+  changes: 7,
+  /** Body = u64: every change up to this sequence is durable here. */
+  durable: 8,
 } as const;
 
 export const FLAG_ZSTD = 1;

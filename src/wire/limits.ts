@@ -19,6 +19,10 @@ export const LIMITS = {
   /** A message between engines that know each other. */
   messageBytes: 8 * 1024 * 1024,
   blockBodyBytes: BLOCK_HEADER_BYTES + CHUNK_BYTES,
+  /** One frame of changes: one longest change, or many short ones. */
+  changesBodyBytes: CHUNK_BYTES + 64 * 1024,
+  /** Bytes of changes a master may have under way that the appliance has not made durable yet. */
+  changesWindowBytes: 8 * 1024 * 1024,
   /** Bits of the durable map, or leaves of a proof, in one answer. */
   sliceBytes: 512 * 1024,
   /** Requests one side may have open at the other. */

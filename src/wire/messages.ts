@@ -13,6 +13,8 @@ const pem = z.string().min(1).max(16_384);
 const base64 = z.string().max(Math.ceil(LIMITS.sliceBytes / 3) * 4 + 8);
 const none = z.object({});
 const done = z.object({});
+/** A sequence of a change stream: 64 bits, so it travels as decimal digits. */
+const sequence = z.string().regex(/^\d{1,19}$/);
 
 export const volumeSchema = z.object({
   id: z.string().max(160),
@@ -91,10 +93,72 @@ export const copyOptionsSchema = z.object({
   compression: z.enum(['none', 'zstd']),
 });
 
+/** What a master says about its stream, at least every second while it replicates. */
+export const streamStateSchema = z.object({
+  mode: z.enum(['ordered', 'set']),
+  reason: text.optional(),
+  lastSequence: sequence,
+  durableSequence: sequence,
+  spooledBytes: bytes,
+  spoolLimitBytes: bytes,
+  dirtyBytes: bytes,
+  /** The master's clock when it said this. */
+  masterClockMs: z.number(),
+});
+
+const proofSchema = z.object({
+  sequence,
+  atMs: z.number(),
+  equal: z.boolean(),
+  digests: z.array(digestSchema),
+  /** What differs, by disk, when it does. */
+  differing: z.array(z.object({ diskId: id, bytes: bytes, firstByte: bytes })).optional(),
+});
+
+export const replicationSchema = z.object({
+  originSequence: sequence,
+  receivedSequence: sequence,
+  appliedSequence: sequence,
+  /** By the master's clock; absent until a change came, or was applied. */
+  receivedAtMs: z.number().optional(),
+  appliedAtMs: z.number().optional(),
+  receivedBytes: bytes,
+  bytesPerSecond: z.number(),
+  /** By the appliance's clock, when the master last said anything about its stream. */
+  heardAtMs: z.number().optional(),
+  stream: streamStateSchema.optional(),
+  /** What a switchover now would lose, as far as the appliance knows; absent while the master was never heard. */
+  lagSeconds: z.number().optional(),
+  lagBytes: bytes.optional(),
+  journal: z.object({
+    state: z.enum(['ready', 'full', 'disk-full', 'failed', 'damaged']),
+    reason: text.optional(),
+    usedBytes: bytes,
+    limitBytes: bytes,
+    rewindBytes: bytes,
+    rewindFromMs: z.number(),
+    unappliedChanges: z.int().min(0),
+  }),
+  /** The last time both ends agreed, or did not, at one position. */
+  proof: proofSchema.optional(),
+  proving: z.boolean(),
+});
+
 export const progressSchema = z.object({
   scenarioId: id,
   epoch: z.int(),
-  state: z.enum(['idle', 'copying', 'proving', 'synchronised', 'failed', 'sealed', 'master-away']),
+  state: z.enum([
+    'idle',
+    'copying',
+    'proving',
+    'draining',
+    'synchronised',
+    'replicating',
+    'resync-needed',
+    'failed',
+    'sealed',
+    'master-away',
+  ]),
   doneBytes: bytes,
   totalBytes: bytes,
   sentBytes: bytes,
@@ -105,7 +169,17 @@ export const progressSchema = z.object({
   endedAtMs: z.number().optional(),
   digests: z.array(digestSchema).optional(),
   error: errorSchema.optional(),
+  replication: replicationSchema.optional(),
 });
+
+export const pointSchema = z.union([
+  z.strictObject({ latest: z.literal(true) }),
+  z.strictObject({ bookmark: z.string().min(1).max(128) }),
+  z.strictObject({ timeMs: z.number() }),
+  z.strictObject({ sequence }),
+]);
+
+export const bookmarkSchema = z.object({ name: z.string().min(1).max(128), sequence, timeMs: z.number() });
 
 export const pendingJoinSchema = z.object({
   tokenId: hex(16),
@@ -123,6 +197,7 @@ export const helloSchema = z.discriminatedUnion('purpose', [
     inventory: inventorySchema,
   }),
   z.object({ purpose: z.literal('lane'), protocol: z.int(), scenarioId: id, attempt: id }),
+  z.object({ purpose: z.literal('changes'), protocol: z.int(), scenarioId: id, epoch: z.int() }),
 ]);
 
 const scenario = z.object({ scenarioId: id });
@@ -139,6 +214,8 @@ export const methods = {
       protocol: z.int(),
       nowMs: z.number(),
       creditFrames: z.int().min(1).max(64).optional(),
+      /** To `changes`: the stream goes on after this one, which is durable here. */
+      after: sequence.optional(),
     }),
   },
   // Control, on an appliance without a certificate
@@ -198,9 +275,30 @@ export const methods = {
   },
   stopCopy: { params: scenario, result: done },
   seal: {
-    params: scenario,
-    result: z.object({ epoch: z.int(), synchronisedAtMs: z.number(), digests: z.array(digestSchema) }),
+    params: z.object({
+      scenarioId: id,
+      /** Live scenarios: which position; the latest unless told. */
+      point: pointSchema.optional(),
+      /** Live scenarios: false = what is in the journal and not on the disks yet is left out. */
+      drain: z.boolean().optional(),
+    }),
+    result: z.object({
+      epoch: z.int(),
+      synchronisedAtMs: z.number(),
+      digests: z.array(digestSchema),
+      position: z.object({ sequence, timeMs: z.number(), leftOutChanges: z.int().min(0) }).optional(),
+    }),
   },
+  bookmark: {
+    params: z.object({ scenarioId: id, name: z.string().min(1).max(128) }),
+    result: bookmarkSchema,
+  },
+  bookmarks: {
+    params: scenario,
+    result: z.object({ bookmarks: z.array(bookmarkSchema), rewindFromMs: z.number() }),
+  },
+  /** Begins a proof at the next consistent position; its end is seen in `progress`. */
+  scrub: { params: scenario, result: done },
   unseal: { params: scenario, result: done },
   closeReplica: { params: scenario, result: done },
   // Appliance, on the master
@@ -223,11 +321,41 @@ export const methods = {
   copyProve: { params: scenario, result: done },
   copyLeaves: { params: sliceOfDisk, result: z.object({ leaves: base64, totalBytes: bytes }) },
   copyStop: { params: scenario, result: done },
+  /** Follow the disks live and dial a connection for changes, again and again until `streamStop`. */
+  streamStart: {
+    params: z.object({
+      scenarioId: id,
+      epoch: z.int(),
+      capture: z.string().max(64),
+      /** True: a full copy begins, the stream starts anew. False: it goes on behind what the appliance has. */
+      fresh: z.boolean(),
+      disks: z.array(z.object({ diskId: id, sizeBytes: bytes, excluded: z.array(rangeSchema) })),
+    }),
+    /** `originSequence` when fresh: the views of the copy hold everything up to it. */
+    result: z.object({ originSequence: sequence.optional() }),
+  },
+  /** `forget`: the capture is closed for good; otherwise it goes on noting what changes. */
+  streamStop: { params: z.object({ scenarioId: id, forget: z.boolean() }), result: done },
+  /** Answered at once; `streamProving` and `streamProven` follow. */
+  streamProve: { params: scenario, result: done },
+  streamLeaves: { params: sliceOfDisk, result: z.object({ leaves: base64, totalBytes: bytes }) },
   // Master, on the appliance
   copyBegin: { params: attempt, result: done },
   copyHave: { params: sliceOfDisk, result: z.object({ bits: base64, totalBytes: bytes }) },
   copyProven: { params: z.object({ scenarioId: id, digests: z.array(digestSchema) }), result: done },
   copyProblem: { params: z.object({ scenarioId: id, error: errorSchema }), result: done },
+  streamState: { params: z.object({ scenarioId: id, state: streamStateSchema }), result: done },
+  /** The proof is of the disks as they were at this consistent position; its mark is in the stream. */
+  streamProving: { params: z.object({ scenarioId: id, sequence }), result: done },
+  streamProven: {
+    params: z.object({ scenarioId: id, sequence, digests: z.array(digestSchema) }),
+    result: done,
+  },
+  /** The stream cannot go on by itself. `lost`: order and map are gone, only a new synchronisation helps. */
+  streamProblem: {
+    params: z.object({ scenarioId: id, error: errorSchema, lost: z.boolean() }),
+    result: done,
+  },
 } as const;
 
 export type Method = keyof typeof methods;

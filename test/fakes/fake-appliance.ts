@@ -96,6 +96,9 @@ export class FakeAppliance {
       unseal: async () => {
         this.sealed = false;
       },
+      bookmark: async (_scenarioId, name) => ({ name, sequence: '1', timeMs: 1 }),
+      bookmarks: async () => ({ bookmarks: [], rewindFromMs: 0 }),
+      scrub: async () => undefined,
       closeReplica: async () => {
         this.spec = undefined;
       },

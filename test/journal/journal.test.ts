@@ -16,6 +16,25 @@ describe('Appending', () => {
     expect(journal.durablePosition.sequence).toBe(3n);
   });
 
+  it('follows a sender whose numbers begin anywhere and skip, as long as each follows the one before', async () => {
+    const machine = machineWithDisks();
+    const journal = await openOn(machine, { originSequence: 40n });
+    expect(await codeOf(journal.append([change(1)]))).toBe('no error');
+    expect(await codeOf(journal.append([change(50)]))).toBe('JOURNAL_GAP');
+    await journal.append([change(50, { after: 40n }), change(70, { after: 50n })]);
+    expect(await codeOf(journal.append([change(90, { after: 60n })]))).toBe('JOURNAL_GAP');
+    await markAt(journal, 70);
+    await journal.close();
+    const again = await openOn(machine, { originSequence: 40n });
+    expect(again.durablePosition.sequence).toBe(70n);
+    expect(again.markedPosition?.sequence).toBe(70n);
+    await again.append([change(70, { after: 50n }), change(71)]);
+    await again.attach(disksOf(machine));
+    await again.applyTo({ sequence: 70n });
+    expect(again.appliedPosition.sequence).toBe(70n);
+    expect(again.durablePosition.sequence).toBe(71n);
+  });
+
   it.each([
     ['lies outside', { offsetBytes: 8192 - 256 }],
     ['names no disk', { diskId: 'disk9' }],
