@@ -1,6 +1,6 @@
 import { defineConfig } from 'vitest/config';
 
-/** Unit and contract tests sit beside what they test under test/; system tests start real processes and run one after the other. */
+/** Unit and contract tests sit beside what they test under test/; system tests start real processes, two files side by side. */
 export default defineConfig({
   test: {
     pool: 'forks',
@@ -14,7 +14,7 @@ export default defineConfig({
         test: {
           name: 'system',
           include: ['test/system/**/*.test.ts'],
-          fileParallelism: false,
+          fileParallelism: true,
           testTimeout: 180_000,
           hookTimeout: 180_000,
         },
