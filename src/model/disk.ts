@@ -41,6 +41,8 @@ export interface MasterInventory {
   readonly firmware: Firmware;
   readonly disks: readonly MasterDisk[];
   readonly nics: readonly MasterNic[];
+  /** The disks that its engine serves over NBD just now; absent when it serves none. */
+  readonly nbd?: readonly { readonly diskId: string; readonly uri: string }[];
   readonly takenAtMs: number;
 }
 

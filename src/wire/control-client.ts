@@ -97,8 +97,8 @@ function sessionOver(connection: Connection, hello: ApplianceHello): ControlSess
       const disks = spec.disks.map((disk) => ({ ...disk, excluded: [...disk.excluded] }));
       await connection.request('openReplica', { ...spec, disks }, SLOW_REQUEST_MS);
     },
-    startCopy: async (scenarioId, { capture, lanes, compression }) => {
-      const options = { capture, lanes, compression };
+    startCopy: async (scenarioId, { capture, lanes, compression, mode }) => {
+      const options = { capture, lanes, compression, ...(mode === undefined ? {} : { mode }) };
       await connection.request('startCopy', { scenarioId, options }, SLOW_REQUEST_MS);
     },
     progress: async (scenarioId, waitMs = 0) => {

@@ -86,6 +86,8 @@ export interface CopyOptions {
   readonly capture: string;
   readonly lanes: number;
   readonly compression: 'none' | 'zstd';
+  /** `volume` unless told. */
+  readonly mode?: 'volume' | 'block';
 }
 
 export interface CopyProgress {

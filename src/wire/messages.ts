@@ -53,6 +53,11 @@ export const inventorySchema = z.object({
       }),
     )
     .max(64),
+  /** How the disks are served, when they are (`standby engine master --nbd`). */
+  nbd: z
+    .array(z.object({ diskId: id, uri: text }))
+    .max(64)
+    .optional(),
   takenAtMs: z.number(),
 });
 
@@ -91,6 +96,8 @@ export const copyOptionsSchema = z.object({
   capture: z.string().max(64),
   lanes: z.int().min(1).max(LIMITS.lanes),
   compression: z.enum(['none', 'zstd']),
+  /** `volume` (default): used data is sent as it is. `block`: both ends are compared, and only what differs is sent. */
+  mode: z.enum(['volume', 'block']).optional(),
 });
 
 /** What a master says about its stream, at least every second while it replicates. */
