@@ -7,11 +7,17 @@ import { StandbyError } from '../../src/errors.ts';
 export function command(
   file: string,
   args: readonly string[],
-  options: { readonly cwd?: string; readonly signal?: AbortSignal } = {},
+  options: {
+    readonly cwd?: string;
+    readonly signal?: AbortSignal;
+    /** Exit codes besides 0 that are an answer, not a failure. */
+    readonly alsoFine?: readonly number[];
+  } = {},
 ): Promise<string> {
+  const { alsoFine, ...how } = options;
   return new Promise((resolve, reject) => {
-    execFile(located(file), [...args], { ...options, maxBuffer: 16 * 1024 ** 2 }, (error, stdout, stderr) => {
-      if (!error) return resolve(stdout);
+    execFile(located(file), [...args], { ...how, maxBuffer: 16 * 1024 ** 2 }, (error, stdout, stderr) => {
+      if (!error || alsoFine?.includes(Number(error.code))) return resolve(stdout);
       reject(
         new StandbyError({
           code: 'TOOL_FAILED',

@@ -17,7 +17,7 @@ import { command } from './command.ts';
 import { kernelFiles } from './master-kernel.ts';
 
 /**
- * Builds the disk of the demo's on-premises server: a Debian kernel, a web server, and data on it.
+ * Builds the disk of the demo's on-premises server: a Debian kernel, a web server, an append-only database, and data.
  * No mount, no loop device, no root: the file system is made straight into the disk file.
  * The file appears under its name only when it is complete, so a killed build leaves no half disk; what it was
  * making the disk from lies beside it.
@@ -40,6 +40,15 @@ export interface MasterImage {
   readonly proofPath: string;
   readonly proofSha256: string;
 }
+
+/** Where the server's database takes rows, and where its web server shows them. */
+export const DATABASE_PORT = 5433;
+export const ROWS_PATH = '/rows.txt';
+/** Where the root file system begins on the disk. */
+export const ROOT_OFFSET_BYTES: Record<Firmware, number> = {
+  bios: 1024 ** 2,
+  uefi: (2048 + 64 * 2048) * 512,
+};
 
 const FILE_SYSTEM_UUID: Record<Firmware, string> = {
   bios: '5b0d5c1e-6a52-4f0e-9a5d-0000000000b1',
@@ -98,10 +107,12 @@ async function fillRoot(
   await writeFile(join(root, 'etc/hostname'), `${spec.hostName}\n`);
   await writeFile(join(root, 'etc/passwd'), 'root::0:0:root:/root:/bin/sh\n');
   await writeFile(join(root, 'var/www/index.html'), `Production data of ${spec.hostName}\n`);
+  await writeFile(join(root, 'var/www/rows.txt'), '');
   for (const [asset, target] of [
     ['init.sh', 'sbin/init'],
     ['dhcp.sh', 'usr/share/udhcpc/default.script'],
     ['status.sh', 'var/www/cgi-bin/status'],
+    ['database.sh', 'sbin/database'],
   ] as const) {
     await copyFile(join(ASSETS, asset), join(root, target));
     await chmod(join(root, target), 0o755);
