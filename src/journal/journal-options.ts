@@ -49,4 +49,7 @@ export interface JournalUsage {
   readonly rewindFrom: Position;
   readonly rewindFromMs: number;
   readonly unappliedChanges: bigint;
+  /** By the master's clock: of the replica's position, and of the last durable consistent one. */
+  readonly appliedAtMs: number;
+  readonly markedAtMs: number | undefined;
 }

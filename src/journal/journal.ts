@@ -11,7 +11,7 @@ import type { Bookmark, Place, Position, Target } from './position.ts';
 import { JournalDamaged, journalGap, journalLost, journalRefused } from './problems.ts';
 import { after, type RedoEnd, RedoLog } from './redo-log.ts';
 import { type JournalNotice, JournalSpace } from './space.ts';
-import { findTarget } from './targets.ts';
+import { countChanges, findTarget } from './targets.ts';
 import { UndoLog } from './undo-log.ts';
 
 /**
@@ -111,6 +111,11 @@ export class Journal {
 
   get appliedPosition(): Position {
     return this.#position(this.#undo.position.sequence);
+  }
+
+  /** An atomic set is open behind the last durable change. */
+  get isSetOpen(): boolean {
+    return this.#redo.end.setOpen;
   }
 
   /** `false` while something on the disks is unfinished: the next `attach`, `applyTo` or `rewind` finishes it first. */
@@ -276,7 +281,14 @@ export class Journal {
       rewindFrom: this.#position(from.sequence),
       rewindFromMs: from.timeMs,
       unappliedChanges: this.#redo.end.sequence - this.#undo.position.sequence,
+      appliedAtMs: this.#undo.position.timeMs,
+      markedAtMs: this.#redo.lastMark?.timeMs,
     };
+  }
+
+  /** Changes that are here and not on the replica, counted by reading their heads. */
+  countUnapplied(): Promise<number> {
+    return countChanges(this.#redo, this.#undo.position);
   }
 
   /** Ends what is under way and lets go of the files; the disks are left to the caller. */

@@ -25,6 +25,8 @@ export interface Place {
 
 export type Target =
   | { readonly sequence: bigint }
+  /** The last consistent position at or before this number of the stream. */
+  | { readonly notAfter: bigint }
   | { readonly bookmark: string }
   /** The last consistent position whose time is not later. */
   | { readonly timeMs: number };

@@ -1,5 +1,6 @@
 import { placeBehind } from './applier.ts';
-import { isAfter, type Place } from './position.ts';
+import { isChange } from './change.ts';
+import { isAfter, type Place, type Target } from './position.ts';
 import { outsideWindow } from './problems.ts';
 import type { RedoLog } from './redo-log.ts';
 import type { UndoLog } from './undo-log.ts';
@@ -13,15 +14,17 @@ export type FoundTarget = Place & { readonly boundary: Place };
 export async function findTarget(
   redo: RedoLog,
   undo: UndoLog,
-  target: { readonly sequence: bigint } | { readonly timeMs: number },
+  target: Exclude<Target, { readonly bookmark: string }>,
 ): Promise<FoundTarget> {
-  const isWithin = (place: Place) =>
-    'sequence' in target ? place.sequence <= target.sequence : place.timeMs <= target.timeMs;
+  const isWithin = (place: Place) => {
+    if ('sequence' in target) return place.sequence <= target.sequence;
+    return 'notAfter' in target ? place.sequence <= target.notAfter : place.timeMs <= target.timeMs;
+  };
   const starts = [...undo.stack.map(({ from }) => from), undo.position].filter(
     ({ consistent }) => consistent,
   );
   const boundary = starts.findLast(isWithin);
-  const words = 'sequence' in target ? `position ${target.sequence}` : `time ${target.timeMs}`;
+  const words = 'timeMs' in target ? `time ${target.timeMs}` : `position ${numberOf(target)}`;
   if (!boundary) {
     const first = starts[0] ?? undo.position;
     throw outsideWindow(
@@ -37,6 +40,17 @@ export async function findTarget(
     );
   }
   return { ...found, boundary };
+}
+
+function numberOf(target: { readonly sequence: bigint } | { readonly notAfter: bigint }): bigint {
+  return 'sequence' in target ? target.sequence : target.notAfter;
+}
+
+/** How many changes lie between a place and the end: sequences skip, so they cannot be subtracted. */
+export async function countChanges(redo: RedoLog, from: Place): Promise<number> {
+  let count = 0;
+  for await (const frame of redo.log.read(from, () => false)) if (isChange(frame)) count++;
+  return count;
 }
 
 async function lastMark(redo: RedoLog, from: Place, isWithin: (place: Place) => boolean): Promise<Place> {
