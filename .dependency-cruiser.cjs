@@ -24,6 +24,7 @@ const MAY_IMPORT = {
   [wire]: [...contracts, block],
   'src/master': [...contracts, block, guest, capture, wire],
   'src/appliance': [...contracts, block, guest, wire],
+  'src/redirect': contracts,
   'src/verify': [...contracts, wire],
   [switchover]: [...contracts, wire, 'src/verify'],
   'src/synchronise': [...contracts, wire, 'src/verify', switchover],

@@ -24,12 +24,28 @@ const FOR_DEMO = [
 
 const FOR_TESTS = [
   { name: 'postgresql', files: ['/usr/lib/postgresql/*/bin/initdb'] },
+  { name: 'bind9', files: ['/usr/sbin/named'] },
   { name: 'tmux', files: ['/usr/bin/tmux'] },
   { name: 'fdisk', files: ['/usr/sbin/sfdisk', '/sbin/sfdisk'] },
   { name: 'ntfs-3g', files: ['/usr/sbin/mkntfs', '/sbin/mkntfs'] },
 ];
 
-module.exports = {
-  APT_LISTS,
-  packagesFor: (purpose) => FOR_DEMO.concat(purpose === 'test' ? FOR_TESTS : []),
-};
+/** The peers of `npm run bench`, and what measures beside them. */
+const FOR_BENCH = [
+  { name: 'rsync', files: ['/usr/bin/rsync'] },
+  { name: 'stunnel4', files: ['/usr/bin/stunnel4', '/usr/bin/stunnel'] },
+  { name: 'nbdkit', files: ['/usr/bin/nbdkit', '/usr/sbin/nbdkit'] },
+  { name: 'libnbd-bin', files: ['/usr/bin/nbdcopy'] },
+  { name: 'qemu-utils', files: ['/usr/bin/qemu-img'] },
+  { name: 'socat', files: ['/usr/bin/socat'] },
+  { name: 'fio', files: ['/usr/bin/fio'] },
+  { name: 'e2fsprogs', files: ['/usr/sbin/mke2fs', '/sbin/mke2fs'] },
+  { name: 'iproute2', files: ['/usr/sbin/tc', '/sbin/tc'] },
+];
+
+function packagesFor(purpose) {
+  if (purpose === 'bench') return FOR_BENCH;
+  return FOR_DEMO.concat(purpose === 'test' ? FOR_TESTS : []);
+}
+
+module.exports = { APT_LISTS, packagesFor };
