@@ -14,6 +14,8 @@ export interface Answer {
   details?: readonly { code?: string; message?: string }[];
   /** Entra's numbers (`error_codes`). */
   entraCodes?: readonly number[];
+  /** The body of Microsoft.Authorization's lists, of which the SDK keeps only what it knows. */
+  text?: string;
   requestId?: string;
   retryAfterMs?: number;
   /** The other side's clock minus ours; only as exact as a second. */
@@ -54,6 +56,7 @@ export function makeAnswers(clock: Clock): Answers {
       try {
         const response = await next(request);
         if (answer) Object.assign(clear(answer), readAnswer(response, clock));
+        if (answer && KEPT.test(request.url) && response.bodyAsText) answer.text = response.bodyAsText;
         return response;
       } catch (error) {
         if (answer) Object.assign(clear(answer), readFailure(error));
@@ -63,6 +66,8 @@ export function makeAnswers(clock: Clock): Answers {
   };
   return { policy, listen: (answer, work) => listening.run(answer, work) };
 }
+
+const KEPT = /\/providers\/Microsoft\.Authorization\//i;
 
 function clear(answer: Answer): Answer {
   for (const key of Object.keys(answer) as (keyof Answer)[]) delete answer[key];

@@ -14,8 +14,9 @@ import { makeOperations } from './arm/operations.ts';
 import { makePerformer } from './arm/performer.ts';
 import { makePolls } from './arm/polls.ts';
 import { makeProviderStore } from './arm/providers.ts';
+import { makeRbac, type Rbac } from './arm/rbac.ts';
 import { makeRegistry } from './arm/registry.ts';
-import { type BlobService, makeBlobService } from './blob-service.ts';
+import { type BlobService, makeBlobService, noBlobs } from './blob-service.ts';
 import { ensureCertificates, type ServerCertificate } from './certificates.ts';
 import { type Directory, ensureDirectory } from './directory.ts';
 import { makeEntra } from './entra.ts';
@@ -46,6 +47,8 @@ export interface LocalAzure {
   readonly settings: Settings;
   /** Who may sign in: tests read the expired secret here. */
   readonly directory: Directory;
+  /** Which actions were asked for and allowed. */
+  readonly rbac: Pick<Rbac, 'seen' | 'forget'>;
   stop(): Promise<void>;
 }
 
@@ -67,6 +70,8 @@ export interface LocalAzureOptions {
   readonly latency: LatencyName;
   /** Counts at the folder's first start only; later the port stays what it was. */
   readonly port?: number;
+  /** `none`: storage accounts exist, but nothing serves their blobs. The default is Azurite. */
+  readonly blobs?: 'azurite' | 'none';
   /** Append every exchange with Azure Resource Manager to this file, secrets taken out. */
   readonly requestLogFile?: string;
   readonly log: Log;
@@ -106,7 +111,10 @@ async function startParts(
   const door = await openDoor(options, state, certificate);
   parts.push(() => door.close());
   const { baseUrl } = door;
-  const blobs = makeBlobService({ state, folder: path.join(folder, 'blobs'), certificate, clock, log });
+  const blobs =
+    options.blobs === 'none'
+      ? noBlobs
+      : makeBlobService({ state, folder: path.join(folder, 'blobs'), certificate, clock, log });
   parts.push(() => blobs.stop());
   const files = makeFileUrls({ baseUrl, dataFolder, secret: secretOf(state), nowMs });
   const { core, guests } = await makeCore({
@@ -153,7 +161,7 @@ async function startParts(
   parts.push(() => rmSync(endpointFile, { force: true }));
   // Nobody comes in any more before the rest ends.
   parts.push(() => door.close());
-  return { endpoint, faults, settings, directory, stop };
+  return { endpoint, faults, settings, directory, rbac: core.rbac, stop };
 }
 
 interface Door {
@@ -281,6 +289,7 @@ async function makeCore(making: Making): Promise<{ core: Core; guests: GuestHost
     }),
     latency,
     faults,
+    rbac: makeRbac(() => settings.now()),
   };
   const performer = makePerformer(core);
   return { core, guests };

@@ -36,6 +36,10 @@ const DEFAULTS: Omit<SubscriptionSettings, 'subscriptionId' | 'tenantId'> = {
   pageSize: 100,
   tokenLifetimeSeconds: 3599,
   permissions: { actions: ['*'], notActions: [] },
+  roleAssignments: [],
+  denyAssignments: [],
+  locks: [],
+  policyAssignments: [],
 };
 
 const DOCUMENT = 'settings';

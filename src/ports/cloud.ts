@@ -44,10 +44,36 @@ export interface CloudAccess {
   signIn(): Promise<{ readonly expiresAtMs: number }>;
   /** Throws SUBSCRIPTION_NOT_VISIBLE. */
   subscription(): Promise<{ readonly id: string; readonly name: string; readonly state: string }>;
-  /** Actions allowed at the subscription's scope (wildcards as Azure gives them) and those taken away. */
-  permissions(): Promise<{ readonly actions: readonly string[]; readonly notActions: readonly string[] }>;
+  /**
+   * Actions allowed at a scope, the subscription's by default (wildcards as Azure gives them), and those taken away.
+   * `roles` keeps them apart: what one role takes away, another may give.
+   */
+  permissions(scope?: string): Promise<RolePermissions & { readonly roles?: readonly RolePermissions[] }>;
+  /** What deny assignments at this scope or above take from everybody or from us; no role gives it back. */
+  denials(scope: string): Promise<readonly (RolePermissions & { readonly name: string })[]>;
+  /** Locks at this scope, above and below it. */
+  locks(scope: string): Promise<readonly ScopeLock[]>;
+  /** Policy assignments at this scope and above it that are enforced. */
+  policies(scope: string): Promise<readonly PolicyAssignment[]>;
   /** Registration state of the resource providers we need: Microsoft.Compute, Microsoft.Network, Microsoft.Storage. */
   providers(): Promise<readonly { readonly namespace: string; readonly registered: boolean }[]>;
+}
+
+export interface RolePermissions {
+  readonly actions: readonly string[];
+  readonly notActions: readonly string[];
+}
+export interface ScopeLock {
+  readonly name: string;
+  readonly scope: string;
+  readonly level: 'CanNotDelete' | 'ReadOnly';
+}
+export interface PolicyAssignment {
+  readonly name: string;
+  readonly scope: string;
+  /** The definition's id; Azure's own definitions end with a GUID that is the same everywhere. */
+  readonly definitionId: string;
+  readonly parameters: Readonly<Record<string, unknown>>;
 }
 
 // --- what the region offers
@@ -71,6 +97,11 @@ export interface VmSize {
   readonly restricted?: string;
   /** Zones in which it is restricted though the region has it. */
   readonly restrictedZones: readonly string[];
+  readonly architecture?: string;
+  /** `SCSI`, `NVMe`; absent when Azure does not tell. */
+  readonly diskControllers?: readonly string[];
+  /** What its uncached disks carry together. */
+  readonly diskBytesPerSecond?: number;
 }
 
 export interface Usage {
@@ -199,12 +230,29 @@ export interface CloudNetwork {
     operation?: Operation,
   ): Promise<SecurityGroup>;
   addSecurityRule(securityGroupId: string, rule: SecurityRule, operation?: Operation): Promise<SecurityGroup>;
+  routeTable(id: string): Promise<RouteTable | undefined>;
+}
+export interface RouteTable {
+  readonly id: string;
+  readonly name: string;
+  readonly routes: readonly {
+    readonly name: string;
+    readonly prefix: string;
+    /** `Internet`, `VirtualAppliance`, `VirtualNetworkGateway`, `VnetLocal`, `None`. */
+    readonly nextHop: string;
+    readonly nextHopIp?: string;
+  }[];
 }
 export interface Subnet {
   readonly id: string;
   readonly name: string;
   readonly prefix: string;
   readonly securityGroupId?: string;
+  readonly routeTableId?: string;
+  /** Addresses that something has; absent when Azure does not tell. */
+  readonly addressesUsed?: number;
+  /** The service that has it to itself: nothing of ours can be put there. */
+  readonly delegatedTo?: string;
 }
 export interface VirtualNetwork {
   readonly id: string;
@@ -276,6 +324,8 @@ export interface CloudMachine {
   readonly nicIds: readonly string[];
   readonly osDiskId?: string;
   readonly osType?: 'Linux' | 'Windows';
+  /** The name that Azure gave the guest; a VM made from attached disks has none. */
+  readonly computerName?: string;
   readonly dataDisks: readonly { readonly diskId: string; readonly lun: number }[];
   readonly tags: Readonly<Record<string, string>>;
 }

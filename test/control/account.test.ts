@@ -46,6 +46,9 @@ class Azure {
       },
       subscription: () => answer('subscription', { id: 'x', name: 'Production', state: this.state }),
       permissions: () => answer('permissions', { actions: this.actions, notActions: [] }),
+      denials: () => answer('denials', []),
+      locks: () => answer('locks', []),
+      policies: () => answer('policies', []),
       providers: () => answer('providers', [{ namespace: 'Microsoft.Compute', registered: this.registered }]),
     };
   }

@@ -8,6 +8,10 @@ import type {
   CloudPublicIp,
   CloudSnapshot,
   Operation,
+  PolicyAssignment,
+  RolePermissions,
+  RouteTable,
+  ScopeLock,
   SecurityGroup,
   Usage,
   VirtualNetwork,
@@ -41,6 +45,14 @@ export class FakeCloud {
   networks: VirtualNetwork[] = [];
   securityGroups: SecurityGroup[] = [];
   takenAddresses: string[] = [];
+  /** Roles on everything; `rolesAt` wins for scopes that begin with its key. */
+  roles: RolePermissions[] = [{ actions: ['*'], notActions: [] }];
+  readonly rolesAt = new Map<string, RolePermissions[]>();
+  denials: (RolePermissions & { name: string })[] = [];
+  locks: ScopeLock[] = [];
+  policies: PolicyAssignment[] = [];
+  routeTables: RouteTable[] = [];
+  unregistered: string[] = [];
   serial: string | undefined = 'boot skipped: guests are off (--guests none)\n';
   /** Ids of everything that was ever made: a second one of the same kind would show. */
   readonly made: string[] = [];
@@ -108,9 +120,21 @@ function makeCloud(fake: FakeCloud): Cloud {
   return {
     access: {
       signIn: async () => ({ expiresAtMs: 0 }),
-      subscription: notUsed,
-      permissions: notUsed,
-      providers: notUsed,
+      subscription: async () => ({ id: SUBSCRIPTION.split('/')[2] ?? '', name: 'fake', state: 'Enabled' }),
+      async permissions(scope = SUBSCRIPTION) {
+        const key = [...fake.rolesAt.keys()].find((one) => scope.toLowerCase().startsWith(one.toLowerCase()));
+        const roles = key === undefined ? fake.roles : (fake.rolesAt.get(key) ?? []);
+        const all = (part: 'actions' | 'notActions') => roles.flatMap((role) => role[part]);
+        return { actions: all('actions'), notActions: all('notActions'), roles };
+      },
+      denials: async () => fake.denials,
+      locks: async () => fake.locks,
+      policies: async () => fake.policies,
+      providers: async () =>
+        ['Microsoft.Compute', 'Microsoft.Network', 'Microsoft.Storage'].map((namespace) => ({
+          namespace,
+          registered: !fake.unregistered.includes(namespace),
+        })),
     },
     catalogue: { locations: notUsed, sizes: async () => fake.sizes, usages: async () => fake.usages },
     groups: {
@@ -198,6 +222,7 @@ function makeCloud(fake: FakeCloud): Cloud {
         fake.securityGroups.find((one) => one.id.toLowerCase() === id.toLowerCase()),
       ensureSecurityGroup: notUsed,
       addSecurityRule: notUsed,
+      routeTable: async (id) => fake.routeTables.find((one) => one.id.toLowerCase() === id.toLowerCase()),
     },
     machines: {
       list: async () => [...fake.machines.values()].map(({ power: _, ...machine }) => machine),

@@ -3,6 +3,15 @@ import type { CloudAccess } from '../../../src/ports/cloud.ts';
 import type { Answer } from '../answers.ts';
 import type { Azure } from '../azure.ts';
 import { mapSignInError } from '../sign-in-errors.ts';
+import {
+  DENIALS,
+  LOCKS,
+  PERMISSIONS,
+  POLICIES,
+  readList,
+  rolePermissions,
+  scopeOf,
+} from './authorization.ts';
 
 const PROVIDERS = ['Microsoft.Compute', 'Microsoft.Network', 'Microsoft.Storage'] as const;
 const CLOCK_DIFFERENCE_MAX_MS = 5 * 60_000;
@@ -43,21 +52,44 @@ export function makeAccess(azure: Azure): CloudAccess {
       }
     },
 
-    async permissions() {
-      const client = await clients.authorization();
-      // The SDK lists permissions of a resource group or a resource only. Azure answers the same question for a
-      // subscription, and the SDK's pager reads any page by its URL.
-      const page = `${endpoints.resourceManagerUrl}/subscriptions/${account.subscriptionId}/providers/Microsoft.Authorization/permissions?api-version=2022-04-01`;
-      const actions: string[] = [];
-      const notActions: string[] = [];
-      const pages = await calls.collect('The permissions in the subscription could not be read.', () =>
-        client.permissions.listForResourceGroup('-').byPage({ continuationToken: page }),
+    async permissions(scope = `/subscriptions/${account.subscriptionId}`) {
+      const found = await readList(azure, scope, PERMISSIONS);
+      const roles = found.map(rolePermissions);
+      return {
+        actions: roles.flatMap((role) => role.actions),
+        notActions: roles.flatMap((role) => role.notActions),
+        roles,
+      };
+    },
+
+    async denials(scope) {
+      const found = await readList(azure, scope, DENIALS);
+      return found.flatMap(({ name, properties }) =>
+        (properties?.permissions ?? []).map((each) => ({ name: name ?? '', ...rolePermissions(each) })),
       );
-      for (const permission of pages.flat()) {
-        actions.push(...(permission.actions ?? []));
-        notActions.push(...(permission.notActions ?? []));
-      }
-      return { actions, notActions };
+    },
+
+    async locks(scope) {
+      const found = await readList(azure, scope, LOCKS);
+      return found.map(({ id, name, properties }) => ({
+        name: name ?? '',
+        scope: scopeOf(id),
+        level: properties?.level === 'ReadOnly' ? ('ReadOnly' as const) : ('CanNotDelete' as const),
+      }));
+    },
+
+    async policies(scope) {
+      const found = await readList(azure, scope, POLICIES);
+      return found
+        .filter((each) => each.properties?.enforcementMode !== 'DoNotEnforce')
+        .map(({ id, name, properties }) => ({
+          name: properties?.displayName ?? name ?? '',
+          scope: properties?.scope ?? scopeOf(id),
+          definitionId: properties?.policyDefinitionId ?? '',
+          parameters: Object.fromEntries(
+            Object.entries(properties?.parameters ?? {}).map(([key, each]) => [key, each.value]),
+          ),
+        }));
     },
 
     async providers() {

@@ -60,6 +60,8 @@ export function sizeOf(sku: ResourceSku, location: string): VmSize {
   const restrictedZones = restrictions
     .filter((each) => each.type === 'Zone')
     .flatMap((each) => each.restrictionInfo?.zones ?? []);
+  const controllers = capability('DiskControllerTypes');
+  const architecture = capability('CpuArchitectureType');
   return {
     name: sku.name ?? '',
     family: sku.family ?? '',
@@ -74,6 +76,13 @@ export function sizeOf(sku: ResourceSku, location: string): VmSize {
     zones: zones.filter((zone) => !restrictedZones.includes(zone)),
     ...(restricted === undefined ? {} : { restricted }),
     restrictedZones,
+    ...(architecture === undefined ? {} : { architecture }),
+    ...(controllers === undefined
+      ? {}
+      : { diskControllers: controllers.split(',').map((each) => each.trim()) }),
+    ...(number('UncachedDiskBytesPerSecond') > 0
+      ? { diskBytesPerSecond: number('UncachedDiskBytesPerSecond') }
+      : {}),
   };
 }
 

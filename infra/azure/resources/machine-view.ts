@@ -11,6 +11,7 @@ export function machineOf(machine: VirtualMachine): CloudMachine {
     ?.map((status) => /^PowerState\/(.+)$/i.exec(status.code ?? '')?.[1])
     .find((state) => state !== undefined);
   const osType = osDisk?.osType;
+  const computerName = machine.osProfile?.computerName;
   return {
     id: machine.id ?? '',
     name: machine.name ?? '',
@@ -23,6 +24,7 @@ export function machineOf(machine: VirtualMachine): CloudMachine {
     nicIds: nics.flatMap((nic) => (nic.id ? [nic.id] : [])),
     ...(osDisk?.managedDisk?.id ? { osDiskId: osDisk.managedDisk.id } : {}),
     ...(osType === 'Linux' || osType === 'Windows' ? { osType } : {}),
+    ...(computerName ? { computerName } : {}),
     dataDisks: (machine.storageProfile?.dataDisks ?? []).flatMap((disk) =>
       disk.managedDisk?.id ? [{ diskId: disk.managedDisk.id, lun: disk.lun }] : [],
     ),

@@ -8,7 +8,7 @@ import { settled } from '../ownership.ts';
 
 type Networks = Pick<
   CloudNetwork,
-  'virtualNetworks' | 'virtualNetwork' | 'ensureVirtualNetwork' | 'addressAvailable'
+  'virtualNetworks' | 'virtualNetwork' | 'ensureVirtualNetwork' | 'addressAvailable' | 'routeTable'
 >;
 
 export function makeVirtualNetworks(azure: Azure): Networks {
@@ -64,6 +64,21 @@ export function makeVirtualNetworks(azure: Azure): Networks {
       );
       return networkOf(made);
     },
+    async routeTable(id) {
+      const { resourceGroup, name } = parseArmId(id);
+      const client = await clients.network();
+      const found = await calls.find(`The route table ${name} could not be read.`, () =>
+        client.routeTables.get(resourceGroup, name),
+      );
+      if (!found) return undefined;
+      const routes = (found.routes ?? []).map((route) => ({
+        name: route.name ?? '',
+        prefix: route.addressPrefix ?? '',
+        nextHop: route.nextHopType ?? '',
+        ...(route.nextHopIpAddress ? { nextHopIp: route.nextHopIpAddress } : {}),
+      }));
+      return { id: found.id ?? '', name: found.name ?? '', routes };
+    },
     async addressAvailable(virtualNetworkId, ip) {
       const { resourceGroup, name } = parseArmId(virtualNetworkId);
       const client = await clients.network();
@@ -89,10 +104,16 @@ function networkOf(network: SdkNetwork): VirtualNetwork {
 
 function subnetOf(subnet: SdkSubnet): Subnet {
   const securityGroupId = subnet.networkSecurityGroup?.id;
+  const routeTableId = subnet.routeTable?.id;
+  const delegatedTo = subnet.delegations?.[0]?.serviceName;
   return {
     id: subnet.id ?? '',
     name: subnet.name ?? '',
     prefix: subnet.addressPrefix ?? subnet.addressPrefixes?.[0] ?? '',
     ...(securityGroupId ? { securityGroupId } : {}),
+    ...(routeTableId ? { routeTableId } : {}),
+    ...(delegatedTo ? { delegatedTo } : {}),
+    // Azure leaves the list out of an empty subnet.
+    addressesUsed: subnet.ipConfigurations?.length ?? 0,
   };
 }

@@ -3,8 +3,10 @@ import type { Fault } from '../faults.ts';
 import type { Claims, TokenIssuer } from '../tokens.ts';
 import { ArmError } from './arm-error.ts';
 import type { Core } from './core.ts';
+import { refuseByPolicy, refuseLocked } from './governance.ts';
 import { groupRoute } from './group-routes.ts';
 import { isWireFault, messageOfFault } from './put-resource.ts';
+import { linkedAsks, requireLinked } from './rbac.ts';
 import { apiVersionOf, checkCoreVersion } from './registry.ts';
 import { resourceRoute } from './resource-routes.ts';
 import type { Route } from './route.ts';
@@ -20,14 +22,28 @@ import {
 export async function answerArm(core: Core, tokens: TokenIssuer, request: Request): Promise<Response> {
   const claims = authenticate(core, tokens, request);
   const pollId = isInOurSubscription(core, request) ? core.polls.idOf(request) : undefined;
-  if (pollId !== undefined) return core.polls.answer(request, pollId);
+  if (pollId !== undefined) {
+    core.rbac.requireAnywhere(claims, { action: pollAction(request), scope: request.path });
+    return core.polls.answer(request, pollId);
+  }
   const route = findRoute(core, request);
-  authorize(core, claims, route);
+  core.rbac.require(claims, route);
+  requireLinked(core.rbac, claims, route.action, linkedAsks(request, route.scope), route.scope);
+  refuseLocked(core, route);
+  refuseByPolicy(core, request, route.scope);
   const spoilt = faultFor(core, route, request.method);
   if (spoilt !== undefined) return spoilt;
   const response = await route.handle();
   const dropped = core.faults.take(route.action, (fault) => fault.error === 'drop-after');
   return dropped === undefined ? response : { status: 0, drop: true };
+}
+
+/** `Microsoft.Compute/locations/diskOperations/read` and the like. */
+function pollAction(request: Request): string {
+  const { segments } = request;
+  const word = segments.at(-2) ?? '';
+  if (segments.length === 4) return `Microsoft.Resources/subscriptions/${word}/read`;
+  return `${segments[3]}/locations/${word.charAt(0).toLowerCase()}${word.slice(1)}/read`;
 }
 
 function findRoute(core: Core, request: Request): Route {
@@ -140,23 +156,6 @@ function isOurAudience(core: Core, audience: string): boolean {
     'https://management.core.windows.net',
     core.baseUrl.toLowerCase(),
   ].includes(plain);
-}
-
-function authorize(core: Core, claims: Claims, route: Route): void {
-  const { actions, notActions } = core.context.settings.permissions;
-  const covers = (patterns: readonly string[]) =>
-    patterns.some((pattern) => {
-      const text = pattern.split('*').map((part) => part.replace(/[.+?^${}()|[\]\\]/g, '\\$&'));
-      return new RegExp(`^${text.join('.*')}$`, 'i').test(route.action);
-    });
-  if (covers(actions) && !covers(notActions)) return;
-  throw new ArmError(
-    403,
-    'AuthorizationFailed',
-    `The client '${claims.appid}' with object id '${claims.oid}' does not have authorization to perform action ` +
-      `'${route.action}' over scope '${route.scope}' or the scope is invalid. If access was recently granted, please ` +
-      'refresh your credentials.',
-  );
 }
 
 /** Faults that spoil the answer. Bare error codes spoil the operation instead, where there is one. */

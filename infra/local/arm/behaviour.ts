@@ -230,8 +230,36 @@ export interface SubscriptionSettings {
   readonly attachDetachDataDisks: boolean;
   readonly pageSize: number;
   readonly tokenLifetimeSeconds: number;
-  /** Permissions of the principal, at the subscription. */
+  /** A role assignment for everybody, at the subscription. Take it away (`actions: []`) to leave only those below. */
   readonly permissions: { readonly actions: readonly string[]; readonly notActions: readonly string[] };
+  readonly roleAssignments: readonly RoleGrant[];
+  readonly denyAssignments: readonly RoleGrant[];
+  readonly locks: readonly ScopeLock[];
+  readonly policyAssignments: readonly PolicyAssignment[];
+}
+
+/** A role on a scope: `/subscriptions/{s}`, a resource group or a resource. */
+export interface RoleGrant {
+  readonly name: string;
+  readonly scope: string;
+  /** A service principal's object id; absent: everybody. */
+  readonly principalId?: string;
+  readonly actions: readonly string[];
+  readonly notActions: readonly string[];
+}
+
+export interface ScopeLock {
+  readonly name: string;
+  readonly scope: string;
+  readonly level: 'CanNotDelete' | 'ReadOnly';
+}
+
+/** Only Azure's own definitions of policies.ts are carried out. */
+export interface PolicyAssignment {
+  readonly name: string;
+  readonly scope: string;
+  readonly policyDefinitionId: string;
+  readonly parameters: Readonly<Record<string, { readonly value: Json }>>;
 }
 
 /** `japaneast/cores`, else `cores`, else the behaviour's own limit. */

@@ -7,6 +7,7 @@ import type { GroupStore } from './groups.ts';
 import type { Operations } from './operations.ts';
 import type { Polls } from './polls.ts';
 import type { ProviderStore } from './providers.ts';
+import type { Rbac } from './rbac.ts';
 import type { Registry } from './registry.ts';
 
 /** What the parts of the ARM core share. `context` is the face of it that behaviours see. */
@@ -22,4 +23,5 @@ export interface Core {
   readonly polls: Polls;
   readonly latency: Latency;
   readonly faults: FaultBoard;
+  readonly rbac: Rbac;
 }

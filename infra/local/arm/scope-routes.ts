@@ -1,5 +1,6 @@
 import { bodyObject, type Request } from '../exchange.ts';
 import { ArmError, resourceGroupNotFound } from './arm-error.ts';
+import { authorizationRoute } from './authorization-routes.ts';
 import { checkTags } from './checks.ts';
 import type { Core } from './core.ts';
 import { objectAt, textAt } from './json.ts';
@@ -11,22 +12,8 @@ import type { Route } from './route.ts';
 export function scopeRoute(core: Core, request: Request): Route | undefined {
   const lower = request.segments.map((part) => part.toLowerCase());
   const tail = lower.slice(-3).join('/');
-  if (tail === 'providers/microsoft.authorization/permissions' && request.method === 'GET') {
-    checkCoreVersion(apiVersionOf(request.query));
-    return {
-      action: 'Microsoft.Authorization/permissions/read',
-      scope: request.path,
-      isOperation: false,
-      handle: () => {
-        requireScope(core, request.segments.slice(0, -3));
-        const { actions, notActions } = core.context.settings.permissions;
-        const value = [
-          { actions: [...actions], notActions: [...notActions], dataActions: [], notDataActions: [] },
-        ];
-        return { status: 200, body: { value } };
-      },
-    };
-  }
+  const rights = lower.at(-3) === 'providers' ? authorizationRoute(core, request, tail) : undefined;
+  if (rights !== undefined) return rights;
   if (lower.slice(-4).join('/') !== 'providers/microsoft.resources/tags/default') return undefined;
   checkCoreVersion(apiVersionOf(request.query));
   return {

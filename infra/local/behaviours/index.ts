@@ -5,6 +5,7 @@ import { networkInterfaces } from './network-interfaces.ts';
 import { networkSecurityGroups } from './network-security-groups.ts';
 import { networkUsages } from './network-usages.ts';
 import { publicIpAddresses } from './public-ip-addresses.ts';
+import { routeTables } from './route-tables.ts';
 import { securityRules } from './security-rules.ts';
 import { snapshots } from './snapshots.ts';
 import { storageAccounts, storageRoutes } from './storage-accounts.ts';
@@ -20,6 +21,7 @@ export const behaviours: readonly Behaviour[] = [
   publicIpAddresses,
   networkSecurityGroups,
   securityRules,
+  routeTables,
   disks,
   snapshots,
   virtualMachines,

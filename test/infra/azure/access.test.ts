@@ -35,6 +35,7 @@ describe('signing in', () => {
     expect(await access.permissions()).toEqual({
       actions: ['*/read', 'A/b/write'],
       notActions: ['A/c/read'],
+      roles: [{ actions: ['*/read', 'A/b/write'], notActions: ['A/c/read'] }],
     });
     expect((await access.providers()).map(({ namespace }) => namespace)).toEqual([
       'Microsoft.Compute',
