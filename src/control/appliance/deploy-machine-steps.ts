@@ -1,6 +1,7 @@
 import { StandbyError } from '../../errors.ts';
 import type { Step, StepContext } from '../../plan/plan.ts';
 import type { CloudMachine } from '../../ports/cloud.ts';
+import { actionsOf } from '../../ports/cloud-actions.ts';
 import { openAuthority } from '../authority.ts';
 import { applianceTokenName } from '../connect.ts';
 import { IMAGES } from './deploy-input.ts';
@@ -25,7 +26,14 @@ export function makeMachine(deployment: Deployment): Step<MachineOut> {
   return {
     id: 'machine',
     title: `Virtual machine ${names.vm} (${input.size}, ${IMAGES[input.image].label})`,
-    actions: ['Microsoft.Compute/virtualMachines/read', 'Microsoft.Compute/virtualMachines/write'],
+    actions: actionsOf(
+      'machines.get',
+      'machines.createFromImage',
+      'machines.delete',
+      'disks.get',
+      'disks.delete',
+      'bundles.publish',
+    ),
     makes: [
       { type: 'Microsoft.Compute/virtualMachines', name: names.vm },
       { type: 'Microsoft.Compute/disks', name: names.osDisk },
@@ -127,7 +135,7 @@ export function waitForMachine({ context, cloud, names, vmId }: Deployment): Ste
   return {
     id: 'running',
     title: `${names.vm} is running`,
-    actions: ['Microsoft.Compute/virtualMachines/read', 'Microsoft.Compute/virtualMachines/start/action'],
+    actions: actionsOf('machines.instance', 'machines.start'),
     async run(step) {
       const untilMs = context.clock.now() + RUNNING_WITHIN_MS;
       for (;;) {

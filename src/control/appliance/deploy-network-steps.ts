@@ -1,5 +1,6 @@
 import { StandbyError } from '../../errors.ts';
 import type { Step } from '../../plan/plan.ts';
+import { actionsOf } from '../../ports/cloud-actions.ts';
 import type { Deployment } from './deploy-plan.ts';
 
 /**
@@ -27,7 +28,7 @@ function useNetwork(
   return {
     id: 'network',
     title: `Virtual network ${name}, subnet ${chosen.subnetName}`,
-    actions: ['Microsoft.Network/virtualNetworks/read'],
+    actions: actionsOf('network.virtualNetwork'),
     async run() {
       const network = await cloud.network.virtualNetwork(chosen.virtualNetworkId);
       const subnet = network?.subnets.find((one) => one.name === chosen.subnetName);
@@ -45,7 +46,7 @@ function newNetwork({ cloud, input, names, tags }: Deployment): Step<NetworkOut>
   return {
     id: 'network',
     title: `Virtual network ${names.virtualNetwork}`,
-    actions: ['Microsoft.Network/virtualNetworks/read', 'Microsoft.Network/virtualNetworks/write'],
+    actions: actionsOf('network.ensureVirtualNetwork'),
     makes: [{ type: 'Microsoft.Network/virtualNetworks', name: names.virtualNetwork }],
     async run(context) {
       const network = await cloud.network.ensureVirtualNetwork(
@@ -79,10 +80,7 @@ export function makeSecurityGroup({ cloud, input, names, tags }: Deployment): St
   return {
     id: 'security-group',
     title: `Network security group ${names.networkSecurityGroup} (port 25000 closed)`,
-    actions: [
-      'Microsoft.Network/networkSecurityGroups/read',
-      'Microsoft.Network/networkSecurityGroups/write',
-    ],
+    actions: actionsOf('network.ensureSecurityGroup'),
     makes: [{ type: 'Microsoft.Network/networkSecurityGroups', name: names.networkSecurityGroup }],
     async run(context) {
       const group = await cloud.network.ensureSecurityGroup(
@@ -109,7 +107,7 @@ export function makePublicIp(deployment: Deployment): Step<PublicIpOut> {
   return {
     id: 'public-ip',
     title: `Public address ${names.publicIp}`,
-    actions: ['Microsoft.Network/publicIPAddresses/read', 'Microsoft.Network/publicIPAddresses/write'],
+    actions: actionsOf('network.createPublicIp', 'network.publicIp', 'network.deletePublicIp'),
     makes: [{ type: 'Microsoft.Network/publicIPAddresses', name: names.publicIp }],
     async run(context) {
       const made = await cloud.network.createPublicIp(
@@ -148,13 +146,11 @@ export function joinNetwork(deployment: Deployment): Step<NicOut> {
   return {
     id: 'network-interface',
     title: `Network interface ${names.nic}`,
-    actions: [
-      'Microsoft.Network/networkInterfaces/write',
-      'Microsoft.Network/networkInterfaces/join/action',
-      'Microsoft.Network/virtualNetworks/subnets/join/action',
-      'Microsoft.Network/networkSecurityGroups/join/action',
-      'Microsoft.Network/publicIPAddresses/join/action',
-    ],
+    actions: actionsOf(
+      'network.createNetworkInterface',
+      'network.networkInterface',
+      'network.deleteNetworkInterface',
+    ),
     makes: [{ type: 'Microsoft.Network/networkInterfaces', name: names.nic }],
     async run(context) {
       const nic = await cloud.network.createNetworkInterface(

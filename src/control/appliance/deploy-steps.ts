@@ -3,6 +3,7 @@ import { ENGINE_PORT } from '../../model/appliance.ts';
 import { storageAccountName } from '../../model/names.ts';
 import type { Step } from '../../plan/plan.ts';
 import type { CloudDisk, ResourceGroup } from '../../ports/cloud.ts';
+import { actionsOf } from '../../ports/cloud-actions.ts';
 import { applianceTokenName } from '../connect.ts';
 import type { PublicIpOut } from './deploy-network-steps.ts';
 import type { Deployment } from './deploy-plan.ts';
@@ -18,10 +19,7 @@ export function ensureGroup({ cloud, input }: Deployment): Step<ResourceGroup> {
   return {
     id: 'resource-group',
     title: `Resource group ${input.resourceGroup}`,
-    actions: [
-      'Microsoft.Resources/subscriptions/resourceGroups/read',
-      'Microsoft.Resources/subscriptions/resourceGroups/write',
-    ],
+    actions: actionsOf('groups.get', 'groups.ensure'),
     makes: [{ type: 'Microsoft.Resources/resourceGroups', name: input.resourceGroup }],
     async find() {
       const group = await cloud.groups.get(input.resourceGroup);
@@ -49,7 +47,7 @@ export function makeJournalDisk({ cloud, input, names, tags }: Deployment): Step
   return {
     id: 'journal-disk',
     title: `Journal disk ${names.journalDisk} (${input.journalGib} GiB)`,
-    actions: ['Microsoft.Compute/disks/read', 'Microsoft.Compute/disks/write'],
+    actions: actionsOf('disks.get', 'disks.createEmpty', 'disks.delete'),
     makes: [{ type: 'Microsoft.Compute/disks', name: names.journalDisk }],
     async find() {
       const disk = await find();
@@ -93,11 +91,7 @@ export function publishBundle(deployment: Deployment): Step<BundleOut> {
   return {
     id: 'bundle',
     title: 'Engine bundle uploaded',
-    actions: [
-      'Microsoft.Storage/storageAccounts/read',
-      'Microsoft.Storage/storageAccounts/write',
-      'Microsoft.Storage/storageAccounts/listKeys/action',
-    ],
+    actions: actionsOf('bundles.publish'),
     makes: [{ type: 'Microsoft.Storage/storageAccounts', name }],
     async run(context) {
       const { sha256 } = await publish(deployment, {

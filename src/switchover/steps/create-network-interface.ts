@@ -4,6 +4,7 @@
  */
 import { StandbyError } from '../../errors.ts';
 import type { Step } from '../../plan/plan.ts';
+import { actionsOf } from '../../ports/cloud-actions.ts';
 import { idInGroup, type NicPart, RESOURCE_TYPES, scenarioTag, tagsFor } from '../blueprint.ts';
 import { assertOurs, CLOUD_RETRY, durably } from '../durably.ts';
 import type { Work } from '../work.ts';
@@ -25,13 +26,13 @@ export function createNetworkInterfaceStep(work: Work, part: NicPart): Step<Made
   return {
     id: createNetworkInterfaceId(part.nic.masterNicId),
     title: `Network interface for ${part.nic.masterNicId}`,
-    actions: [
-      'Microsoft.Network/networkInterfaces/read',
-      'Microsoft.Network/networkInterfaces/write',
-      'Microsoft.Network/virtualNetworks/subnets/join/action',
-      ...(part.nic.networkSecurityGroupId ? ['Microsoft.Network/networkSecurityGroups/join/action'] : []),
-      ...(part.publicIpName ? ['Microsoft.Network/publicIPAddresses/join/action'] : []),
-    ],
+    actions: actionsOf(
+      'groups.get',
+      'network.networkInterface',
+      'network.virtualNetwork',
+      'network.createNetworkInterface',
+      'network.deleteNetworkInterface',
+    ),
     makes: [{ type: RESOURCE_TYPES.nic, name: part.name }],
     retry: CLOUD_RETRY,
     async find() {

@@ -3,6 +3,7 @@
  * after a crash. Undo deletes it.
  */
 import type { Step } from '../../plan/plan.ts';
+import { actionsOf } from '../../ports/cloud-actions.ts';
 import { idInGroup, type NicPart, RESOURCE_TYPES, scenarioTag, tagsFor } from '../blueprint.ts';
 import { assertOurs, CLOUD_RETRY, durably } from '../durably.ts';
 import type { Work } from '../work.ts';
@@ -24,7 +25,7 @@ export function createPublicIpStep(work: Work, part: NicPart, name: string): Ste
   return {
     id: createPublicIpId(part.nic.masterNicId),
     title: `Public address of ${part.nic.masterNicId}`,
-    actions: ['Microsoft.Network/publicIPAddresses/read', 'Microsoft.Network/publicIPAddresses/write'],
+    actions: actionsOf('groups.get', 'network.publicIp', 'network.createPublicIp', 'network.deletePublicIp'),
     makes: [{ type: RESOURCE_TYPES.publicIp, name }],
     retry: CLOUD_RETRY,
     async find() {

@@ -3,6 +3,7 @@
  * for or asked for again after a crash, never made twice. Undo deletes it.
  */
 import type { Step } from '../../plan/plan.ts';
+import { actionsOf } from '../../ports/cloud-actions.ts';
 import { type Blueprint, type DiskPart, RESOURCE_TYPES, scenarioTag, tagsFor } from '../blueprint.ts';
 import { assertOurs, CLOUD_RETRY, durably } from '../durably.ts';
 import { settled } from '../settled.ts';
@@ -22,7 +23,7 @@ export function createStandbyDiskStep(work: Work, blueprint: Blueprint, part: Di
   return {
     id: createStandbyDiskId(part.diskId),
     title: part.lun === undefined ? `OS disk from ${part.diskId}` : `Data disk from ${part.diskId}`,
-    actions: ['Microsoft.Compute/disks/read', 'Microsoft.Compute/disks/write'],
+    actions: actionsOf('disks.get', 'disks.createFromSnapshot', 'disks.delete'),
     makes: [{ type: RESOURCE_TYPES.disk, name: part.diskName }],
     retry: CLOUD_RETRY,
     async find() {

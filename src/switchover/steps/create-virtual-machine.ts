@@ -7,6 +7,7 @@
 import { StandbyError } from '../../errors.ts';
 import type { Step, StepContext } from '../../plan/plan.ts';
 import type { CloudMachine } from '../../ports/cloud.ts';
+import { actionsOf } from '../../ports/cloud-actions.ts';
 import { type Blueprint, idInGroup, RESOURCE_TYPES, scenarioTag, tagsFor } from '../blueprint.ts';
 import { assertOurs, CLOUD_RETRY, durably } from '../durably.ts';
 import { settled } from '../settled.ts';
@@ -25,11 +26,7 @@ export function createVirtualMachineStep(work: Work, blueprint: Blueprint): Step
   return {
     id: CREATE_VIRTUAL_MACHINE,
     title: `Virtual machine ${name} (${size})`,
-    actions: [
-      'Microsoft.Compute/virtualMachines/read',
-      'Microsoft.Compute/virtualMachines/write',
-      'Microsoft.Network/networkInterfaces/join/action',
-    ],
+    actions: actionsOf('groups.get', 'machines.get', 'machines.createFromDisks', 'machines.delete'),
     makes: [{ type: RESOURCE_TYPES.machine, name }],
     retry: CLOUD_RETRY,
     async find() {

@@ -3,6 +3,7 @@
  * again is harmless, so dying at any line is repaired by doing it again.
  */
 import type { Step } from '../../plan/plan.ts';
+import { actionsOf } from '../../ports/cloud-actions.ts';
 import { assertOurs, CLOUD_RETRY, durably } from '../durably.ts';
 import type { Work } from '../work.ts';
 
@@ -13,10 +14,7 @@ export function deallocateMachineStep(
   return {
     id: 'deallocate-machine',
     title: 'Stop the standby VM and give its machine back',
-    actions: [
-      'Microsoft.Compute/virtualMachines/read',
-      'Microsoft.Compute/virtualMachines/deallocate/action',
-    ],
+    actions: actionsOf('machines.instance', 'machines.deallocate'),
     retry: CLOUD_RETRY,
     async run(context) {
       const machine = await work.cloud.machines.instance(vmId);

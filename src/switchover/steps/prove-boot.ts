@@ -9,6 +9,7 @@ import type { HealthCheck } from '../../model/scenario.ts';
 import type { Verdict } from '../../model/verdict.ts';
 import type { Step, StepContext } from '../../plan/plan.ts';
 import { NO_GUEST_LINE } from '../../ports/cloud.ts';
+import { actionsOf } from '../../ports/cloud-actions.ts';
 import { askHealth, healthTitle } from '../health.ts';
 import { readSerialSigns } from '../serial-console.ts';
 import { patienceOf, type Work } from '../work.ts';
@@ -47,10 +48,13 @@ export function proveBootStep(work: Work, options: ProofOptions): Step<BootProof
   return {
     id: PROVE_BOOT,
     title: 'Prove that it boots',
-    actions: [
-      'Microsoft.Compute/virtualMachines/instanceView/read',
-      'Microsoft.Compute/virtualMachines/retrieveBootDiagnosticsData/action',
-    ],
+    actions: actionsOf(
+      'machines.instance',
+      'machines.serialLog',
+      'machines.get',
+      'network.networkInterface',
+      'network.publicIp',
+    ),
     async run(context) {
       const running = context.output<Running>(WAIT_RUNNING);
       const watch: Watch = {

@@ -8,6 +8,7 @@ import { isStandbyError } from '../../errors.ts';
 import type { ResourceRole } from '../../model/tags.ts';
 import type { Step, StepContext } from '../../plan/plan.ts';
 import type { CloudMachine } from '../../ports/cloud.ts';
+import { actionsOf } from '../../ports/cloud-actions.ts';
 import { scenarioTag } from '../blueprint.ts';
 import { CLOUD_RETRY } from '../durably.ts';
 import type { Work } from '../work.ts';
@@ -28,13 +29,16 @@ export function removeStandbyStep(work: Work, vmId: string): Step<Removed> {
   return {
     id: 'remove-standby',
     title: 'Remove the standby VM with its NICs, addresses, disks and snapshots',
-    actions: [
-      'Microsoft.Compute/virtualMachines/delete',
-      'Microsoft.Compute/disks/delete',
-      'Microsoft.Compute/snapshots/delete',
-      'Microsoft.Network/networkInterfaces/delete',
-      'Microsoft.Network/publicIPAddresses/delete',
-    ],
+    actions: actionsOf(
+      'listTagged',
+      'machines.get',
+      'machines.delete',
+      'network.networkInterface',
+      'network.deleteNetworkInterface',
+      'network.deletePublicIp',
+      'disks.delete',
+      'disks.deleteSnapshot',
+    ),
     retry: CLOUD_RETRY,
     async run(context) {
       const found = await whatThereIs(work, vmId);

@@ -5,6 +5,7 @@
  */
 import { StandbyError } from '../../errors.ts';
 import type { Step } from '../../plan/plan.ts';
+import { actionsOf } from '../../ports/cloud-actions.ts';
 import { type DiskPart, RESOURCE_TYPES, scenarioTag, tagsFor } from '../blueprint.ts';
 import { CLOUD_RETRY, durably } from '../durably.ts';
 import { settled } from '../settled.ts';
@@ -23,11 +24,7 @@ export function snapshotDiskStep(work: Work, part: DiskPart): Step<MadeSnapshot>
   return {
     id: snapshotDiskId(part.diskId),
     title: `Snapshot of ${part.diskId}`,
-    actions: [
-      'Microsoft.Compute/disks/read',
-      'Microsoft.Compute/snapshots/read',
-      'Microsoft.Compute/snapshots/write',
-    ],
+    actions: actionsOf('disks.get', 'disks.getSnapshot', 'disks.createSnapshot', 'disks.deleteSnapshot'),
     makes: [{ type: RESOURCE_TYPES.snapshot, name: part.snapshotName }],
     retry: CLOUD_RETRY,
     async run(context) {

@@ -5,6 +5,7 @@
 import { StandbyError } from '../../errors.ts';
 import type { Step, StepContext } from '../../plan/plan.ts';
 import type { CloudMachine } from '../../ports/cloud.ts';
+import { actionsOf } from '../../ports/cloud-actions.ts';
 import { patienceOf, type Work } from '../work.ts';
 
 export const WAIT_RUNNING = 'wait-running';
@@ -28,10 +29,7 @@ export function waitRunningStep(work: Work, options: RunningOptions): Step<Runni
   return {
     id: WAIT_RUNNING,
     title: 'Wait until Azure says the VM runs',
-    actions: [
-      'Microsoft.Compute/virtualMachines/instanceView/read',
-      'Microsoft.Compute/virtualMachines/start/action',
-    ],
+    actions: actionsOf('machines.instance', 'machines.start', 'machines.serialLog'),
     async run(context) {
       const vmId = options.vmIdOf(context);
       const before = await serialBefore(work, context, vmId, options.hasRunBefore);

@@ -7,6 +7,7 @@ import { StandbyError } from '../../errors.ts';
 import { replicaDiskName } from '../../model/names.ts';
 import type { Step, StepContext } from '../../plan/plan.ts';
 import type { CloudMachine } from '../../ports/cloud.ts';
+import { actionsOf } from '../../ports/cloud-actions.ts';
 import { CLOUD_RETRY } from '../../switchover/durably.ts';
 import type { Work } from '../../switchover/work.ts';
 import { applianceVmId, FIRST_REPLICA_LUN, type Luns, lunOf } from '../replica.ts';
@@ -27,11 +28,7 @@ export function attachReplicaDisksStep(work: Work): Step<AttachedDisks> {
   return {
     id: ATTACH_REPLICA_DISKS,
     title: `Attach the replica disks to ${work.appliance.name}`,
-    actions: [
-      'Microsoft.Compute/virtualMachines/read',
-      'Microsoft.Compute/virtualMachines/write',
-      'Microsoft.Compute/virtualMachines/attachDetachDataDisks/action',
-    ],
+    actions: actionsOf('machines.get', 'machines.attachDisks'),
     retry: CLOUD_RETRY,
     async run(context) {
       const vmId = applianceVmId(work);

@@ -9,6 +9,7 @@ import { type MasterDisk, replicaSizeGib } from '../../model/disk.ts';
 import { replicaDiskName } from '../../model/names.ts';
 import type { Step } from '../../plan/plan.ts';
 import type { CloudDisk } from '../../ports/cloud.ts';
+import { actionsOf } from '../../ports/cloud-actions.ts';
 import { blueprintOf, RESOURCE_TYPES, tagsFor } from '../../switchover/blueprint.ts';
 import { assertOurs, CLOUD_RETRY, durably } from '../../switchover/durably.ts';
 import type { Work } from '../../switchover/work.ts';
@@ -30,7 +31,7 @@ export function createReplicaDiskStep(work: Work, disk: MasterDisk): Step<Replic
   return {
     id: createReplicaDiskId(disk.id),
     title: `Replica disk of ${disk.id}`,
-    actions: ['Microsoft.Compute/disks/read', 'Microsoft.Compute/disks/write'],
+    actions: actionsOf('disks.get', 'disks.createEmpty', 'machines.get'),
     makes: [{ type: RESOURCE_TYPES.disk, name }],
     retry: CLOUD_RETRY,
     async find() {

@@ -3,6 +3,7 @@
  * Both can be done again at any time.
  */
 import type { Step } from '../../plan/plan.ts';
+import { actionsOf } from '../../ports/cloud-actions.ts';
 import type { Work } from '../../switchover/work.ts';
 
 export const ENSURE_RESOURCE_GROUP = 'ensure-resource-group';
@@ -16,10 +17,7 @@ export function ensureResourceGroupStep(work: Work): Step<EnsuredGroup> {
   return {
     id: ENSURE_RESOURCE_GROUP,
     title: `Resource group ${resourceGroup}`,
-    actions: [
-      'Microsoft.Resources/subscriptions/resourceGroups/read',
-      'Microsoft.Resources/subscriptions/resourceGroups/write',
-    ],
+    actions: actionsOf('groups.ensure'),
     retry: { attemptsMax: 3, delayMs: 5000 },
     async run() {
       await work.setStatus({ state: 'preparing-disks', activeRunId: work.runId });
