@@ -1,4 +1,6 @@
 import { CHUNK_BYTES, PAGE_BYTES } from '../block/chunks.ts';
+import type { QuickDevice } from '../block/open-device.ts';
+import { Pace } from '../block/pace.ts';
 import { eachRun, isZero, zeros } from '../block/zeros.ts';
 import type { BlockDevice } from '../ports/block-device.ts';
 
@@ -35,6 +37,31 @@ export async function writeChunk(
     } else if (!target.blank) {
       await clear(target.device, offsetBytes + start, end - start);
     }
+  });
+}
+
+/** Scattered pages are many short writes: made at once as long as they only touch the page cache. */
+const pace = new Pace();
+
+/** Only the pages that are named; all others stay as they are. */
+export async function patchChunk(
+  device: QuickDevice,
+  place: { readonly offsetBytes: number; readonly length: number },
+  patch: { readonly pageMap: Uint8Array; readonly zeroMap: Uint8Array; readonly packed: Buffer },
+): Promise<void> {
+  let at = 0;
+  const write = async (bytes: Uint8Array, offsetBytes: number) => {
+    if (pace.isQuick()) pace.make(() => device.writeNow([bytes], offsetBytes));
+    else await device.write(bytes, offsetBytes);
+  };
+  await eachRun(patch.pageMap, place.length, async (isNamed, start, end) => {
+    if (!isNamed) return;
+    const run = patch.packed.subarray(at, at + end - start);
+    at += end - start;
+    await write(run, place.offsetBytes + start);
+  });
+  await eachRun(patch.zeroMap, place.length, async (isNamed, start, end) => {
+    if (isNamed) await write(zeros(end - start), place.offsetBytes + start);
   });
 }
 

@@ -15,6 +15,8 @@ import { clearTails, closeDisks, sliceOfWritten } from './replica-disks.ts';
  */
 export interface CopyRunOptions {
   readonly scenarioId: string;
+  /** `block`: the replica holds an older copy, and the master is told what is on it. */
+  readonly mode?: 'volume' | 'block' | undefined;
   readonly disks: readonly ReceivingDisk[];
   readonly counters: Counters;
   readonly checksum: Checksum;
@@ -32,6 +34,8 @@ export interface CopyRunEvents {
   failed(error: StandbyError): void;
   /** The proofs differ; the durable maps no longer name these chunks. */
   differs(error: StandbyError, diskIds: readonly string[]): void;
+  /** Short signatures let differences pass, as may happen once: those chunks are to be copied again, by the same run. */
+  incomplete(error: StandbyError): void;
 }
 
 export class CopyRun {
@@ -39,6 +43,7 @@ export class CopyRun {
   readonly #receiver: BlockReceiver;
   #attempt: string | undefined;
   #isClosed = false;
+  #wasIncomplete = false;
   #proving:
     | { readonly over: AbortController; readonly ended: Promise<void>; tell(d: readonly DiskDigest[]): void }
     | undefined;
@@ -73,7 +78,8 @@ export class CopyRun {
   }
 
   addLane(attempt: string, connection: Connection): LaneFrames {
-    if (this.#attempt === attempt) return this.#receiver.addLane(connection);
+    const signatureKey = this.#options.mode === 'block' ? attempt : undefined;
+    if (this.#attempt === attempt) return this.#receiver.addLane(connection, signatureKey);
     throw new StandbyError({
       code: 'ATTEMPT_OVER',
       what: 'Another attempt of this copy is running.',
@@ -138,17 +144,22 @@ export class CopyRun {
     }
   }
 
-  /** Only what differs is copied again, and zeros are looked at: the disk was not as blank as it was said to be. */
+  /**
+   * Only what differs is copied again, and zeros are looked at: the disk was not as blank as it was said to be. After a
+   * comparison that is no failure, the first time: its signatures are short.
+   */
   async #forget(differences: readonly Difference[]): Promise<void> {
-    for (const { disk, chunks } of differences) {
-      for (const index of chunks) {
-        disk.durable.remove(index);
-        disk.written.remove(index);
-      }
-      await disk.saveMap(disk.durable);
+    for (const { disk, chunks } of differences) await this.#receiver.forget(disk, chunks);
+    const { mode, events } = this.#options;
+    const error = replicaDiffers(differences);
+    if (mode === 'block' && !this.#wasIncomplete) {
+      this.#wasIncomplete = true;
+      this.#proving?.over.abort(error); // This proof is over; the next one waits for the chunks.
+      events.incomplete(error);
+      return;
     }
-    this.#options.events.differs(
-      replicaDiffers(differences),
+    events.differs(
+      error,
       differences.map(({ disk }) => disk.diskId),
     );
   }

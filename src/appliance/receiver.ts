@@ -1,16 +1,18 @@
 import { promisify } from 'node:util';
 import { zstdDecompress } from 'node:zlib';
-import { CHUNK_BYTES, type ChunkSet, chunkLength } from '../block/chunks.ts';
+import { CHUNK_BYTES, ChunkSet, chunkLength } from '../block/chunks.ts';
+import type { QuickDevice } from '../block/open-device.ts';
 import { mappedBytes } from '../block/zeros.ts';
 import type { Clock } from '../clock.ts';
 import { isStandbyError, messageOf, StandbyError } from '../errors.ts';
-import type { BlockDevice } from '../ports/block-device.ts';
-import { type BlockBody, readBlockBody } from '../wire/block-frame.ts';
+import { type BlockBody, checkedParts, readBlockBody } from '../wire/block-frame.ts';
 import type { Checksum } from '../wire/checksum.ts';
 import type { Connection, LaneFrames } from '../wire/connection.ts';
-import { FLAG_ZSTD, FRAME, type FrameHeader, makeFrame, protocolBroken } from '../wire/frame.ts';
-import { LIMITS } from '../wire/limits.ts';
-import { clearChunk, writeChunk } from './chunk-writer.ts';
+import { FLAG_PATCH, FLAG_ZSTD, FRAME, type FrameHeader, makeFrame, protocolBroken } from '../wire/frame.ts';
+import { HEADER_BYTES, LIMITS } from '../wire/limits.ts';
+import { readCount } from '../wire/signature-frame.ts';
+import { type ChunkTarget, clearChunk, patchChunk, writeChunk } from './chunk-writer.ts';
+import { ReplicaSigner } from './replica-signer.ts';
 
 /**
  * Takes blocks from the lanes of one copy, verifies each, writes it, and makes what was written durable now and then.
@@ -21,7 +23,7 @@ import { clearChunk, writeChunk } from './chunk-writer.ts';
 export interface ReceivingDisk {
   readonly diskId: string;
   readonly sizeBytes: number;
-  readonly device: BlockDevice;
+  readonly device: QuickDevice;
   readonly blank: boolean;
   /** In the page cache at least. */
   readonly written: ChunkSet;
@@ -49,8 +51,11 @@ export interface Counters {
 
 interface Lane {
   readonly connection: Connection;
+  readonly signer: ReplicaSigner | undefined;
   taken: number;
   owed: number;
+  asks: number;
+  asking: Promise<void>;
 }
 
 const DURABLE_BYTES = 256 * 1024 * 1024;
@@ -62,6 +67,7 @@ export class BlockReceiver {
   readonly #pool: Buffer[] = [];
   readonly #lanes = new Set<Lane>();
   readonly #fresh: number[][];
+  readonly #distrusted = new Map<ReceivingDisk, ChunkSet>();
   readonly #over = new AbortController();
   #freshBytes = 0;
   #placing = 0;
@@ -75,21 +81,30 @@ export class BlockReceiver {
     this.#durable = this.#keepDurable();
   }
 
-  /** The frames of one more lane of the current attempt. */
-  addLane(connection: Connection): LaneFrames {
-    const lane: Lane = { connection, taken: 0, owed: 0 };
+  /** The frames of one more lane of the current attempt; with a key for signatures, only differences come. */
+  addLane(connection: Connection, signatureKey?: string): LaneFrames {
+    const signer = signatureKey ? new ReplicaSigner(signatureKey) : undefined;
+    const lane: Lane = { connection, signer, taken: 0, owed: 0, asks: 0, asking: Promise.resolve() };
     this.#lanes.add(lane);
     void connection.closed.then(() => this.#lanes.delete(lane));
     return {
-      limitOf: (type) =>
-        type === FRAME.block ? LIMITS.blockBodyBytes : type === FRAME.zeros ? 4 : undefined,
+      limitOf: (type) => (type === FRAME.block ? LIMITS.blockBodyBytes : this.#limitOf(lane, type)),
       bufferFor: (type, length) => {
+        if (type === FRAME.ask) return Buffer.allocUnsafe(length);
         if (lane.taken >= LIMITS.creditFrames) throw protocolBroken('more blocks than it had credit for');
         if (type !== FRAME.block) return Buffer.allocUnsafe(length);
         return this.#pool.pop() ?? Buffer.allocUnsafeSlow(LIMITS.blockBodyBytes);
       },
-      onFrame: (header, body) => void this.#take(lane, header, body),
+      onFrame: (header, body) => {
+        if (header.type === FRAME.ask) this.#onAsk(lane, header, body);
+        else void this.#take(lane, header, body);
+      },
     };
+  }
+
+  #limitOf(lane: Lane, type: number): number | undefined {
+    if (type === FRAME.zeros) return 4;
+    return lane.signer && (type === FRAME.ask || type === FRAME.same) ? 4 : undefined;
   }
 
   /** Ends all lanes and waits until nothing of theirs is being written. */
@@ -107,6 +122,18 @@ export class BlockReceiver {
     await this.#durable;
   }
 
+  /** The proof showed that these chunks differ although their signatures did not: they are sent again, and whole. */
+  async forget(disk: ReceivingDisk, chunks: readonly number[]): Promise<void> {
+    const distrusted = this.#distrusted.get(disk) ?? new ChunkSet(disk.durable.length);
+    this.#distrusted.set(disk, distrusted);
+    for (const index of chunks) {
+      distrusted.add(index);
+      disk.durable.remove(index);
+      disk.written.remove(index);
+    }
+    await disk.saveMap(disk.durable);
+  }
+
   isDurable(): boolean {
     return this.#options.disks.every((disk) => disk.durable.count === disk.durable.length);
   }
@@ -118,9 +145,9 @@ export class BlockReceiver {
     try {
       const placed =
         header.type === FRAME.block
-          ? await this.#placeBlock(header, body)
-          : await this.#placeZeros(header, body);
-      counters.wireBytes += header.length + 16;
+          ? await this.#placeBlock(lane, header, body)
+          : await this.#placeRun(lane, header, body);
+      counters.wireBytes += header.length + HEADER_BYTES;
       lane.taken--;
       if (placed) this.#owe(lane);
       else {
@@ -132,9 +159,36 @@ export class BlockReceiver {
       else this.#options.onFailure(writeFailed(error));
     } finally {
       if (header.type === FRAME.block) this.#recycle(body);
-      this.#placing--;
-      if (this.#placing === 0) for (const settled of this.#settled.splice(0)) settled();
+      this.#done();
     }
+  }
+
+  /** One after the other on a lane: its signer has one pair of buffers. */
+  #onAsk(lane: Lane, header: FrameHeader, body: Buffer): void {
+    if (lane.asks >= LIMITS.asksOpen) throw protocolBroken('more questions than may wait');
+    const count = readCount(body, LIMITS.askChunks);
+    const disk = this.#diskOf(header, count);
+    lane.asks++;
+    this.#placing++;
+    lane.asking = lane.asking.then(async () => {
+      try {
+        const asked = { disk, first: header.argument, count, distrusted: this.#distrusted.get(disk) };
+        const answer = await lane.signer?.answer(asked, lane.connection.signal);
+        if (!answer) return; // The lane ended.
+        lane.connection.post(makeFrame(FRAME.signatures, answer, header.stream, header.argument));
+        this.#options.counters.wireBytes += answer.length + header.length + 2 * HEADER_BYTES;
+      } catch (error) {
+        this.#options.onFailure(unreadable(error));
+      } finally {
+        lane.asks--;
+        this.#done();
+      }
+    });
+  }
+
+  #done(): void {
+    this.#placing--;
+    if (this.#placing === 0) for (const settled of this.#settled.splice(0)) settled();
   }
 
   /** Credit goes back in small bundles, and at once when the sender might wait for it. */
@@ -145,28 +199,33 @@ export class BlockReceiver {
     lane.owed = 0;
   }
 
-  async #placeBlock(header: FrameHeader, body: Buffer): Promise<boolean> {
+  async #placeBlock(lane: Lane, header: FrameHeader, body: Buffer): Promise<boolean> {
     const disk = this.#diskOf(header, 1);
     const length = chunkLength(disk.sizeBytes, header.argument);
-    const block = readBlockBody(body);
-    if (mappedBytes(block.pageMap, length) !== block.packedLength || block.packedLength === 0) {
-      throw protocolBroken('a block whose page map and length differ');
-    }
+    const isPatch = (header.flags & FLAG_PATCH) !== 0;
+    const block = readBlockBody(body, isPatch);
+    assertMaps(block, length, lane.signer !== undefined);
     const packed = await unpack(block, (header.flags & FLAG_ZSTD) !== 0);
     if (!packed || !isChecked(this.#options.checksum, block, packed)) return false;
-    await writeChunk(disk, header.argument * CHUNK_BYTES, length, block.pageMap, packed);
+    const place = { offsetBytes: header.argument * CHUNK_BYTES, length };
+    const { pageMap, zeroMap } = block;
+    if (zeroMap) await patchChunk(disk.device, place, { pageMap, zeroMap, packed });
+    else await writeChunk(targetOf(lane, disk), place.offsetBytes, length, pageMap, packed);
     this.#options.counters.sentBytes += packed.length;
-    this.#written(header.stream, disk, header.argument);
+    this.#written(header.stream, disk, header.argument, packed.length);
     return true;
   }
 
-  async #placeZeros(header: FrameHeader, body: Buffer): Promise<boolean> {
-    const count = body.length === 4 ? body.readUInt32LE(0) : 0;
-    if (count === 0 || count > ZERO_CHUNKS_MAX) throw protocolBroken('zeros without a sensible count');
+  /** Chunks that are all zeros, or that are as their signatures said. */
+  async #placeRun(lane: Lane, header: FrameHeader, body: Buffer): Promise<boolean> {
+    const count = readCount(body, ZERO_CHUNKS_MAX);
     const disk = this.#diskOf(header, count);
     for (let index = header.argument; index < header.argument + count; index++) {
-      await clearChunk(disk, index * CHUNK_BYTES, chunkLength(disk.sizeBytes, index));
-      this.#written(header.stream, disk, index);
+      if (header.type === FRAME.zeros) {
+        const length = chunkLength(disk.sizeBytes, index);
+        await clearChunk(targetOf(lane, disk), index * CHUNK_BYTES, length);
+      }
+      this.#written(header.stream, disk, index, 1);
     }
     return true;
   }
@@ -178,10 +237,11 @@ export class BlockReceiver {
     return disk;
   }
 
-  #written(stream: number, disk: ReceivingDisk, index: number): void {
+  /** What was not changed counts too: it may be an earlier engine's, that nobody made durable. */
+  #written(stream: number, disk: ReceivingDisk, index: number, bytes: number): void {
     disk.written.add(index);
     this.#fresh[stream]?.push(index);
-    this.#freshBytes += CHUNK_BYTES;
+    this.#freshBytes += bytes;
     if (this.#freshBytes >= DURABLE_BYTES || this.#isAllWritten()) this.#wake?.();
   }
 
@@ -243,7 +303,39 @@ async function unpack(block: BlockBody, isZstd: boolean): Promise<Buffer | undef
 }
 
 function isChecked(checksum: Checksum, block: BlockBody, packed: Buffer): boolean {
-  return Buffer.compare(checksum(block.pageMap, packed), block.checksum) === 0;
+  return Buffer.compare(checksum(...checkedParts(block, packed)), block.checksum) === 0;
+}
+
+/** Where signatures are compared, what a disk was declared to be is not believed: zeros are looked at. */
+function targetOf(lane: Lane, disk: ReceivingDisk): ChunkTarget {
+  return lane.signer ? { device: disk.device, blank: false } : disk;
+}
+
+function assertMaps(block: BlockBody, length: number, mayPatch: boolean): void {
+  const { pageMap, zeroMap, packedLength } = block;
+  if (mappedBytes(pageMap, length) !== packedLength) {
+    throw protocolBroken('a block whose page map and length differ');
+  }
+  if (!zeroMap) {
+    if (packedLength === 0) throw protocolBroken('a block without data');
+    return;
+  }
+  const cleared = mappedBytes(zeroMap, length);
+  const isTwice = zeroMap.some((byte, at) => (byte & (pageMap[at] ?? 0)) !== 0);
+  if (!mayPatch || cleared < 0 || isTwice || packedLength + cleared === 0) {
+    throw protocolBroken('a patch that names no pages, or some twice');
+  }
+}
+
+function unreadable(error: unknown): StandbyError {
+  if (isStandbyError(error)) return error;
+  return new StandbyError({
+    code: 'REPLICA_UNREADABLE',
+    what: 'A replica disk cannot be read.',
+    why: messageOf(error),
+    next: 'Check the data disks of the appliance, then run the scenario again: it goes on where it was.',
+    cause: error,
+  });
 }
 
 function writeFailed(error: unknown): StandbyError {

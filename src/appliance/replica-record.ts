@@ -17,6 +17,7 @@ export const replicaRecordSchema = z.object({
   sentBytes: z.number(),
   wireBytes: z.number(),
   resentBlocks: z.number(),
+  leftOutBytes: z.number().optional(),
   startedAtMs: z.number().optional(),
   endedAtMs: z.number().optional(),
   synchronisedAtMs: z.number().optional(),

@@ -162,6 +162,7 @@ export class Replica {
   progress(): CopyProgress {
     const { spec, phase, sentBytes, wireBytes, resentBlocks, startedAtMs, endedAtMs, digests, error } =
       this.#record;
+    const { leftOutBytes } = this.#record;
     const totalBytes = spec.disks.reduce((sum, disk) => sum + disk.sizeBytes, 0);
     const state = stateOf(this.#record, this.#world.session(spec.masterId) !== undefined);
     return {
@@ -173,6 +174,7 @@ export class Replica {
       sentBytes,
       wireBytes,
       resentBlocks,
+      ...(leftOutBytes === undefined ? {} : { leftOutBytes }),
       ...(state === 'copying' ? { bytesPerSecond: this.#rate.perSecond() } : {}),
       ...(startedAtMs === undefined ? {} : { startedAtMs }),
       ...(endedAtMs === undefined ? {} : { endedAtMs }),
@@ -254,7 +256,10 @@ export class Replica {
       });
       const accepted = await session.request('copyStart', { scenarioId: spec.scenarioId, options, disks });
       this.#taker = session;
-      if (identities.length === 0) await this.#save({ identities: accepted.identities });
+      const { leftOutBytes } = accepted;
+      if (identities.length === 0 || leftOutBytes !== this.#record.leftOutBytes) {
+        await this.#save({ identities: accepted.identities, leftOutBytes });
+      }
     } catch (error) {
       // Without the master the copy stays wanted and goes on when it is back.
       const isAway = isStandbyError(error) && ['CONNECTION_LOST', 'REQUEST_LATE'].includes(error.code);
@@ -273,6 +278,7 @@ export class Replica {
     const current = () => this.#run === run;
     const run: CopyRun = new CopyRun({
       scenarioId: spec.scenarioId,
+      mode: this.#record.options?.mode,
       disks,
       counters,
       checksum,
@@ -290,6 +296,7 @@ export class Replica {
         failed: (error) => void this.#inTurn(async () => current() && this.#fail(error)),
         differs: (error, diskIds) =>
           void this.#inTurn(async () => current() && this.#differs(error, diskIds)),
+        incomplete: (error) => void this.#inTurn(async () => current() && this.#again(error)),
       },
     });
     return run;
@@ -311,6 +318,17 @@ export class Replica {
     if (START_OVER.has(wireError.code)) await this.#forgetChunks();
     const endedAtMs = this.#world.clock.now();
     await this.#save({ phase: 'failed', wanted: false, error: wireError, endedAtMs });
+  }
+
+  /** A master that is away gets it when it is back. */
+  async #again(error: StandbyError): Promise<void> {
+    this.#world.log.warn('some chunks are copied again', { reason: error.why ?? error.message });
+    await this.#save({ phase: 'copying' });
+    const session = this.#world.session(this.spec.masterId);
+    if (!session) return;
+    await this.#launch(session).catch((failed: unknown) => {
+      this.#world.log.warn('the copy does not go on', { error: messageOf(failed) }); // It is in the record, or comes again.
+    });
   }
 
   async #differs(error: StandbyError, diskIds: readonly string[]): Promise<void> {

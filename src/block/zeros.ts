@@ -37,6 +37,16 @@ export function gatherPages(chunk: Buffer, length: number, map: Uint8Array): num
   return moveRun(chunk, packed, runStart, runEnd);
 }
 
+/** The same for the pages that `map` names already, whatever they hold. */
+export function gatherNamed(chunk: Buffer, length: number, map: Uint8Array): number {
+  let packed = 0;
+  for (let start = 0, page = 0; start < length; start += PAGE_BYTES, page++) {
+    if (!hasPage(map, page)) continue;
+    packed = moveRun(chunk, packed, start, Math.min(start + PAGE_BYTES, length));
+  }
+  return packed;
+}
+
 function moveRun(chunk: Buffer, packed: number, start: number, end: number): number {
   if (start !== packed && end > start) chunk.copyWithin(packed, start, end);
   return packed + end - start;
@@ -70,8 +80,12 @@ export function mappedBytes(map: Uint8Array, length: number): number {
   return bytes;
 }
 
-function hasPage(map: Uint8Array, page: number): boolean {
+export function hasPage(map: Uint8Array, page: number): boolean {
   return ((map[page >>> 3] ?? 0) & (1 << (page & 7))) !== 0;
+}
+
+export function addPage(map: Uint8Array, page: number): void {
+  map[page >>> 3] = (map[page >>> 3] ?? 0) | (1 << (page & 7));
 }
 
 export function zeros(length: number): Buffer {

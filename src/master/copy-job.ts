@@ -127,7 +127,9 @@ export class CopyJob {
     const over = new AbortController();
     const signal = AbortSignal.any([over.signal, this.#over.signal]);
     const { checksum, spoil } = this.#options;
-    const sender = new Sender({ disks, compression: start.options.compression, checksum, signal, spoil });
+    const { compression, mode } = start.options;
+    const signatureKey = mode === 'block' ? attempt : undefined;
+    const sender = new Sender({ disks, compression, signatureKey, checksum, signal, spoil });
     const lanes: Lane[] = [];
     try {
       await this.#carry(sender, lanes, attempt);

@@ -4,8 +4,14 @@ import type { Log } from '../log.ts';
 import type { Credentials } from '../wire/certificates.ts';
 import { Connection } from '../wire/connection.ts';
 import { dialAppliance } from '../wire/dial.ts';
-import { FRAME, protocolBroken } from '../wire/frame.ts';
+import { FRAME, type FrameHeader, makeFrame, protocolBroken } from '../wire/frame.ts';
 import { PROTOCOL, type Timings } from '../wire/limits.ts';
+import {
+  countBody,
+  type KnownChunk,
+  readSignatures,
+  SIGNATURES_BODY_BYTES,
+} from '../wire/signature-frame.ts';
 
 /**
  * One data lane: a TLS connection of its own that carries blocks, never more than the appliance gave credit for.
@@ -23,8 +29,15 @@ export interface LaneOptions {
   onAgain(stream: number, chunk: number): void;
 }
 
+interface Asked {
+  readonly count: number;
+  resolve(chunks: KnownChunk[]): void;
+  reject(error: StandbyError): void;
+}
+
 export class Lane {
   readonly connection: Connection;
+  readonly #asked = new Map<string, Asked>();
   readonly #creditMax: number;
   #credit: number;
   readonly #waiting: (() => void)[] = [];
@@ -33,8 +46,10 @@ export class Lane {
     this.connection = connection;
     this.#credit = credit;
     this.#creditMax = credit;
-    void connection.closed.then(() => {
+    void connection.closed.then((reason) => {
       for (const wake of this.#waiting.splice(0)) wake();
+      for (const { reject } of this.#asked.values()) reject(laneLost(reason));
+      this.#asked.clear();
     });
   }
 
@@ -56,10 +71,16 @@ export class Lane {
       proven: true,
       handlers: {},
       lane: {
-        limitOf: (type) => (type === FRAME.credit || type === FRAME.again ? 0 : undefined),
+        limitOf: (type) =>
+          type === FRAME.credit || type === FRAME.again
+            ? 0
+            : type === FRAME.signatures
+              ? SIGNATURES_BODY_BYTES
+              : undefined,
         bufferFor: (_type, length) => Buffer.allocUnsafe(length),
-        onFrame: (header) => {
+        onFrame: (header, body) => {
           if (!lane) throw protocolBroken('credit before its greeting');
+          if (header.type === FRAME.signatures) return lane.#told(header, body);
           lane.#give(header.type === FRAME.credit ? header.argument : 1);
           if (header.type === FRAME.again) options.onAgain(header.stream, header.argument);
         },
@@ -87,6 +108,23 @@ export class Lane {
     }
     this.#credit--;
     await this.connection.sendFrame(frame);
+  }
+
+  /** What the replica holds in these chunks. Rejects when the lane ends. */
+  async ask(stream: number, first: number, count: number): Promise<KnownChunk[]> {
+    const answer = Promise.withResolvers<KnownChunk[]>();
+    this.#asked.set(`${stream}/${first}`, { count, resolve: answer.resolve, reject: answer.reject });
+    answer.promise.catch(() => undefined); // Awaited by the caller, unless sending fails first.
+    await this.connection.sendFrame(makeFrame(FRAME.ask, countBody(count), stream, first));
+    return await answer.promise;
+  }
+
+  #told(header: FrameHeader, body: Buffer): void {
+    const key = `${header.stream}/${header.argument}`;
+    const asked = this.#asked.get(key);
+    if (!asked) throw protocolBroken('signatures that nobody asked for');
+    this.#asked.delete(key);
+    asked.resolve(readSignatures(body, asked.count));
   }
 
   #give(count: number): void {

@@ -1,19 +1,23 @@
-import { promisify } from 'node:util';
-import { constants, zstdCompress } from 'node:zlib';
 import { CHUNK_BYTES, type ChunkSet, chunkLength } from '../block/chunks.ts';
+import { PageSigner } from '../block/page-signer.ts';
 import { gatherPages, isZero } from '../block/zeros.ts';
 import { StandbyError } from '../errors.ts';
 import type { BlockDevice } from '../ports/block-device.ts';
-import { pageMapOf, writeBlockHeader } from '../wire/block-frame.ts';
 import type { Checksum } from '../wire/checksum.ts';
-import { FLAG_ZSTD, FRAME, makeFrame, writeHeader } from '../wire/frame.ts';
-import { BLOCK_HEADER_BYTES, HEADER_BYTES, LIMITS } from '../wire/limits.ts';
+import { FRAME } from '../wire/frame.ts';
+import { LIMITS } from '../wire/limits.ts';
+import type { KnownChunk } from '../wire/signature-frame.ts';
+import { comparePages } from './compare-pages.ts';
+import { Framer, ROOM_BYTES } from './framer.ts';
 import type { Lane } from './lane.ts';
+import { Runs } from './runs.ts';
+import { Squeezer } from './squeezer.ts';
 
 /**
- * The hot path of the master: reads chunks ahead, leaves zeros out, checksums, perhaps compresses, sends. Each carrier
- * owns one buffer, in which a chunk is read, packed and framed in place, so nothing is allocated or copied for a block.
- * It writes nothing and remembers nothing: the appliance knows what it has.
+ * The hot path of the master: reads chunks ahead, leaves zeros out (and, block by block, what the replica has),
+ * checksums, perhaps compresses, sends. Each carrier owns one buffer, in which a chunk is read, packed and framed in
+ * place, so nothing is allocated or copied for a block. It writes nothing and remembers nothing: the appliance knows
+ * what it has. Memory: one chunk for a carrier, and the signatures of two tasks.
  */
 export interface SendingDisk {
   readonly view: BlockDevice;
@@ -25,6 +29,8 @@ export interface SendingDisk {
 export interface SenderOptions {
   readonly disks: readonly SendingDisk[];
   readonly compression: 'none' | 'zstd';
+  /** Present: only what the replica does not have is sent; signatures are drawn with this key. */
+  readonly signatureKey?: string | undefined;
   readonly checksum: Checksum;
   readonly signal: AbortSignal;
   /** Tests only: spoils this block after its checksum was made. */
@@ -42,27 +48,28 @@ interface Task {
 const CARRIERS_PER_LANE = 3;
 /** A carrier takes this many chunks in a row, so that zeros can be named together. */
 const TASK_CHUNKS = 4;
-/** Compressed data that are not smaller than this part of the packed ones are sent as they are. */
-const WORTH_COMPRESSING = 0.9;
-
-const compress = promisify(zstdCompress);
-const COMPRESSION = { params: { [constants.ZSTD_c_compressionLevel]: 1 } };
+/** More of them when it asks the appliance first: one question for all. */
+const ASKING_TASK_CHUNKS = 16;
 
 export class Sender {
   readonly #options: SenderOptions;
   readonly #tasks: Iterator<Task>;
+  readonly #squeezers = new Map<Lane, Squeezer>();
   readonly #resends = new Map<string, number>();
   #resending: Promise<void> = Promise.resolve();
 
   constructor(options: SenderOptions) {
     this.#options = options;
-    this.#tasks = tasksOf(options.disks);
+    this.#tasks = tasksOf(options.disks, options.signatureKey ? ASKING_TASK_CHUNKS : TASK_CHUNKS);
   }
 
   /** Resolves when every chunk was handed to the lanes; blocks may still be asked for again. */
   async sendAll(lanes: readonly Lane[]): Promise<void> {
     const carriers = lanes.flatMap((lane) =>
-      Array.from({ length: CARRIERS_PER_LANE }, () => this.#carry(lane)),
+      Array.from({ length: CARRIERS_PER_LANE }, () => {
+        const { signatureKey } = this.#options;
+        return signatureKey ? this.#carryDifferences(lane, new PageSigner(signatureKey)) : this.#carry(lane);
+      }),
     );
     // All of them end before this does: their buffers and the disks are theirs until then.
     for (const carried of await Promise.allSettled(carriers)) {
@@ -78,66 +85,106 @@ export class Sender {
     if (times > LIMITS.resendsOfOneBlock) throw brokenBlock(stream, chunk, times);
     const disk = this.#options.disks[stream];
     if (!disk || chunk >= disk.have.length) throw new RangeError(`block ${key} was never sent`);
-    const buffer = () => Buffer.allocUnsafeSlow(HEADER_BYTES + LIMITS.blockBodyBytes);
     const sent = this.#resending.then(() =>
-      this.#sendTask(lane, { stream, disk, first: chunk, end: chunk + 1 }, buffer()),
+      this.#sendTask(lane, { stream, disk, first: chunk, end: chunk + 1 }),
     );
     this.#resending = sent.catch(() => undefined); // The caller gets the error.
     return sent;
   }
 
   async #carry(lane: Lane): Promise<void> {
-    const buffer = Buffer.allocUnsafeSlow(HEADER_BYTES + LIMITS.blockBodyBytes);
+    const framer = new Framer();
     for (let next = this.#tasks.next(); !next.done; next = this.#tasks.next()) {
       this.#options.signal.throwIfAborted();
-      await this.#sendTask(lane, next.value, buffer);
+      await this.#sendTask(lane, next.value, framer);
     }
   }
 
-  async #sendTask(lane: Lane, task: Task, buffer: Buffer): Promise<void> {
-    let zeros = 0;
+  async #sendTask(lane: Lane, task: Task, framer = new Framer()): Promise<void> {
+    const zeros = new Runs(lane, task.stream);
     for (let index = task.first; index < task.end; index++) {
       const length = chunkLength(task.disk.sizeBytes, index);
-      const start = HEADER_BYTES + BLOCK_HEADER_BYTES;
-      const chunk = buffer.subarray(start, start + length);
+      const chunk = framer.chunk.subarray(0, length);
       await task.disk.view.read(chunk, index * CHUNK_BYTES);
       if (isZero(chunk)) {
-        zeros++;
+        await zeros.add(FRAME.zeros, index);
         continue;
       }
-      if (zeros > 0) await lane.send(zerosFrame(task.stream, index - zeros, zeros));
-      zeros = 0;
-      await this.#sendBlock(lane, task.stream, index, buffer, length);
+      await zeros.flush();
+      const packed = gatherPages(framer.chunk, length, framer.pageMap);
+      await this.#sendBlock(lane, framer, { stream: task.stream, index, packed, isPatch: false });
     }
-    if (zeros > 0) await lane.send(zerosFrame(task.stream, task.end - zeros, zeros));
+    await zeros.flush();
   }
 
-  async #sendBlock(lane: Lane, stream: number, index: number, buffer: Buffer, length: number): Promise<void> {
-    const { checksum, compression, spoil } = this.#options;
-    const body = buffer.subarray(HEADER_BYTES);
-    const chunk = body.subarray(BLOCK_HEADER_BYTES);
-    const pageMap = pageMapOf(body);
-    const packed = gatherPages(chunk, length, pageMap);
-    const data = chunk.subarray(0, packed);
-    writeBlockHeader(body, checksum(pageMap, data), packed);
-    if (spoil?.(stream, index)) data[0] = (data[0] ?? 0) ^ 0xff;
-    let carried = packed;
-    if (compression === 'zstd') {
-      const squeezed = await compress(data, COMPRESSION);
-      if (squeezed.length < packed * WORTH_COMPRESSING) {
-        squeezed.copy(chunk);
-        carried = squeezed.length;
-      }
+  /** Asks about the next task before it works on this one, so the appliance reads while we do. */
+  async #carryDifferences(lane: Lane, signer: PageSigner): Promise<void> {
+    const framer = new Framer(signer.withRoom(ROOM_BYTES));
+    let next = this.#askAboutNext(lane);
+    for (let current = next; current; current = next) {
+      this.#options.signal.throwIfAborted();
+      next = this.#askAboutNext(lane);
+      await this.#sendDifferences(lane, current.task, await current.known, { signer, framer });
     }
-    const flags = carried < packed ? FLAG_ZSTD : 0;
-    const bodyLength = BLOCK_HEADER_BYTES + carried;
-    writeHeader(buffer, { length: bodyLength, type: FRAME.block, flags, stream, argument: index });
-    await lane.send(buffer.subarray(0, HEADER_BYTES + bodyLength));
+  }
+
+  #askAboutNext(lane: Lane): { task: Task; known: Promise<KnownChunk[]> } | undefined {
+    const next = this.#tasks.next();
+    if (next.done) return undefined;
+    const { stream, first, end } = next.value;
+    const known = lane.ask(stream, first, end - first);
+    known.catch(() => undefined); // Awaited when its turn comes, unless the task before it fails.
+    return { task: next.value, known };
+  }
+
+  async #sendDifferences(
+    lane: Lane,
+    task: Task,
+    known: readonly KnownChunk[],
+    space: { readonly signer: PageSigner; readonly framer: Framer },
+  ): Promise<void> {
+    const { signer, framer } = space;
+    const runs = new Runs(lane, task.stream);
+    for (let index = task.first; index < task.end; index++) {
+      const length = chunkLength(task.disk.sizeBytes, index);
+      await task.disk.view.read(signer.chunk.subarray(0, length), index * CHUNK_BYTES);
+      const found = comparePages(signer, length, known[index - task.first] ?? 'nothing', framer);
+      if (found === 'same' || found === 'zeros') {
+        await runs.add(FRAME[found], index);
+        continue;
+      }
+      await runs.flush();
+      await this.#sendBlock(lane, framer, { stream: task.stream, index, ...found });
+    }
+    await runs.flush();
+  }
+
+  async #sendBlock(
+    lane: Lane,
+    framer: Framer,
+    block: {
+      readonly stream: number;
+      readonly index: number;
+      readonly packed: number;
+      readonly isPatch: boolean;
+    },
+  ): Promise<void> {
+    const { checksum, spoil } = this.#options;
+    const squeezer = this.#squeezerOf(lane);
+    const frame = await framer.frame({ ...block, checksum, squeezer, spoil });
+    await squeezer.timed(() => lane.send(frame));
+  }
+
+  #squeezerOf(lane: Lane): Squeezer {
+    const wanted = this.#options.compression === 'zstd';
+    const squeezer = this.#squeezers.get(lane) ?? new Squeezer({ wanted, carriers: CARRIERS_PER_LANE });
+    this.#squeezers.set(lane, squeezer);
+    return squeezer;
   }
 }
 
 /** Runs of chunks the appliance does not have, disk by disk. */
-function* tasksOf(disks: readonly SendingDisk[]): Generator<Task, undefined> {
+function* tasksOf(disks: readonly SendingDisk[], taskChunks: number): Generator<Task, undefined> {
   for (const [stream, disk] of disks.entries()) {
     const { have } = disk;
     for (let first = 0; first < have.length; ) {
@@ -146,17 +193,11 @@ function* tasksOf(disks: readonly SendingDisk[]): Generator<Task, undefined> {
         continue;
       }
       let end = first + 1;
-      while (end < have.length && end - first < TASK_CHUNKS && !have.has(end)) end++;
+      while (end < have.length && end - first < taskChunks && !have.has(end)) end++;
       yield { stream, disk, first, end };
       first = end;
     }
   }
-}
-
-function zerosFrame(stream: number, first: number, count: number): Buffer {
-  const body = Buffer.alloc(4);
-  body.writeUInt32LE(count);
-  return makeFrame(FRAME.zeros, body, stream, first);
 }
 
 function brokenBlock(stream: number, chunk: number, times: number): StandbyError {

@@ -111,6 +111,8 @@ export interface CopyProgress {
   readonly sentBytes: number;
   readonly wireBytes: number;
   readonly resentBlocks: number;
+  /** Of the master's disks: free by their file systems, so not copied; they read as zeros on the replica. */
+  readonly leftOutBytes?: number;
   /** Over the last seconds, zeros included; only while copying. */
   readonly bytesPerSecond?: number;
   readonly startedAtMs?: number;

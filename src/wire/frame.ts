@@ -22,9 +22,17 @@ export const FRAME = {
   changes: 7,
   /** Body = u64: every change up to this sequence is durable here. */
   durable: 8,
+  /** What does the replica hold in these chunks? stream = disk, argument = first chunk, body = u32 count. */
+  ask: 9,
+  /** The answer to `ask` (signature-frame.ts). */
+  signatures: 10,
+  /** The replica's chunks are as their signatures said: stream = disk, argument = first chunk, body = u32 count. */
+  same: 11,
 } as const;
 
 export const FLAG_ZSTD = 1;
+/** A block of changed pages: the others stay as the replica has them. */
+export const FLAG_PATCH = 2;
 
 export interface FrameHeader {
   readonly length: number;

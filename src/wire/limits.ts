@@ -38,6 +38,9 @@ export const LIMITS = {
   lanes: 8,
   /** Blocks a lane may have under way that the appliance has not written yet. */
   creditFrames: 8,
+  /** Chunks whose signatures may be asked for at once, and such questions that may wait on a lane. */
+  askChunks: 64,
+  asksOpen: 8,
   /** One block asked for again this often is a broken disk or memory, not chance. */
   resendsOfOneBlock: 8,
 } as const;

@@ -100,6 +100,11 @@ export const copyOptionsSchema = z.object({
   mode: z.enum(['volume', 'block']).optional(),
 });
 
+/** Bytes per second for each hour of the appliance's day (UTC); 0 = no limit. Absent: never a limit. */
+export const bandwidthSchema = z.object({
+  bytesPerSecondByHour: z.array(z.int().min(0)).length(24).optional(),
+});
+
 /** What a master says about its stream, at least every second while it replicates. */
 export const streamStateSchema = z.object({
   mode: z.enum(['ordered', 'set']),
@@ -171,6 +176,8 @@ export const progressSchema = z.object({
   sentBytes: bytes,
   wireBytes: bytes,
   resentBlocks: z.int().min(0),
+  /** Of the master's disks: free by their file systems, so not copied and zeros on the replica. */
+  leftOutBytes: bytes.optional(),
   bytesPerSecond: z.number().optional(),
   startedAtMs: z.number().optional(),
   endedAtMs: z.number().optional(),
@@ -306,6 +313,9 @@ export const methods = {
   },
   /** Begins a proof at the next consistent position; its end is seen in `progress`. */
   scrub: { params: scenario, result: done },
+  /** What this appliance may receive from its masters together, by hour of the day. */
+  bandwidth: { params: none, result: bandwidthSchema },
+  setBandwidth: { params: bandwidthSchema, result: done },
   unseal: { params: scenario, result: done },
   closeReplica: { params: scenario, result: done },
   // Appliance, on the master
@@ -323,7 +333,11 @@ export const methods = {
         }),
       ),
     }),
-    result: z.object({ identities: z.array(z.object({ diskId: id, identity: text })) }),
+    result: z.object({
+      identities: z.array(z.object({ diskId: id, identity: text })),
+      /** What the file systems call free: it counts as zeros and is not copied. */
+      leftOutBytes: bytes.optional(),
+    }),
   },
   copyProve: { params: scenario, result: done },
   copyLeaves: { params: sliceOfDisk, result: z.object({ leaves: base64, totalBytes: bytes }) },
