@@ -74,7 +74,7 @@ function eventHost(call: Call): Call['host'] {
 }
 
 async function stop(call: Call): Promise<unknown> {
-  const { stopScenario } = await import('../control/run.ts');
+  const { stopScenario } = await import('../control/stop.ts');
   const {
     scenario,
     status: state,

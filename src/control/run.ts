@@ -1,18 +1,18 @@
 import { randomUUID } from 'node:crypto';
-import { inputError, isStandbyError, messageOf, StandbyError } from '../errors.ts';
+import { inputError } from '../errors.ts';
+import { isLiveCapture } from '../model/capture.ts';
 import type { Scenario, ScenarioStatus } from '../model/scenario.ts';
 import type { RunRecord } from '../plan/plan.ts';
+import { type SyncChoice, type SyncMode, syncSentence } from '../synchronise/sync-choice.ts';
 import { type SynchroniseOptions, synchronisePlan } from '../synchronise/synchronise.ts';
 import { codesOf, refuseFindings } from './checks-failed.ts';
 import type { Context } from './context.ts';
-import { appendEvent } from './events.ts';
 import { firstCopyNotices } from './first-copy.ts';
 import { acceptWarnings, verdictsFor } from './scenario.ts';
 import { scenarioNamed, unfinishedRuns } from './scenario-named.ts';
-import { changeStatus, refuseForeignState, STANDBY_STATES, statusOf } from './scenario-status.ts';
-import { carryOut, freshInput, makeWork, type ScenarioRunInput } from './scenario-work.ts';
-
-export const RUN = 'run';
+import { refuseForeignState, STANDBY_STATES, statusOf } from './scenario-status.ts';
+import { carryOut, freshInput, makeWork, RUN, type ScenarioRunInput } from './scenario-work.ts';
+import { giveUpLostStream, syncChoiceFor } from './sync-history.ts';
 
 export interface RunReport {
   readonly scenario: Scenario;
@@ -22,11 +22,13 @@ export interface RunReport {
   readonly resumed: boolean;
 }
 
-export interface RunRequest extends Partial<SynchroniseOptions> {
+export interface RunRequest extends Partial<Pick<SynchroniseOptions, 'lanes' | 'compression' | 'startAtMs'>> {
   readonly accept?: readonly string[];
+  /** Without it, history decides. */
+  readonly sync?: SyncMode;
 }
 
-const DEFAULT_OPTIONS: SynchroniseOptions = { lanes: 2, compression: 'none' };
+const DEFAULT_OPTIONS: Pick<SynchroniseOptions, 'lanes' | 'compression'> = { lanes: 2, compression: 'none' };
 
 /**
  * Makes the replica equal to the master. The same command after a crash goes on with the unfinished run. Before a new
@@ -38,6 +40,7 @@ export async function runScenario(
   request: RunRequest = {},
 ): Promise<RunReport> {
   const scenario = await scenarioNamed(context, name);
+  await giveUpLostStream(context, scenario);
   const unfinished = await unfinishedRuns(context, scenario);
   const same = unfinished.find((run) => run.kind === RUN);
   if (same) return resumeRun(context, same);
@@ -52,14 +55,18 @@ export async function runScenario(
     ),
     command: `standby run ${scenario.name}`,
   });
-  const options = {
+  const sync = await syncChoiceFor(context, accepted, request.sync);
+  const options: SynchroniseOptions = {
     lanes: request.lanes ?? DEFAULT_OPTIONS.lanes,
     compression: request.compression ?? DEFAULT_OPTIONS.compression,
+    sync,
+    ...(request.startAtMs === undefined ? {} : { startAtMs: request.startAtMs }),
   };
-  const input = await freshInput(context, accepted, options);
+  const input = await freshInput(context, accepted, { ...options });
   if (status.epoch === 0) {
     for (const notice of firstCopyNotices(scenario, input.inventory)) context.host.tell(notice);
   }
+  tellHow(context, scenario, sync);
   const run = await context.store.runs.create({
     id: randomUUID(),
     kind: RUN,
@@ -93,6 +100,13 @@ function refuseToRun(scenario: Scenario, status: ScenarioStatus, unfinished: Run
       `Let it end first: standby resume ${unfinished.id}`,
     );
   }
+  if (status.state === 'replicating') {
+    throw inputError(
+      'ALREADY_REPLICATING',
+      `Scenario ${scenario.name} is replicating: there is nothing to synchronise.`,
+      `Look: standby status ${scenario.name}. Compare both ends: standby scrub ${scenario.name}. To synchronise anew, stop it first: standby stop ${scenario.name}`,
+    );
+  }
   if (!STANDBY_STATES.includes(status.state)) return;
   throw inputError(
     'SCENARIO_BUSY',
@@ -101,90 +115,10 @@ function refuseToRun(scenario: Scenario, status: ScenarioStatus, unfinished: Run
   );
 }
 
-export interface StopReport {
-  readonly scenario: Scenario;
-  readonly status: ScenarioStatus;
-  /** The run that was given up, if one was under way. */
-  readonly cancelled?: string;
-  /** What could not be done, and does not matter for the scenario being stopped. */
-  readonly notes: readonly string[];
-}
-
-const STOP_LEASE_MS = 10_000;
-const STOP_WAIT_MS = 60_000;
-const STOP_POLL_MS = 250;
-
-/** Gives up a copy that is under way and leaves the scenario `stopped`. What is copied so far stays on the replica disks. */
-export async function stopScenario(context: Context, name: string): Promise<StopReport> {
-  const scenario = await scenarioNamed(context, name);
-  const status = await statusOf(context, scenario);
-  if (['switching-over', 'failing-back'].includes(status.state)) {
-    throw inputError(
-      'SCENARIO_BUSY',
-      `Scenario ${scenario.name} is ${status.state} and cannot be stopped half-way.`,
-      `Go on (standby resume ${status.activeRunId ?? 'RUN'}) or take it back (standby switchover ${scenario.name} --undo).`,
-    );
-  }
-  if (status.state === 'switched-over') {
-    throw inputError(
-      'STANDBY_EXISTS',
-      `Scenario ${scenario.name} has switched over; its standby is in service.`,
-      `To stop the standby: standby vm stop ${scenario.name} (with --remove it goes, and the replica stays)`,
-    );
-  }
-  const run = (await unfinishedRuns(context, scenario)).find((one) => one.kind === RUN);
-  const notes = run ? await stopCopy(context, scenario) : [];
-  if (run) await cancelRun(context, run);
-  const stopped = await changeStatus(
-    context,
-    scenario,
-    { state: 'stopped', activeRunId: undefined },
-    refuseForeignState(scenario, STANDBY_STATES),
-  );
-  await appendEvent(context, {
-    level: 'info',
-    code: 'SCENARIO_STOPPED',
-    text: `Scenario ${scenario.name} was stopped; its copied disks stay.`,
-    scenarioId: scenario.id,
-  });
-  return { scenario, status: stopped, ...(run ? { cancelled: run.id } : {}), notes };
-}
-
-/** An appliance that is away copies nothing for us any more, so stopping goes on without it and says so. */
-async function stopCopy(context: Context, scenario: Scenario): Promise<readonly string[]> {
-  const appliance = await context.store.appliances.get(scenario.applianceId);
-  if (!appliance) return [];
-  try {
-    const session = await context.connect(appliance);
-    try {
-      await session.stopCopy(scenario.id);
-    } finally {
-      await session.close();
-    }
-    return [];
-  } catch (error) {
-    if (!isStandbyError(error)) throw error;
-    return [`The appliance ${appliance.name} could not be told to stop: ${messageOf(error)}`];
-  }
-}
-
-/** Waits until the process that works on the run has let go of it: its copy has just been stopped. */
-async function cancelRun(context: Context, run: RunRecord): Promise<void> {
-  const { store, clock, owner, host } = context;
-  const untilMs = clock.now() + STOP_WAIT_MS;
-  for (;;) {
-    const lease = await store.runs.claim(run.id, owner, STOP_LEASE_MS);
-    if (lease) return store.runs.finish(lease, 'cancelled');
-    if (clock.now() >= untilMs) throw stillHeld(run);
-    await clock.sleep(STOP_POLL_MS, host.signal);
-  }
-}
-
-function stillHeld(run: RunRecord): StandbyError {
-  return new StandbyError({
-    code: 'LEASE_HELD',
-    what: `The run ${run.id} is still being worked on by another process.`,
-    next: 'End that process (Ctrl-C where it runs), then stop the scenario again.',
-    retry: 'later',
-  });
+/** The mode and why (X1), and what a running master should not do unannounced (G-84). */
+function tellHow({ host }: Context, { name, capture }: Scenario, sync: SyncChoice): void {
+  host.tell({ kind: 'text', level: 'info', text: syncSentence(sync) });
+  if (!isLiveCapture(capture)) return;
+  const text = `Do not shut the master down or reboot it unannounced: standby maintenance begin ${name} says what to do instead.`;
+  host.tell({ kind: 'text', level: 'info', text });
 }

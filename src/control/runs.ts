@@ -3,9 +3,10 @@ import type { RunRecord } from '../plan/plan.ts';
 import { resumeDeploy, undoDeploy } from './appliance/deploy.ts';
 import { DEPLOY_APPLIANCE } from './appliance/deploy-plan.ts';
 import type { Context } from './context.ts';
-import { RUN, resumeRun, stopScenario } from './run.ts';
+import { resumeRun } from './run.ts';
 import { scenarioNamed } from './scenario-named.ts';
-import type { ScenarioRunInput } from './scenario-work.ts';
+import { RUN, type ScenarioRunInput } from './scenario-work.ts';
+import { stopScenario } from './stop.ts';
 import { resumeSwitchover, SWITCHOVER, undoSwitchoverRun } from './switchover.ts';
 import { resumeVmStart, resumeVmStop, undoVmStart, VM_START, VM_STOP } from './vm.ts';
 

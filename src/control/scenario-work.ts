@@ -17,6 +17,9 @@ import {
   statusOf,
 } from './scenario-status.ts';
 
+/** The kind of a synchronisation's run. */
+export const RUN = 'run';
+
 /** What a run of a scenario keeps: its definition and its master as they were when it began, so a resume builds the same plan. */
 export interface ScenarioRunInput {
   readonly scenario: Scenario;

@@ -4,9 +4,9 @@ import type { Scenario, ScenarioStatus } from '../model/scenario.ts';
 import type { RunRecord } from '../plan/plan.ts';
 import type { CopyProgress } from '../wire/control-session.ts';
 import type { Context } from './context.ts';
-import { RUN } from './run.ts';
 import { scenarioNamed, unfinishedRuns } from './scenario-named.ts';
 import { statusOf } from './scenario-status.ts';
+import { RUN } from './scenario-work.ts';
 
 export interface CopyFigures {
   readonly state: CopyProgress['state'];

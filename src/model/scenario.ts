@@ -49,6 +49,8 @@ export interface Scenario {
     readonly zone?: string;
   };
   readonly nics: readonly ScenarioNic[];
+  /** Live methods (G-86): after a reboot of its master it goes on by itself. True unless told. */
+  readonly runAfterReboot?: boolean;
   /** Off means off and shows as off; always off for migration. */
   readonly isAlive: { readonly ping: boolean };
   readonly healthChecks: readonly HealthCheck[];
@@ -78,6 +80,19 @@ export interface DiskDigest {
   readonly sizeBytes: number;
 }
 
+/** What control last heard of a live replica: what is left to say when its appliance cannot be asked. */
+export interface SeenReplica {
+  /** By control's clock. */
+  readonly atMs: number;
+  readonly receivedSequence: string;
+  readonly appliedSequence: string;
+  /** By the master's clock. */
+  readonly receivedAtMs?: number;
+  readonly appliedAtMs?: number;
+  readonly lagSeconds?: number;
+  readonly lagBytes?: number;
+}
+
 /** What happens to a scenario; kept apart from its definition so an edit and a run never overwrite each other. */
 export interface ScenarioStatus {
   /** The scenario's id. */
@@ -88,7 +103,11 @@ export interface ScenarioStatus {
   readonly reason?: string;
   readonly epoch: number;
   readonly synchronisedAtMs?: number;
+  /** Of the last time both ends were compared; a live replica has moved on since. */
   readonly digests?: readonly DiskDigest[];
+  readonly seen?: SeenReplica;
+  /** Between `maintenance begin` and `maintenance end`. */
+  readonly maintenanceSinceMs?: number;
   readonly activeRunId?: string;
   /** The standby VM's ARM id while it exists. */
   readonly standbyVmId?: string;

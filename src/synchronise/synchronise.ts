@@ -1,29 +1,37 @@
+import { isLiveCapture } from '../model/capture.ts';
 import type { Plan } from '../plan/plan.ts';
 import type { Work } from '../switchover/work.ts';
 import type { SynchroniseOptions } from './options.ts';
 import { agreeOnDigestsStep } from './steps/agree-on-digests.ts';
 import { attachReplicaDisksStep } from './steps/attach-replica-disks.ts';
+import { confirmReplicatingStep } from './steps/confirm-replicating.ts';
 import { copyDisksStep } from './steps/copy-disks.ts';
 import { createReplicaDiskStep } from './steps/create-replica-disk.ts';
 import { ensureResourceGroupStep } from './steps/ensure-resource-group.ts';
 import { openReplicaStep } from './steps/open-replica.ts';
 import { verifyBeforeRunStep } from './steps/verify-before-run.ts';
+import { waitToStartStep } from './steps/wait-to-start.ts';
 
 export type { SynchroniseOptions } from './options.ts';
 
-/** `standby run`: makes the replica equal to the master. Kind `run`. */
+/**
+ * `standby run`: makes the replica equal to the master, and, with a live capture method, begins to follow it. Kind
+ * `run`.
+ */
 export function synchronisePlan(work: Work, options: SynchroniseOptions): Plan {
+  const isLive = isLiveCapture(work.scenario.capture);
   return {
     kind: 'run',
-    title: `Copy of ${work.scenario.name}`,
+    title: `${isLive ? 'Synchronisation' : 'Copy'} of ${work.scenario.name}`,
     stages: [
+      ...(options.startAtMs === undefined ? [] : [[waitToStartStep(work, options.startAtMs)]]),
       [verifyBeforeRunStep(work)],
       [ensureResourceGroupStep(work)],
       work.inventory.disks.map((disk) => createReplicaDiskStep(work, disk)),
       [attachReplicaDisksStep(work)],
-      [openReplicaStep(work)],
+      [openReplicaStep(work, { goesOn: options.sync?.mode === 'stream' })],
       [copyDisksStep(work, options)],
-      [agreeOnDigestsStep(work)],
+      [isLive ? confirmReplicatingStep(work) : agreeOnDigestsStep(work)],
     ],
   };
 }

@@ -1,13 +1,14 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { ChecksFailed } from '../../src/control/checks-failed.ts';
 import { listEvents } from '../../src/control/events.ts';
-import { runScenario, stopScenario } from '../../src/control/run.ts';
+import { runScenario } from '../../src/control/run.ts';
 import { listRuns, resume, undo } from '../../src/control/runs.ts';
 import { createScenario, listScenarios, type ScenarioReport } from '../../src/control/scenario.ts';
 import { removeScenario } from '../../src/control/scenario-remove.ts';
 import { makeWork } from '../../src/control/scenario-work.ts';
 import { exportScenario, scenarioFileFromYaml } from '../../src/control/scenario-yaml.ts';
 import { scenarioStatus } from '../../src/control/status.ts';
+import { stopScenario } from '../../src/control/stop.ts';
 import { proposeSwitchover, switchOver, undoSwitchover } from '../../src/control/switchover.ts';
 import { StandbyError } from '../../src/errors.ts';
 import { scenarioEditWizard, scenarioWizard } from '../../wizards/scenario.ts';

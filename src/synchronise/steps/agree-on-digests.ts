@@ -44,7 +44,7 @@ export function agreeOnDigestsStep(work: Work): Step<Agreed> {
   };
 }
 
-function assertWhole(work: Work, copied: Copied, epoch: number): void {
+export function assertWhole(work: Work, copied: Copied, epoch: number): void {
   const faulty = work.inventory.disks.find((disk) => {
     const digest = copied.digests.find((one) => one.diskId === disk.id);
     return !digest || digest.sizeBytes !== disk.sizeBytes || !/^[0-9a-f]{64}$/.test(digest.digest);

@@ -3,13 +3,18 @@
  * without us: if we die, a resumed step only looks on. An appliance or a master that is away is waited for, as long
  * as the person is patient (Ctrl-C; `standby resume` goes on). A copy that failed leaves the scenario
  * `resync-needed` with the reason; a resumed step starts it again.
+ *
+ * With a live capture method it ends when the appliance says `replicating`: the copy and every change made meanwhile
+ * are one proven state, and later changes follow by themselves (G-70).
  */
 import { StandbyError } from '../../errors.ts';
+import { isLiveCapture } from '../../model/capture.ts';
 import type { DiskDigest } from '../../model/scenario.ts';
 import type { Step, StepContext } from '../../plan/plan.ts';
 import { isPassing, persistently } from '../../switchover/appliance-session.ts';
 import type { Work } from '../../switchover/work.ts';
 import type { ControlSession, CopyProgress } from '../../wire/control-session.ts';
+import { CatchingUp, type LivePosition, positionOf } from '../catching-up.ts';
 import { CopyRate } from '../copy-rate.ts';
 import type { SynchroniseOptions } from '../options.ts';
 import { OPEN_REPLICA, type OpenedReplica } from './open-replica.ts';
@@ -27,20 +32,30 @@ export interface Copied {
   readonly resentBlocks: number;
   readonly startedAtMs?: number;
   readonly endedAtMs: number;
+  /** Live: the consistent position that the replica has. */
+  readonly position?: LivePosition;
 }
 
 export function copyDisksStep(work: Work, options: SynchroniseOptions): Step<Copied> {
   return {
     id: COPY_DISKS,
-    title: 'Copy the disks',
+    title: isLiveCapture(work.scenario.capture) ? 'Synchronise the disks' : 'Copy the disks',
     async run(context) {
       const { epoch } = context.output<OpenedReplica>(OPEN_REPLICA);
-      await work.setStatus({ state: 'synchronising', activeRunId: work.runId });
+      if (options.sync?.mode !== 'stream')
+        await work.setStatus({ state: 'synchronising', activeRunId: work.runId });
       const follower = new Follower(work, context, options, epoch);
       return persistently(work, context, (session) => follower.follow(session));
     },
   };
 }
+
+const PROGRESS_TITLES: { readonly [State in CopyProgress['state']]?: string } = {
+  proving: 'Comparing both ends',
+  draining: 'Copied, catching up',
+  synchronised: 'Copied',
+  replicating: 'Copied',
+};
 
 /** Lives as long as the step; sessions come and go. */
 class Follower {
@@ -52,12 +67,16 @@ class Follower {
   /** Once the appliance has taken our order, `failed` and `idle` are news and not what an earlier try left. */
   #started = false;
   #told = '';
+  readonly #live: CatchingUp | undefined;
 
   constructor(work: Work, context: StepContext, options: SynchroniseOptions, epoch: number) {
     this.#work = work;
     this.#context = context;
     this.#options = options;
     this.#epoch = epoch;
+    if (isLiveCapture(work.scenario.capture)) {
+      this.#live = new CatchingUp({ streamOnly: options.sync?.mode === 'stream' });
+    }
   }
 
   async follow(session: ControlSession): Promise<Copied> {
@@ -66,7 +85,7 @@ class Follower {
     for (;;) {
       this.#context.signal.throwIfAborted();
       this.#assertOurEpoch(progress);
-      if (progress.state === 'synchronised') return this.#finished(progress);
+      if (this.#isDone(progress)) return this.#finished(progress);
       if (this.#started) await this.#judge(progress);
       else await this.#start(session);
       this.#tell(progress);
@@ -79,7 +98,9 @@ class Follower {
   async #start(session: ControlSession): Promise<void> {
     const { scenario, clock } = this.#work;
     try {
-      await session.startCopy(scenario.id, { capture: scenario.capture, ...this.#options });
+      const { lanes, compression, sync } = this.#options;
+      const mode = sync === undefined || sync.mode === 'stream' ? {} : { mode: sync.mode };
+      await session.startCopy(scenario.id, { capture: scenario.capture, lanes, compression, ...mode });
       this.#started = true;
     } catch (error) {
       if (!isPassing(error)) throw await this.#failed(error);
@@ -88,9 +109,14 @@ class Follower {
     }
   }
 
+  #isDone(progress: CopyProgress): boolean {
+    return this.#live ? this.#started && this.#live.isOver(progress) : progress.state === 'synchronised';
+  }
+
   async #judge(progress: CopyProgress): Promise<void> {
     const { scenario } = this.#work;
-    if (progress.state === 'failed') {
+    await this.#tellPhase(progress);
+    if (progress.state === 'failed' || (this.#live && progress.state === 'resync-needed')) {
       const error = progress.error ?? {
         code: 'COPY_FAILED',
         what: 'The copy failed; the appliance gives no reason.',
@@ -109,6 +135,17 @@ class Follower {
         'The master is not connected; the copy goes on as soon as it is (standby engine master, on the master).',
       );
     }
+  }
+
+  /** Live: `draining` begins when every block is here, and may lead back when a block differed. */
+  async #tellPhase({ state }: CopyProgress): Promise<void> {
+    const phase = this.#live?.phaseOf(state);
+    if (phase === undefined || phase === (await this.#work.status()).state) return;
+    await this.#work.setStatus({ state: phase, activeRunId: this.#work.runId });
+    if (phase !== 'draining') return;
+    this.#context.progress(
+      'Every block is here. What changed meanwhile is brought in, in order; then both ends prove that they are equal.',
+    );
   }
 
   /** The scenario tells the reason too; passing troubles never come here. */
@@ -145,23 +182,24 @@ class Follower {
   #finished(progress: CopyProgress): Copied {
     const { epoch, totalBytes, sentBytes, wireBytes, resentBlocks, startedAtMs, endedAtMs } = progress;
     this.#tell(progress);
+    const position = positionOf(progress);
     return {
       epoch,
-      digests: progress.digests ?? [],
+      digests: progress.digests ?? progress.replication?.proof?.digests ?? [],
       totalBytes,
       sentBytes,
       wireBytes,
       resentBlocks,
       ...(startedAtMs === undefined ? {} : { startedAtMs }),
       endedAtMs: endedAtMs ?? this.#work.clock.now(),
+      ...(position ? { position } : {}),
     };
   }
 
   #tell(progress: CopyProgress): void {
     const { doneBytes, totalBytes, state } = progress;
     const pace = this.#rate.add(this.#work.clock.now(), progress);
-    const title =
-      state === 'proving' ? 'Comparing both ends' : state === 'synchronised' ? 'Copied' : 'Copying';
+    const title = PROGRESS_TITLES[state] ?? 'Copying';
     this.#work.tellProgress({ id: COPY_DISKS, title, doneBytes, totalBytes, ...pace });
     if (state === 'copying') this.#told = '';
   }

@@ -2,6 +2,9 @@
  * Promises that the appliance sees the disks and knows which disk of which scenario they are, under a new epoch.
  * The epoch is remembered before it is used, so a resumed step opens the same one; the status stops claiming a
  * finished copy before the appliance may overwrite it. Opening the same replica again changes nothing.
+ *
+ * A live replica that only goes on with its stream keeps its epoch, and what is known of it: nothing is overwritten
+ * out of order.
  */
 import { StandbyError } from '../../errors.ts';
 import type { Step, StepContext } from '../../plan/plan.ts';
@@ -19,22 +22,26 @@ export interface OpenedReplica {
   readonly epoch: number;
 }
 
-export function openReplicaStep(work: Work): Step<OpenedReplica> {
+export function openReplicaStep(work: Work, options: { readonly goesOn: boolean }): Step<OpenedReplica> {
   return {
     id: OPEN_REPLICA,
     title: `Open the replica on ${work.appliance.name}`,
     async run(context) {
-      const epoch = await chooseEpoch(work, context);
+      const epoch = await chooseEpoch(work, context, options.goesOn);
       const { luns } = context.output<AttachedDisks>(ATTACH_REPLICA_DISKS);
       const isBlank = (diskId: string) => context.output<ReplicaDisk>(createReplicaDiskId(diskId)).blank;
       const spec = replicaSpec(work, { epoch, luns, isBlank });
-      await work.setStatus({
-        state: 'synchronising',
-        epoch,
-        activeRunId: work.runId,
-        synchronisedAtMs: undefined,
-        digests: undefined,
-      });
+      const activeRunId = work.runId;
+      await work.setStatus(
+        options.goesOn
+          ? {
+              state: 'draining',
+              reason: 'what changed since it was stopped is on its way',
+              epoch,
+              activeRunId,
+            }
+          : { state: 'synchronising', epoch, activeRunId, ...NOTHING_CLAIMED },
+      );
       const untilMs = work.clock.now() + patienceOf(work).lunMs;
       await persistently(
         work,
@@ -50,10 +57,13 @@ export function openReplicaStep(work: Work): Step<OpenedReplica> {
   };
 }
 
-async function chooseEpoch(work: Work, context: StepContext): Promise<number> {
+const NOTHING_CLAIMED = { synchronisedAtMs: undefined, digests: undefined, seen: undefined } as const;
+
+async function chooseEpoch(work: Work, context: StepContext, goesOn: boolean): Promise<number> {
   const remembered = context.checkpoint as { readonly epoch: number } | undefined;
   if (remembered) return remembered.epoch;
-  const epoch = (await work.status()).epoch + 1;
+  const { epoch: last } = await work.status();
+  const epoch = goesOn ? last : last + 1;
   await context.save({ epoch });
   return epoch;
 }
