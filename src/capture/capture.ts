@@ -63,6 +63,11 @@ export interface CaptureSession {
   view(diskId: string): BlockDevice;
   /** Throws DISK_CHANGED, DISK_SHRANK or DISK_VANISHED, naming the disk, if the view was not what it promised. */
   assertUnchanged(): Promise<void>;
+  /**
+   * Live methods whose views last only until their stream goes on: they stand, and the stream waits, until the function
+   * that is answered was called.
+   */
+  holdViews?(): Promise<() => Promise<void>>;
   /** Later changes in order; undefined for a method that is not live. */
   readonly changes?: ChangeStream;
   close(): Promise<void>;
@@ -114,6 +119,8 @@ export interface StreamState {
    */
   readonly mode: 'ordered' | 'set';
   readonly reason?: string;
+  /** Neither order nor map is there: everything counts as changed, and a new synchronisation costs less. */
+  readonly lost?: boolean;
   /** The newest sequence given to a change, and the newest that is durable here. */
   readonly lastSequence: bigint;
   readonly durableSequence: bigint;

@@ -75,9 +75,9 @@ export class NbdSession implements CaptureSession {
     this.#server = server;
   }
 
-  /** Where the guest finds its disks; each is an export named by its id. */
-  get uri(): string {
-    return this.#server.uri;
+  /** Where the guest finds a disk: an export named by its id. */
+  uriOf(diskId: string): string {
+    return this.#server.uriOf(diskId);
   }
 
   view(diskId: string): BlockDevice {

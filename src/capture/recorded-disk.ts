@@ -49,7 +49,8 @@ export class RecordedDisk {
   readonly id: string;
   readonly device: QuickDevice;
   readonly map: DirtyMap;
-  readonly excluded: readonly Range[];
+  /** Changes only while the disk is paused. */
+  excluded: readonly Range[];
   readonly #owner: DiskOwner;
   readonly #commit: GroupSync;
   readonly #writePace = new Pace();

@@ -6,6 +6,7 @@ import type { Log } from '../log.ts';
 import type { Change, ChangeStream, ExcludedRange, StreamState } from './capture.ts';
 import { keepCheckpoints } from './checkpoints.ts';
 import { DirtyMap, GRANULE_BYTES } from './dirty-map.ts';
+import { DirtyPump } from './dirty-pump.ts';
 import { diskUnreadable } from './disk-problems.ts';
 import { rangesOf, slicePieces } from './excluded.ts';
 import { RecordedDisk } from './recorded-disk.ts';
@@ -50,8 +51,8 @@ export class Recorder implements ChangeStream {
   #lastFlushed: number;
   #reading = false;
   #held = false;
-  #pumping: Promise<void> | undefined;
-  #pumpError: unknown;
+  #isLost: boolean;
+  readonly #pump: DirtyPump;
   #syncing: Promise<void> | undefined;
   readonly #checkpoints: Promise<void>;
   readonly #wakers = new Set<() => void>();
@@ -60,19 +61,31 @@ export class Recorder implements ChangeStream {
     this.#options = options;
     this.#spool = spool;
     this.#lastFlushed = spool.lastSequence;
+    this.#isLost = maps.some(({ found }) => found.kind === 'new' || found.kind === 'unknown');
     const owner = {
       append: this.#append.bind(this),
       writeSpool: () =>
         this.#spoolFailed ? undefined : spool.write()?.catch((error: unknown) => this.#onSpoolBroken(error)),
       syncSpool: () => this.#syncSpool(),
       onDirty: (reason: string) => this.#onDirty(reason),
-      onWritten: () => this.#kick(),
+      onWritten: () => this.#pump.kick(),
       onMapBroken: (disk: RecordedDisk, error: unknown) => this.#onMapBroken(disk, error),
     };
     this.disks = options.disks.map(({ id, device }, index) => {
       const map = maps[index];
       if (!map) throw new RangeError(`no map for ${id}`);
       return new RecordedDisk({ index, id, device, map, excluded: rangesOf(options.excluded, id) }, owner);
+    });
+    this.#pump = new DirtyPump({
+      disks: this.disks,
+      isWanted: () =>
+        this.#reading && this.#dirty > 0 && !this.#held && !this.#over.signal.aborted && !this.#spoolFailed,
+      hasRoom: () => spool.freeShare >= SHARE_FOR_GUEST,
+      onMoved: () => {
+        this.#keepMarks();
+        this.#syncSoon();
+      },
+      onFailed: () => this.#wake(),
     });
     const { clock, log } = options;
     this.#checkpoints = keepCheckpoints(this.disks, { clock, log, signal: this.#over.signal });
@@ -117,6 +130,7 @@ export class Recorder implements ChangeStream {
     spool.append({ kind: dirty ? 'set-begin' : 'set-end', disk: 0, offsetBytes: 0, lengthBytes: 0, set });
     if (!dirty) {
       this.#reason = undefined;
+      this.#isLost = false;
       this.#options.log.info('changes are in order again', {});
     }
     this.#syncSoon();
@@ -152,7 +166,7 @@ export class Recorder implements ChangeStream {
       this.#options.log.warn('changes are not sent in order for now', { reason });
     }
     this.#keepMarks();
-    this.#kick();
+    this.#pump.kick();
   }
 
   /** What was not durable in the spool lies in hot extents: it will be read from the disk. */
@@ -206,9 +220,9 @@ export class Recorder implements ChangeStream {
       signal.throwIfAborted();
       this.#over.signal.throwIfAborted();
       const records = await this.#read();
-      this.#kick();
+      this.#pump.kick();
       if (records.length > 0) return records.map((record) => changeOf(record, this.disks));
-      if (this.#pumpError !== undefined) throw this.#takePumpError();
+      if (this.#pump.hasFailed) throw diskUnreadable(this.#pump.takeError());
       if (this.#spool.lastSequence > this.#spool.durableSequence) this.#syncSoon();
       await this.#more(signal);
     }
@@ -231,6 +245,7 @@ export class Recorder implements ChangeStream {
     try {
       this.#spool.skipTo(Math.max(sequence, this.#spool.lastSequence) + SEQUENCE_GAP);
       for (const disk of this.disks) disk.map.markAll();
+      this.#isLost = true;
       // What a broken spool still has cannot be marked as out of order, so it is not told any more.
       if (this.#spoolFailed) this.#isSilent = true;
       else await this.#spool.clear();
@@ -243,19 +258,17 @@ export class Recorder implements ChangeStream {
   /** Nothing writes to disks or spool until `release`; guests wait a moment. */
   async #hold(): Promise<void> {
     this.#held = true;
-    await Promise.all([this.#pumping, ...this.disks.map((disk) => disk.pause())]);
+    await Promise.all([this.#pump.ended, ...this.disks.map((disk) => disk.pause())]);
   }
 
   #release(): void {
     this.#held = false;
     for (const disk of this.disks) disk.resume();
-    this.#kick();
+    this.#pump.kick();
   }
 
-  #takePumpError(): unknown {
-    const error = this.#pumpError;
-    this.#pumpError = undefined;
-    return diskUnreadable(error);
+  #wake(): void {
+    for (const wake of this.#wakers) wake();
   }
 
   #more(signal: AbortSignal): Promise<void> {
@@ -269,7 +282,7 @@ export class Recorder implements ChangeStream {
       const stop = this.#spool.onMore(wake);
       this.#wakers.add(wake);
       signal.addEventListener('abort', wake, { once: true });
-      if (signal.aborted || this.#over.signal.aborted || this.#pumpError !== undefined) wake();
+      if (signal.aborted || this.#over.signal.aborted || this.#pump.hasFailed) wake();
       if (!this.#isSilent && this.#spool.durableSequence > this.#spool.readSequence) wake();
     });
   }
@@ -278,7 +291,17 @@ export class Recorder implements ChangeStream {
     if (sequence > BigInt(this.#spool.durableSequence)) throw new RangeError(`${sequence} was never told`);
     this.#spool.acknowledge(Number(sequence));
     this.#keepMarks();
-    this.#kick();
+    this.#pump.kick();
+  }
+
+  /**
+   * Ranges of which no change is recorded from here on. What was recorded stays as it is, so this comes right before
+   * `restart`, or names the ranges the stream began with.
+   */
+  async exclude(excluded: readonly ExcludedRange[]): Promise<void> {
+    await this.#hold();
+    for (const disk of this.disks) disk.excluded = rangesOf(excluded, disk.id);
+    this.#release();
   }
 
   async restart(): Promise<bigint> {
@@ -289,6 +312,7 @@ export class Recorder implements ChangeStream {
       await this.#spool.clear();
       for (const disk of this.disks) disk.forgetAll();
       this.#reason = undefined;
+      this.#isLost = false;
       this.#lastFlushed = this.#spool.lastSequence;
     } finally {
       this.#release();
@@ -316,6 +340,7 @@ export class Recorder implements ChangeStream {
     return {
       mode: isSet ? 'set' : 'ordered',
       ...(reason === undefined ? {} : { reason }),
+      ...(this.#isLost ? { lost: true } : {}),
       lastSequence: BigInt(spool.lastSequence),
       durableSequence: BigInt(spool.durableSequence),
       spooledBytes: spool.usedBytes,
@@ -341,44 +366,11 @@ export class Recorder implements ChangeStream {
       });
   }
 
-  /** Runs the pump as long as somebody reads, something is dirty and there is room. */
-  #kick(): void {
-    const isWanted = this.#reading && this.#dirty > 0 && !this.#over.signal.aborted && !this.#spoolFailed;
-    if (!isWanted || this.#held || this.#pumping || this.#spool.freeShare < SHARE_FOR_GUEST) return;
-    this.#pumping = this.#pump().then(
-      (end) => {
-        this.#pumping = undefined;
-        // Room may have been made while it was ending. When all that is dirty is being written to, the writers call.
-        if (end === 'no-room') this.#kick();
-      },
-      (error: unknown) => {
-        this.#pumping = undefined;
-        this.#pumpError = error;
-        for (const wake of this.#wakers) wake();
-      },
-    );
-  }
-
-  /** Ends when the spool has no room for it, or when nothing dirty is left that could be read now. */
-  async #pump(): Promise<'no-room' | 'nothing'> {
-    for (;;) {
-      let moved = false;
-      for (const disk of this.disks) {
-        if (this.#over.signal.aborted || this.#held || this.#spoolFailed) return 'nothing';
-        if (this.#spool.freeShare < SHARE_FOR_GUEST) return 'no-room';
-        if (await disk.pump()) moved = true;
-      }
-      this.#keepMarks();
-      this.#syncSoon();
-      if (!moved) return 'nothing';
-    }
-  }
-
   /** A clean stop: all is durable, and the next start knows exactly what is open. */
   async close(): Promise<void> {
     this.#over.abort(new Error('the capture was closed'));
-    for (const wake of this.#wakers) wake();
-    await Promise.all([this.#checkpoints, this.#pumping, this.#syncing]);
+    this.#wake();
+    await Promise.all([this.#checkpoints, this.#pump.ended, this.#syncing]);
     for (const disk of this.disks) {
       await disk.pause();
       await disk.checkpoint();

@@ -28,7 +28,7 @@ export interface SegmentHeader {
   readonly previousSequence: number;
   /** The set that was open when the segment began, or 0. */
   readonly openSet: number;
-  /** Up to here records were forgotten for good, because the appliance had them. */
+  /** Up to here changes were forgotten for good, because the appliance had them. */
   readonly forgottenSequence: number;
   readonly salt: number;
   readonly segmentBytes: number;

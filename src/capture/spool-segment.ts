@@ -18,6 +18,8 @@ export interface Segment {
   /** Up to here it can be read: written and synced. */
   durableBytes: number;
   lastSequence: number;
+  /** The newest that is no mark, or 0. */
+  lastChange: number;
 }
 
 /** A file of the ring: allocated once, used again and again. */
@@ -130,6 +132,7 @@ async function scan(slot: Slot, header: SegmentHeader, openSet: number) {
     endBytes: SEGMENT_HEADER_BYTES,
     durableBytes: SEGMENT_HEADER_BYTES,
     lastSequence: header.firstSequence - 1,
+    lastChange: 0,
   };
   let set = openSet;
   for (;;) {
@@ -139,6 +142,7 @@ async function scan(slot: Slot, header: SegmentHeader, openSet: number) {
       if (record.kind === 'set-begin') set = record.set;
       if (record.kind === 'set-end') set = 0;
       segment.lastSequence = record.sequence;
+      if (record.kind === 'data' || record.kind === 'zero') segment.lastChange = record.sequence;
       segment.endBytes += record.storedBytes;
     }
     segment.durableBytes = segment.endBytes;

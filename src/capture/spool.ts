@@ -70,7 +70,7 @@ export class Spool {
   /** Why it is smaller than its limit. */
   shortReason: string | undefined;
   openSet: number;
-  /** Up to here records were forgotten, because the appliance had them. */
+  /** Up to here changes were forgotten, because the appliance had them; it may not know of marks behind. */
   forgottenSequence: number;
   lastSequence: number;
   durableSequence: number;
@@ -167,6 +167,7 @@ export class Spool {
     this.#put(segment, segment.endBytes, header, record.pieces ?? [], bytes);
     segment.endBytes += bytes;
     segment.lastSequence = sequence;
+    if (record.kind === 'data' || record.kind === 'zero') segment.lastChange = sequence;
     if (record.kind === 'set-begin') this.openSet = record.set ?? sequence;
     if (record.kind === 'set-end') this.openSet = 0;
     return sequence;
@@ -193,6 +194,7 @@ export class Spool {
       endBytes: SEGMENT_HEADER_BYTES,
       durableBytes: SEGMENT_HEADER_BYTES,
       lastSequence: this.lastSequence,
+      lastChange: 0,
     };
     this.#used.push(segment);
     this.#current = segment;
@@ -359,7 +361,7 @@ export class Spool {
       if (oldest.lastSequence > this.durableSequence) return freed;
       this.#used.shift();
       this.#toSync.delete(oldest);
-      this.forgottenSequence = Math.max(this.forgottenSequence, oldest.lastSequence);
+      this.forgottenSequence = Math.max(this.forgottenSequence, oldest.lastChange);
       this.#free.push(oldest.slot);
       if (this.#cursor.segment === oldest) this.#cursor.segment = undefined;
       freed = true;

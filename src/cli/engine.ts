@@ -3,6 +3,7 @@ import type { Command } from 'commander';
 import { inputError } from '../errors.ts';
 import { ENGINE_PORT } from '../model/appliance.ts';
 import { type Call, leaf } from './command.ts';
+import { liveSettings } from './live-settings.ts';
 import { note } from './people.ts';
 import type { Shell } from './shell.ts';
 
@@ -17,10 +18,38 @@ export function addEngineCommands(program: Command, shell: Shell): void {
     'Runs on the master: sends its disks to the appliance it has joined',
     shell,
     runMaster,
-  ).option(
-    '--state <folder>',
-    'where the engine keeps its certificate (default: master/ in the home folder)',
-  );
+  )
+    .option(
+      '--state <folder>',
+      'where the engine keeps its certificate (default: master/ in the home folder)',
+    )
+    .option(
+      '--nbd <socket or port>',
+      'serve all joined disks over NBD, on a Unix socket or a port of the loopback address, so that a guest that runs ' +
+        'on them is followed write by write (capture nbd); each disk is an export named by its id',
+    )
+    .option('--spool <MiB>', 'captures by nbd: how much may wait for the appliance, in order (default: 512)')
+    .option('--interval <seconds>', 'captures that compare: how often (default: 60)')
+    .option(
+      '--before <command>',
+      'captures that compare: run before a view is read, such as a snapshot; no shell',
+    )
+    .option('--after <command>', 'captures that compare: run when a view was read')
+    .option(
+      '--read <disk=path>',
+      'captures that compare: where a disk is read once --before is done; may be repeated',
+      (value: string, before: readonly string[] = []) => [...before, value],
+    )
+    .addHelpText(
+      'after',
+      [
+        '',
+        'A guest on served disks, with QEMU:',
+        '  standby engine master --nbd /run/standby/nbd.sock',
+        '  qemu-system-x86_64 ... -blockdev driver=nbd,node-name=d0,export=disk0,reconnect-delay=3600,server.type=unix,server.path=/run/standby/nbd.sock',
+        'It serves them from its start, whether the appliance is reached or not. With reconnect-delay the guest waits when the engine is restarted.',
+      ].join('\n'),
+    );
   leaf(engine, 'appliance', 'Runs on the appliance: receives disks on port 25000', shell, runAppliance)
     .requiredOption('--state <folder>', 'where the engine keeps its certificate and its records')
     .option('--enrol <file>', 'the one-time enrolment file; needed at the first start only')
@@ -47,6 +76,7 @@ async function runMaster(call: Call): Promise<void> {
     clock: call.shell.clock,
     log: standardErrorLog(call.config),
     signal: call.shell.signal,
+    ...liveSettings(call.options),
   });
 }
 

@@ -10,11 +10,13 @@ import type { Timings } from '../wire/limits.ts';
 import type { Params, Result } from '../wire/messages.ts';
 import { CopyJob } from './copy-job.ts';
 import type { MasterIdentity } from './identity.ts';
+import type { LiveCaptures } from './live-captures.ts';
 import type { SenderOptions } from './sender.ts';
 
 /** The copies under way in one session, one for each scenario at most. They end with the session. */
 export interface CopiesOptions {
   readonly identity: MasterIdentity;
+  readonly live: LiveCaptures;
   readonly checksum: Checksum;
   readonly clock: Clock;
   readonly log: Log;
@@ -35,7 +37,7 @@ export class Copies {
   start(start: Params<'copyStart'>, session: Connection): Promise<Result<'copyStart'>> {
     return this.#inTurn(async () => {
       await this.#end(start.scenarioId);
-      const { identity, ...rest } = this.#options;
+      const { identity, live: _, ...rest } = this.#options;
       const capture = await this.#openCapture(start);
       try {
         const identities = await assertSameDisks(start, capture);
@@ -83,6 +85,8 @@ export class Copies {
   }
 
   async #openCapture(start: Params<'copyStart'>): Promise<CaptureSession> {
+    const method = captureMethod(start.options.capture);
+    if (method.live) return await this.#options.live.copyFrom(start.scenarioId);
     const known: readonly MasterDisk[] = this.#options.identity.inventory.disks;
     const disks = start.disks.map(({ diskId, sizeBytes }) => {
       const disk = known.find((one) => one.id === diskId);
@@ -97,7 +101,7 @@ export class Copies {
     const excluded = start.disks.flatMap(({ diskId, excluded: ranges }) =>
       ranges.map((range) => ({ diskId, ...range })),
     );
-    return await captureMethod(start.options.capture).open(disks, { excluded });
+    return await method.open(disks, { excluded });
   }
 }
 

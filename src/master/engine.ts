@@ -1,3 +1,4 @@
+import type { LiveOptions } from '../capture/capture.ts';
 import type { Clock } from '../clock.ts';
 import { isStandbyError, StandbyError } from '../errors.ts';
 import type { Log } from '../log.ts';
@@ -7,15 +8,18 @@ import { dialAppliance } from '../wire/dial.ts';
 import { PROTOCOL, TIMINGS, type Timings } from '../wire/limits.ts';
 import { inventorySchema } from '../wire/messages.ts';
 import { ENGINE_VERSION } from '../wire/version.ts';
-import { Copies } from './copies.ts';
+import { Copies, type CopiesOptions } from './copies.ts';
 import { type MasterIdentity, readMasterIdentity } from './identity.ts';
 import { takeInventory } from './inventory.ts';
+import { LiveCaptures } from './live-captures.ts';
 import type { SenderOptions } from './sender.ts';
+import { Streams } from './streams.ts';
 
 /**
- * The master: dials its appliance, keeps that session for ever, and copies its disks when it is told to.
- * Promises: it never writes to a disk; it never listens. Dies at any line: it holds nothing that the appliance does not
- * know; started again it dials, and the appliance goes on with what was wanted.
+ * The master: dials its appliance, keeps that session for ever, copies its disks and follows their changes when it is
+ * told to. Promises: it writes to no disk by itself and never listens, but for the disks it serves to this machine, which
+ * it serves whether the appliance is there or not. Dies at any line: what was followed is in its state folder; started
+ * again it dials, and the appliance goes on with what was wanted.
  */
 export interface MasterEngineOptions {
   readonly stateFolder: string;
@@ -23,22 +27,56 @@ export interface MasterEngineOptions {
   readonly log: Log;
   readonly signal: AbortSignal;
   readonly timings?: Partial<Timings>;
+  /** Serve all joined disks over NBD from the start: what capture `nbd` needs. */
+  readonly nbd?: LiveOptions['nbd'];
+  /** How captures that compare take their views, and how often. */
+  readonly compare?: LiveOptions['compare'];
   /** Tests only: spoils blocks after their checksum was made. */
   readonly spoil?: SenderOptions['spoil'];
 }
 
 /** Runs until the signal is aborted. */
 export async function runMasterEngine(options: MasterEngineOptions): Promise<void> {
-  const { clock, log, signal, stateFolder } = options;
+  const { clock, log, stateFolder } = options;
   const timings = { ...TIMINGS, ...options.timings };
   const identity = await readMasterIdentity(stateFolder);
   if (!identity) throw notJoined(stateFolder);
   const checksum = await makeChecksum();
+  const live = await openCaptures(identity, options);
+  try {
+    await keepSession({ identity, checksum, clock, log, timings, live }, { ...options, timings });
+  } finally {
+    await live.close();
+  }
+}
+
+async function openCaptures(identity: MasterIdentity, options: MasterEngineOptions): Promise<LiveCaptures> {
+  const { stateFolder, clock, log, nbd, compare } = options;
+  const { disks } = await freshInventory(identity, options);
+  return await LiveCaptures.open({
+    stateFolder,
+    disks,
+    clock,
+    log,
+    ...(nbd ? { nbd } : {}),
+    ...(compare ? { compare } : {}),
+  });
+}
+
+type Parts = Omit<CopiesOptions, 'spoil'>;
+
+async function keepSession(
+  parts: Parts,
+  options: MasterEngineOptions & { readonly timings: Timings },
+): Promise<void> {
+  const { clock, log, signal, timings } = options;
+  const { identity } = parts;
   let delayMs = timings.reconnectMinMs;
   while (!signal.aborted) {
-    const copies = new Copies({ identity, checksum, clock, log, timings, spoil: options.spoil });
+    const copies = new Copies({ ...parts, spoil: options.spoil });
+    const streams = new Streams(parts);
     try {
-      const session = await openSession(identity, copies, { ...options, timings });
+      const session = await openSession(parts, handlersOf(copies, streams), { ...options, timings });
       log.info('connected to the appliance', { applianceId: identity.appliance.id });
       delayMs = timings.reconnectMinMs;
       const stop = () => session.close('the master stops');
@@ -50,7 +88,7 @@ export async function runMasterEngine(options: MasterEngineOptions): Promise<voi
       if (!isStandbyError(error)) throw error;
       log.warn('the appliance is not reached', { reason: error.message });
     } finally {
-      await copies.stop();
+      await Promise.all([copies.stop(), streams.end()]);
     }
     await clock.sleep(delayMs, signal).catch(() => undefined); // Stopped: the loop ends.
     delayMs = Math.min(delayMs * 2, timings.reconnectMaxMs);
@@ -58,8 +96,8 @@ export async function runMasterEngine(options: MasterEngineOptions): Promise<voi
 }
 
 async function openSession(
-  identity: MasterIdentity,
-  copies: Copies,
+  { identity, live }: Parts,
+  handlers: Handlers,
   options: MasterEngineOptions & { readonly timings: Timings },
 ): Promise<Connection> {
   const { clock, log, timings } = options;
@@ -71,10 +109,14 @@ async function openSession(
     log,
     timings,
     proven: true,
-    handlers: handlersOf(copies),
+    handlers,
   });
   try {
-    const inventory = await freshInventory(identity, options);
+    const { served } = live;
+    const inventory = {
+      ...(await freshInventory(identity, options)),
+      ...(served ? { nbd: [...served] } : {}),
+    };
     await session.request('hello', {
       purpose: 'session',
       protocol: PROTOCOL,
@@ -110,7 +152,7 @@ async function freshInventory(
 }
 
 /** What the appliance may ask of a master. */
-function handlersOf(copies: Copies): Handlers {
+function handlersOf(copies: Copies, streams: Streams): Handlers {
   return {
     copyStart: (start, session) => copies.start(start, session),
     copyProve: async ({ scenarioId }) => {
@@ -120,6 +162,16 @@ function handlersOf(copies: Copies): Handlers {
     copyLeaves: async ({ scenarioId, diskId, fromByte }) => copies.get(scenarioId).leaves(diskId, fromByte),
     copyStop: async ({ scenarioId }) => {
       await copies.end(scenarioId);
+      return {};
+    },
+    streamStart: async (start, session) => {
+      // Its views are about to change.
+      if (start.fresh) await copies.end(start.scenarioId);
+      return await streams.start(start, session);
+    },
+    streamStop: async ({ scenarioId, forget }) => {
+      if (forget) await copies.end(scenarioId);
+      await streams.stop(scenarioId, forget);
       return {};
     },
   };

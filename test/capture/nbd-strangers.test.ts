@@ -140,7 +140,7 @@ describe('A disk served over NBD, and clients that mean harm or are broken', () 
     });
     expect(readFileSync(file, 'utf8')).toBe('precious');
     const server = await startNbdServer({ ...options, listen: { port: 0 } });
-    expect(server.uri).toBe(`nbd://127.0.0.1:${server.port}`);
+    expect(server.uriOf('disk0')).toBe(`nbd://127.0.0.1:${server.port}/disk0`);
     await server.close();
   });
 });

@@ -9,7 +9,7 @@ const MIB = 1024 * 1024;
 describe('A disk served over NBD, judged by other people’s clients', () => {
   let folder: ReturnType<typeof makeFolder>;
   let session: NbdSession;
-  const uri = (disk = 'disk0') => session.uri.replace('///', `///${disk}`);
+  const uri = (disk = 'disk0') => session.uriOf(disk);
   const open = async (sizeBytes = 8 * MIB) => {
     const disks = [makeDisk(folder.path, 'disk0', sizeBytes), makeDisk(folder.path, 'disk1', MIB + 4096)];
     const nbdOptions = { listen: { path: join(folder.path, 'nbd.sock') }, spoolBytes: 64 * MIB };
@@ -29,7 +29,7 @@ describe('A disk served over NBD, judged by other people’s clients', () => {
 
   it('is listed and described to nbdinfo, with what it can do', async () => {
     await open();
-    const { stdout } = await run('nbdinfo', ['--list', '--json', session.uri]);
+    const { stdout } = await run('nbdinfo', ['--list', '--json', session.uriOf('')]);
     const { exports } = JSON.parse(stdout);
     expect(exports.map((each: Record<string, unknown>) => each['export-name'])).toEqual(['disk0', 'disk1']);
     expect(exports[0]).toMatchObject({

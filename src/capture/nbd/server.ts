@@ -12,8 +12,8 @@ import { NBD_LIMITS } from './protocol.ts';
  * when it dies, clients reconnect and everything they were told is done is done.
  */
 export interface NbdServer {
-  /** As a client names it. */
-  readonly uri: string;
+  /** As a client names an export. */
+  uriOf(name: string): string;
   readonly port: number | undefined;
   /** Answers what is under way, then closes all connections. */
   close(): Promise<void>;
@@ -54,7 +54,10 @@ export async function startNbdServer(options: {
   const port = 'path' in listen ? undefined : (server.address() as AddressInfo).port;
   return {
     port,
-    uri: 'path' in listen ? `nbd+unix:///?socket=${encodeURI(listen.path)}` : `nbd://127.0.0.1:${port}`,
+    uriOf: (name) =>
+      'path' in listen
+        ? `nbd+unix:///${name}?socket=${encodeURI(listen.path)}`
+        : `nbd://127.0.0.1:${port}/${name}`,
     close: async () => {
       over.abort();
       const stopped = new Promise((resolve) => server.close(resolve));
