@@ -1,0 +1,27 @@
+import { existsSync } from 'node:fs';
+import { delimiter, join } from 'node:path';
+import type { Contestant } from '../contest.ts';
+import type { PeerSecrets } from '../secrets.ts';
+
+/** One image to be brought to another place. */
+export interface CopyCourse {
+  readonly source: string;
+  /** There already: empty and of the right size, or an older copy. */
+  readonly target: string;
+  readonly old?: string;
+  readonly secrets: PeerSecrets;
+  /** For what a run needs besides; fresh for each run. */
+  readonly folder: string;
+}
+
+export type CopyPeer = Contestant<CopyCourse>;
+
+/** Programs that Debian does not have take part where somebody built them. */
+export function onPath(program: string): string | undefined {
+  return (process.env.PATH ?? '')
+    .split(delimiter)
+    .map((folder) => join(folder, program))
+    .find((path) => existsSync(path));
+}
+
+export const NOT_BUILT = 'not built here';
