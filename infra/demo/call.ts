@@ -2,6 +2,7 @@ import type { Clock } from '../../src/clock.ts';
 import type { Log } from '../../src/log.ts';
 import type { Firmware } from '../../src/model/disk.ts';
 import type { Host } from '../../src/ports/host.ts';
+import type { RowsFound } from './rows.ts';
 
 /** How the command line starts the demo. */
 export interface DemoCall {
@@ -21,6 +22,9 @@ export interface DemoCall {
   print(document: unknown): void;
 }
 
+/** `nbd`: the server runs while it is copied, and is killed. `at-rest`: its disk is copied, it never runs. */
+export type DemoCapture = 'nbd' | 'at-rest';
+
 /** What the demo found out; with `--json` this is the document it ends with. */
 export interface DemoFacts {
   ok: boolean;
@@ -35,4 +39,8 @@ export interface DemoFacts {
   bootSeconds: number;
   standby: { vmId: string; publicIp: string; url: string; sha256: string };
   master: { sha256: string };
+  /** Of a live server: what became of the rows that its client wrote. */
+  rows?: RowsFound;
+  /** Of a live server: how old the state was, when it died, that the standby came up with. */
+  rpoSeconds?: number;
 }

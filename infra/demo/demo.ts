@@ -2,14 +2,15 @@ import { readFile } from 'node:fs/promises';
 import { isoTime } from '../../src/clock.ts';
 import { inputError, messageOf, StandbyError } from '../../src/errors.ts';
 import type { Firmware } from '../../src/model/disk.ts';
-import type { DemoCall, DemoFacts } from './call.ts';
+import type { DemoCall, DemoCapture, DemoFacts } from './call.ts';
 import { claim, clear, type Household, householdIn, moveIn } from './household.ts';
-import { STORY } from './story.ts';
+import type { Scene, StoryStep } from './scene.ts';
+import { storyOf } from './story.ts';
 
 /**
- * The whole main job, once, on this machine: a real server's disk travels to an appliance, a standby VM appears in
- * Local Azure through the real Azure SDK, boots, and answers HTTP with the server's own data. Every step is a
- * command that a person could type. Killed at any line, the next demo first clears what the last one left.
+ * The whole main job, once, on this machine: a running server is copied to an appliance and followed, dies, a standby VM
+ * appears in Local Azure through the real Azure SDK, boots, and answers HTTP with the server's own data. Every step is
+ * a command that a person could type. Killed at any line, the next demo first clears what the last one left.
  */
 export async function runDemo(call: DemoCall): Promise<number> {
   const house = householdIn(call.homeFolder);
@@ -22,19 +23,13 @@ export async function runDemo(call: DemoCall): Promise<number> {
     );
   }
   const firmware = firmwareOf(call);
-  if (call.options.capture !== undefined && call.options.capture !== 'at-rest') {
-    throw inputError(
-      'USAGE',
-      `The demo cannot capture with "${call.options.capture}".`,
-      'Use --capture at-rest.',
-    );
-  }
+  const capture = captureOf(call);
   await moveIn(house);
   await clear(house, call);
   await claim(house, call.processId);
   const keep = call.options.keep === true;
   try {
-    const facts = await tell(call, house, firmware);
+    const facts = await tell(call, house, firmware, capture);
     if (keep) await tellWhatStays(call, house, facts);
     else await clear(house, call);
     return facts.ok ? 0 : 1;
@@ -56,6 +51,18 @@ function firmwareOf(call: DemoCall): Firmware {
   return wanted;
 }
 
+function captureOf(call: DemoCall): DemoCapture {
+  const wanted = call.options.capture ?? 'at-rest';
+  if (wanted !== 'nbd' && wanted !== 'at-rest') {
+    throw inputError(
+      'USAGE',
+      `The demo cannot capture with "${String(wanted)}".`,
+      'Use --capture nbd or at-rest.',
+    );
+  }
+  return wanted;
+}
+
 async function takeDown(call: DemoCall, house: Household): Promise<number> {
   await moveIn(house);
   await clear(house, call);
@@ -68,16 +75,36 @@ async function takeDown(call: DemoCall, house: Household): Promise<number> {
   return 0;
 }
 
-async function tell(call: DemoCall, house: Household, firmware: Firmware): Promise<DemoFacts> {
-  const facts: Partial<DemoFacts> & { firmware: Firmware } = { ok: false, firmware };
+async function tell(
+  call: DemoCall,
+  house: Household,
+  firmware: Firmware,
+  capture: DemoCapture,
+): Promise<DemoFacts> {
+  const scene: Scene = { call, house, facts: { ok: false, firmware }, live: {} };
+  try {
+    const rows = await play(scene, storyOf(capture));
+    call.host.tell({ kind: 'table', title: '', columns: ['', 'step', 'time', 'what came of it'], rows });
+  } finally {
+    await scene.live.writer?.close();
+  }
+  const told = scene.facts as DemoFacts;
+  call.host.tell({ kind: 'text', level: told.ok ? 'success' : 'error', text: verdictOn(told) });
+  if (call.json) call.print(told);
+  return told;
+}
+
+/** Gives the table of the steps. */
+async function play(scene: Scene, story: readonly StoryStep[]): Promise<string[][]> {
+  const { call } = scene;
   const rows: string[][] = [];
   const begun = call.clock.now();
-  for (const [index, step] of STORY.entries()) {
+  for (const [index, step] of story.entries()) {
     call.signal.throwIfAborted();
-    const id = `${index + 1}/${STORY.length}`;
+    const id = `${index + 1}/${story.length}`;
     call.host.tell({ kind: 'step', id, title: `${id} ${step.title}`, status: 'started' });
     const from = call.clock.now();
-    const detail = await step.run({ call, house, facts }).catch((error: unknown) => {
+    const detail = await step.run(scene).catch((error: unknown) => {
       call.host.tell({ kind: 'step', id, title: `${id} ${step.title}`, status: 'failed' });
       throw error;
     });
@@ -86,17 +113,17 @@ async function tell(call: DemoCall, house: Household, firmware: Firmware): Promi
     call.host.tell({ kind: 'step', id, title: `${id} ${step.title}`, status: 'done', detail, ms });
   }
   rows.push(['', 'together', `${((call.clock.now() - begun) / 1000).toFixed(1)} s`, '']);
-  call.host.tell({ kind: 'table', title: '', columns: ['', 'step', 'time', 'what came of it'], rows });
-  const told = facts as DemoFacts;
-  call.host.tell({
-    kind: 'text',
-    level: told.ok ? 'success' : 'error',
-    text: told.ok
-      ? `The standby answered with the server's own data: SHA-256 ${told.standby.sha256} on both.`
-      : `The standby's data differs: ${told.standby.sha256}, the server's is ${told.master.sha256}.`,
-  });
-  if (call.json) call.print(told);
-  return told;
+  return rows;
+}
+
+function verdictOn({ standby, master, rows }: DemoFacts): string {
+  if (standby.sha256 !== master.sha256)
+    return `The standby's data differs: ${standby.sha256}, the server's is ${master.sha256}.`;
+  const same = `The standby answered with the server's own data: SHA-256 ${standby.sha256} on both.`;
+  if (!rows) return same;
+  return rows.lost === 0
+    ? `${same}\nOf ${rows.received} rows that were acknowledged and received, none is lost.`
+    : `${same}\n${rows.lost} ROWS ARE LOST that were acknowledged and received.`;
 }
 
 async function clearAfter(call: DemoCall, house: Household, cause: unknown): Promise<void> {

@@ -19,6 +19,10 @@ export interface Household {
   /** STANDBY_HOME of the master's engine: the on-premises side. */
   readonly masterHome: string;
   readonly diskFile: string;
+  /** Where the master's engine serves its disk; not given to anything when the server is at rest. */
+  readonly nbdSocket: string;
+  /** Of the QEMU guest that is the live server. */
+  readonly guestFolder: string;
 }
 
 export function householdIn(homeFolder: string): Household {
@@ -28,6 +32,8 @@ export function householdIn(homeFolder: string): Household {
     controlHome: join(folder, 'control'),
     masterHome: join(folder, 'master'),
     diskFile: join(folder, 'master-disk.img'),
+    nbdSocket: join(folder, 'nbd.sock'),
+    guestFolder: join(folder, 'guest'),
   };
 }
 
@@ -56,7 +62,7 @@ export async function startEngine(
   args: readonly string[],
   home: string,
   environment: NodeJS.ProcessEnv,
-): Promise<void> {
+): Promise<ProcessMark> {
   const log = await open(join(house.folder, 'master-engine.log'), 'a');
   try {
     const child = spawn(process.execPath, [MAIN, ...args, '--home', home], {
@@ -69,6 +75,7 @@ export async function startEngine(
       child.once('spawn', () => resolve());
     });
     child.unref();
+    return markOf(child.pid ?? 0);
   } finally {
     await log.close();
   }

@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join, sep } from 'node:path';
 import type { Clock } from '../../src/clock.ts';
+import { QEMU } from '../local/guests/qemu-command.ts';
 import { endProcess, isAlive, markOf, type ProcessMark } from '../local/processes.ts';
 
 /**
@@ -10,7 +11,7 @@ import { endProcess, isAlive, markOf, type ProcessMark } from '../local/processe
 const STANDBY = join(import.meta.dirname, '../..') + sep;
 const GRACE_MS = 30_000;
 
-/** Ends every process of Standby's own that works in this folder: commands, engines, Local Azure. */
+/** Ends every process of Standby's own that works in this folder: commands, engines, Local Azure, the live server. */
 export async function endProcessesIn(folder: string, clock: Clock): Promise<void> {
   let found = processesIn(folder);
   while (found.length > 0) {
@@ -27,8 +28,12 @@ function processesIn(folder: string): ProcessMark[] {
     .filter((mark) => mark.pid !== process.pid && isAlive(mark) && worksIn(folder, argumentsOf(mark.pid)));
 }
 
-/** A script of this Standby that was given the folder or something in it; an editor or a shell there is nobody's business. */
-function worksIn(folder: string, [, script = '', ...args]: readonly string[]): boolean {
+/**
+ * A script of this Standby, or a QEMU, that was given the folder or something in it; an editor or a shell there is
+ * nobody's business. Local Azure's guests have it only within longer words: they are Local Azure's to end.
+ */
+function worksIn(folder: string, [program, ...words]: readonly string[]): boolean {
+  const [script = '', ...args] = program === QEMU ? [STANDBY, ...words] : words;
   return script.startsWith(STANDBY) && args.some((arg) => arg === folder || arg.startsWith(folder + sep));
 }
 

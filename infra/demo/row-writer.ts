@@ -92,7 +92,9 @@ async function connected({ port, clock, signal, bootMs }: RowWriterOptions): Pro
     socket.on('error', () => undefined);
     const lines = createInterface({ input: socket })[Symbol.asyncIterator]();
     const limit = clock.sleep(GREETING_MS, signal).then(() => undefined);
-    const greeting = await Promise.race([lines.next(), limit]);
+    // A connection that breaks is one that the guest does not take yet.
+    const first = lines.next().catch(() => undefined);
+    const greeting = await Promise.race([first, limit]);
     if (greeting?.value === 'last 0') return { socket, lines };
     socket.destroy();
     if (greeting?.value !== undefined) throw stoppedTaking(0, `It greeted with "${greeting.value}".`);

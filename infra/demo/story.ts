@@ -1,29 +1,25 @@
 import { createHash } from 'node:crypto';
-import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
-import { StandbyError } from '../../src/errors.ts';
 import { MIB } from '../../src/model/disk.ts';
-import type { DemoCall, DemoFacts } from './call.ts';
-import { type Household, startEngine } from './household.ts';
+import type { DemoCapture } from './call.ts';
+import { startEngine } from './household.ts';
+import { COMPARE_ROWS, LIVE_STEPS, START_SERVER } from './live-story.ts';
 import { buildMasterImage } from './master-image.ts';
-import { type CommandOptions, type CommandResult, standby } from './product.ts';
+import { type CommandResult, standby } from './product.ts';
+import {
+  commandOptions,
+  control,
+  endpointOf,
+  given,
+  SCENARIO,
+  type Scene,
+  type StoryStep,
+  unexpected,
+} from './scene.ts';
 
-/** The steps of the demo, in order. Each gives one line about what came of it, for the table at the end. */
-export interface Scene {
-  readonly call: DemoCall;
-  readonly house: Household;
-  /** Filled as the story goes on. */
-  readonly facts: Partial<DemoFacts>;
-}
-
-interface StoryStep {
-  readonly title: string;
-  run(scene: Scene): Promise<string>;
-}
+/** The steps of the demo. */
 
 const ACCOUNT = 'demo@example.com';
 const APPLIANCE = 'demo-appliance';
-const SCENARIO = 'demo';
 const GROUP = 'standby-rg';
 const NETWORK = 'standby-rg/standby-vnet';
 /** Above 1024, so that an ordinary user may run the demo. */
@@ -31,7 +27,7 @@ const WEB_PORT = 8080;
 const DISK_MIB = 1024;
 const DATA_MIB = 480;
 
-export const STORY: readonly StoryStep[] = [
+const PREPARATION: readonly StoryStep[] = [
   { title: "Build the on-premises server's disk", run: buildDisk },
   { title: 'Start Local Azure', run: startLocalAzure },
   { title: 'Register the Azure account', run: registerAccount },
@@ -39,13 +35,26 @@ export const STORY: readonly StoryStep[] = [
   { title: 'Check port 25000: closed', run: checkClosed },
   { title: 'Open port 25000', run: openPort },
   { title: 'Check port 25000: open', run: checkOpen },
-  { title: 'Join the master', run: joinMaster },
-  { title: 'Create and verify the scenario', run: createScenario },
-  { title: 'No standby VM exists', run: seeNoStandby },
-  { title: 'Copy the server to Azure', run: copyServer },
-  { title: 'Switch over', run: switchOver },
-  { title: "Fetch the server's data from the standby", run: fetchProof },
 ];
+
+/** In order. A live server runs from when its engine serves its disk until it is killed; one at rest never runs. */
+export function storyOf(capture: DemoCapture): readonly StoryStep[] {
+  const live = capture === 'nbd';
+  return [
+    ...PREPARATION,
+    { title: 'Join the master', run: (scene) => joinMaster(scene, capture) },
+    ...(live ? [START_SERVER] : []),
+    { title: 'Create and verify the scenario', run: (scene) => createScenario(scene, capture) },
+    { title: 'No standby VM exists', run: seeNoStandby },
+    live
+      ? { title: 'Copy the running server to Azure', run: copyRunningServer }
+      : { title: 'Copy the server to Azure', run: copyServer },
+    ...(live ? LIVE_STEPS : []),
+    { title: 'Switch over', run: switchOver },
+    { title: "Fetch the server's data from the standby", run: fetchProof },
+    ...(live ? [COMPARE_ROWS] : []),
+  ];
+}
 
 async function buildDisk({ call, house, facts }: Scene): Promise<string> {
   const image = await buildMasterImage(
@@ -64,25 +73,9 @@ async function buildDisk({ call, house, facts }: Scene): Promise<string> {
   return `${DISK_MIB} MiB, ${DATA_MIB} MiB of it data, ${facts.firmware}`;
 }
 
-interface Endpoint {
-  readonly url: string;
-  readonly authorityUrl: string;
-  readonly caFile: string;
-  readonly subscriptionId: string;
-  readonly tenantId: string;
-  readonly applicationId: string;
-  readonly clientSecret: string;
-  readonly location: string;
-}
-
 async function startLocalAzure(scene: Scene): Promise<string> {
   await control(scene, ['local', 'up']);
   return (await endpointOf(scene)).url;
-}
-
-async function endpointOf({ house }: Scene): Promise<Endpoint> {
-  const text = await readFile(join(house.controlHome, 'local-azure/endpoint.json'), 'utf8');
-  return JSON.parse(text) as Endpoint;
 }
 
 async function registerAccount(scene: Scene): Promise<string> {
@@ -131,8 +124,8 @@ async function checkOpen(scene: Scene): Promise<string> {
   return `${verdicts.filter((verdict) => verdict.status === 'ok').length} of ${verdicts.length} lines passed`;
 }
 
-async function joinMaster(scene: Scene): Promise<string> {
-  const { house, call } = scene;
+async function joinMaster(scene: Scene, capture: DemoCapture): Promise<string> {
+  const { house, call, live } = scene;
   const { result } = await control(scene, ['master', 'token', '--appliance', APPLIANCE]);
   const token = String(result.token);
   // The master waits for control to sign; control signs when it looks who is there.
@@ -147,15 +140,18 @@ async function joinMaster(scene: Scene): Promise<string> {
     await control(scene, ['master', 'list']);
     waiting = !(await Promise.race([joined, call.clock.sleep(200, call.signal).then(() => false)]));
   }
-  await startEngine(house, ['engine', 'master'], house.masterHome, call.environment);
+  const serving = capture === 'nbd' ? ['--nbd', house.nbdSocket] : [];
+  const engine = ['engine', 'master', ...serving];
+  live.engine = await startEngine(house, engine, house.masterHome, call.environment);
   return 'master01 joined with a one-time token; its engine dials the appliance';
 }
 
-async function createScenario(scene: Scene): Promise<string> {
+async function createScenario(scene: Scene, capture: DemoCapture): Promise<string> {
   const { location } = await endpointOf(scene);
   await control(scene, [
     ...['scenario', 'create', '--yes', '--name', SCENARIO, '--purpose', 'dr', '--account', ACCOUNT],
     ...['--master', 'master01', '--region', location, '--appliance', APPLIANCE, '--resource-group', GROUP],
+    ...(capture === 'at-rest' ? [] : ['--capture', capture]),
     ...['--vm-name', 'standby01', '--vm-size', 'Standard_B2s', '--disk-type', 'StandardSSD_LRS'],
     ...['--virtual-network', NETWORK, '--subnet', 'default', '--address', 'dynamic'],
     ...['--security-group', 'standby-rg/standby-web', '--public-ip', 'yes'],
@@ -187,14 +183,28 @@ async function seeNoStandby(scene: Scene): Promise<string> {
 }
 
 async function copyServer(scene: Scene): Promise<string> {
-  const { facts } = scene;
   await control(scene, ['run', SCENARIO]);
+  return `${await copyFigures(scene)}, digests equal`;
+}
+
+async function copyRunningServer(scene: Scene): Promise<string> {
+  const writer = given(scene.live.writer, 'client');
+  const before = writer.acknowledged.length;
+  await control(scene, ['run', SCENARIO]);
+  const meanwhile = writer.acknowledged.length - before;
+  if (meanwhile === 0)
+    throw unexpected('No row was written while the server was copied.', await writer.ended);
+  return `${await copyFigures(scene)}, ${meanwhile} rows written meanwhile; replicating, digests equal`;
+}
+
+async function copyFigures(scene: Scene): Promise<string> {
+  const { facts } = scene;
   const { result } = await control(scene, ['status', SCENARIO]);
   const copy = (result.copy ?? {}) as { sentBytes?: number; seconds?: number };
   facts.copiedBytes = copy.sentBytes ?? 0;
   facts.copySeconds = copy.seconds ?? 0;
   facts.copyMibPerSecond = Math.round((facts.diskBytes ?? 0) / MIB / Math.max(facts.copySeconds, 0.001));
-  return `${Math.round(facts.copiedBytes / MIB)} MiB travelled at ${facts.copyMibPerSecond} MiB/s of disk, digests equal`;
+  return `${Math.round(facts.copiedBytes / MIB)} MiB travelled at ${facts.copyMibPerSecond} MiB/s of disk`;
 }
 
 async function switchOver(scene: Scene): Promise<string> {
@@ -233,22 +243,6 @@ async function fetchProof({ call, facts }: Scene): Promise<string> {
   return `${body.length / MIB} MiB, SHA-256 ${facts.ok ? "equal to the server's" : 'DIFFERENT'}`;
 }
 
-function control(
-  scene: Scene,
-  args: readonly string[],
-  more: Pick<CommandOptions, 'input' | 'alsoFine'> = {},
-): Promise<CommandResult> {
-  return standby(args, { ...commandOptions(scene), home: scene.house.controlHome, ...more });
-}
-
-function commandOptions({ call }: Scene): Pick<CommandOptions, 'environment' | 'signal'> {
-  return { environment: { ...call.environment, STANDBY_CACHE: call.cacheFolder }, signal: call.signal };
-}
-
 function verdictsOf(result: CommandResult['result']): readonly { status: string; title: string }[] {
   return (result.verdicts ?? []) as readonly { status: string; title: string }[];
-}
-
-function unexpected(what: string, why: string): StandbyError {
-  return new StandbyError({ code: 'DEMO_UNEXPECTED', what, why });
 }

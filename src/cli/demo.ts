@@ -6,12 +6,16 @@ export function addDemoCommand(program: Command, shell: Shell): void {
   leaf(
     program,
     'demo [verb]',
-    'The whole job on Local Azure: copy a server, switch over, boot it',
+    'The whole job on Local Azure: copy a running server, kill it, switch over, boot the standby',
     shell,
     runDemo,
   )
     .option('--firmware <kind>', 'how the demo server boots: bios or uefi', 'bios')
-    .option('--capture <method>', 'how its disk is read', 'at-rest')
+    .option(
+      '--capture <method>',
+      'nbd: the server runs, is followed, and is killed; at-rest: it stands still',
+      'at-rest',
+    )
     .option('--keep', 'leave everything running at the end; `standby demo down` ends it');
 }
 

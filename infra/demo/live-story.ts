@@ -1,0 +1,140 @@
+import { join } from 'node:path';
+import { isAlive, type ProcessMark } from '../local/processes.ts';
+import { startMasterGuest } from './master-guest.ts';
+import { DATABASE_PORT, ROWS_PATH } from './master-image.ts';
+import { startRowWriter } from './row-writer.ts';
+import { compareRows, readRows } from './rows.ts';
+import { control, given, SCENARIO, type Scene, type StoryStep, unexpected } from './scene.ts';
+
+/** The steps of a server that runs while it is copied, takes writes all the time, and dies before the switchover. */
+const BOOT_MS = 90_000;
+const BOOKMARK = 'before-the-loss';
+/** Rows between one thing that happens and the next. */
+const SOME_ROWS = 20;
+const ROWS_MS = 30_000;
+const RECEIVED_MS = 30_000;
+const GONE_MS = 10_000;
+
+export const START_SERVER: StoryStep = {
+  title: 'Start the server; a client appends rows',
+  async run(scene) {
+    const { call, house, facts, live } = scene;
+    const guest = await startMasterGuest({
+      folder: house.guestFolder,
+      diskUri: await diskUriOf(scene),
+      firmware: facts.firmware ?? 'bios',
+      databasePort: DATABASE_PORT,
+      clock: call.clock,
+      signal: call.signal,
+    });
+    live.guest = guest;
+    const writer = await startRowWriter({
+      port: guest.databasePort,
+      logFile: join(house.folder, 'acknowledged.txt'),
+      clock: call.clock,
+      signal: call.signal,
+      bootMs: BOOT_MS,
+    });
+    live.writer = writer;
+    await writer.reach(SOME_ROWS, ROWS_MS);
+    return 'master01 runs on the disk that its engine serves (NBD)';
+  },
+};
+
+export const LIVE_STEPS: readonly StoryStep[] = [
+  { title: 'Set a bookmark; more rows', run: setBookmark },
+  { title: 'The last rows arrive', run: awaitReceived },
+  { title: 'Kill the server and its engine (-9)', run: killMaster },
+];
+
+export const COMPARE_ROWS: StoryStep = {
+  title: "Compare the standby's rows with the client's",
+  run: compareWithLog,
+};
+
+/** How the engine serves the disk: the appliance tells, so control knows it too. */
+async function diskUriOf(scene: Scene): Promise<string> {
+  const { clock, signal } = scene.call;
+  const until = clock.now() + RECEIVED_MS;
+  for (;;) {
+    const { result } = await control(scene, ['master', 'list']);
+    const masters = (result.masters ?? []) as readonly MasterFacts[];
+    const uri = masters[0]?.inventory?.nbd?.[0]?.uri;
+    if (uri) return uri;
+    if (clock.now() > until)
+      throw unexpected("The master's engine serves no disk.", JSON.stringify(result).slice(0, 400));
+    await clock.sleep(200, signal);
+  }
+}
+
+interface MasterFacts {
+  readonly inventory?: { readonly nbd?: readonly { readonly uri: string }[] };
+}
+
+async function setBookmark(scene: Scene): Promise<string> {
+  const writer = given(scene.live.writer, 'client');
+  await control(scene, ['bookmark', SCENARIO, BOOKMARK]);
+  await writer.reach(writer.acknowledged.length + SOME_ROWS, ROWS_MS);
+  return `${BOOKMARK}; ${writer.acknowledged.length} rows acknowledged by now`;
+}
+
+async function awaitReceived(scene: Scene): Promise<string> {
+  const { call, live } = scene;
+  const { acknowledged } = given(live.writer, 'client');
+  const last = given(acknowledged.at(-1), 'last row');
+  const until = call.clock.now() + RECEIVED_MS;
+  for (;;) {
+    const receivedAtMs = await receivedAt(scene);
+    if (receivedAtMs !== undefined && receivedAtMs > last.acknowledgedAtMs) {
+      live.receivedAtMs = receivedAtMs;
+      return `row ${last.number} and all before it are durable on the appliance`;
+    }
+    if (call.clock.now() > until)
+      throw unexpected(`Row ${last.number} did not arrive.`, `The appliance is at ${receivedAtMs}.`);
+    await call.clock.sleep(100, call.signal);
+  }
+}
+
+/** The time of the last position that the appliance has durably, by the master's clock. */
+async function receivedAt(scene: Scene): Promise<number | undefined> {
+  const { result } = await control(scene, ['status', SCENARIO]);
+  return (result.replication as { receivedAtMs?: number } | undefined)?.receivedAtMs;
+}
+
+/** The guest first: it must not get an answer that the client then counts while the engine is dead already. */
+async function killMaster(scene: Scene): Promise<string> {
+  const { call, live } = scene;
+  const writer = given(live.writer, 'client');
+  const victims: readonly ProcessMark[] = [given(live.guest, 'server').mark, given(live.engine, 'engine')];
+  live.killedAtMs = call.clock.now();
+  for (const { pid } of victims) process.kill(pid, 'SIGKILL');
+  await writer.ended;
+  const until = call.clock.now() + GONE_MS;
+  while (victims.some(isAlive)) {
+    if (call.clock.now() > until) throw unexpected('A killed process lives on.', JSON.stringify(victims));
+    await call.clock.sleep(20, call.signal);
+  }
+  // What was on its way when they died may have arrived since.
+  const receivedAtMs = (await receivedAt(scene)) ?? 0;
+  live.receivedAtMs = Math.max(given(live.receivedAtMs, 'received position'), receivedAtMs);
+  return `after ${writer.acknowledged.length} acknowledged rows`;
+}
+
+async function compareWithLog({ call, facts, live }: Scene): Promise<string> {
+  const { acknowledged, underWay } = given(live.writer, 'client');
+  const url = new URL(ROWS_PATH, given(facts.standby, 'standby').url);
+  const response = await fetch(url, {
+    signal: AbortSignal.any([call.signal, AbortSignal.timeout(60_000)]),
+  });
+  if (!response.ok) throw unexpected('The standby did not give its rows.', `HTTP ${response.status}`);
+  const { rows: standby, wrong } = readRows(await response.text());
+  const sent = underWay ? [...acknowledged, underWay] : acknowledged;
+  const foreign = standby.find((row) => sent[row.number - 1]?.line !== row.line);
+  if (wrong || foreign)
+    throw unexpected('The standby has other rows than the client sent.', wrong ?? foreign?.line ?? '');
+  const rows = compareRows(acknowledged, standby, given(live.receivedAtMs, 'received position'));
+  facts.rows = rows;
+  facts.ok = facts.ok === true && rows.lost === 0;
+  const later = rows.acknowledged - rows.received;
+  return `${rows.onStandby} of ${rows.acknowledged} acknowledged are there; ${rows.lost} of ${rows.received} received lost${later > 0 ? `; ${later} came too late to count on` : ''}`;
+}
