@@ -58,8 +58,8 @@ async function openSession(
 function requestsOfMaster(parts: EngineParts, masterId: string): Handlers {
   const replica = (scenarioId: string) => replicaOf(parts, masterId, scenarioId);
   return {
-    copyBegin: async ({ scenarioId, attempt }) => {
-      await replica(scenarioId).begin(attempt);
+    copyBegin: async ({ scenarioId, attempt, leftOutBytes }) => {
+      await replica(scenarioId).begin(attempt, leftOutBytes);
       return {};
     },
     copyHave: async ({ scenarioId, diskId, fromByte }) => replica(scenarioId).have(diskId, fromByte),

@@ -217,8 +217,11 @@ export class Replica {
     this.#tellChange();
   }
 
-  begin(attempt: string): Promise<void> {
-    return this.#inTurn(() => this.#expectRun().begin(attempt));
+  begin(attempt: string, leftOutBytes?: number): Promise<void> {
+    return this.#inTurn(async () => {
+      await this.#expectRun().begin(attempt);
+      if (leftOutBytes !== this.#record.leftOutBytes) await this.#save({ leftOutBytes });
+    });
   }
 
   have(diskId: string, fromByte: number): Result<'copyHave'> {
@@ -256,10 +259,7 @@ export class Replica {
       });
       const accepted = await session.request('copyStart', { scenarioId: spec.scenarioId, options, disks });
       this.#taker = session;
-      const { leftOutBytes } = accepted;
-      if (identities.length === 0 || leftOutBytes !== this.#record.leftOutBytes) {
-        await this.#save({ identities: accepted.identities, leftOutBytes });
-      }
+      if (identities.length === 0) await this.#save({ identities: accepted.identities });
     } catch (error) {
       // Without the master the copy stays wanted and goes on when it is back.
       const isAway = isStandbyError(error) && ['CONNECTION_LOST', 'REQUEST_LATE'].includes(error.code);

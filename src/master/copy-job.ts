@@ -5,13 +5,13 @@ import type { CaptureSession } from '../capture/capture.ts';
 import type { Clock } from '../clock.ts';
 import { isStandbyError, messageOf, StandbyError } from '../errors.ts';
 import type { Log } from '../log.ts';
-import type { BlockDevice } from '../ports/block-device.ts';
 import type { Checksum } from '../wire/checksum.ts';
 import { type Connection, toWire } from '../wire/connection.ts';
 import { LIMITS, type Timings } from '../wire/limits.ts';
 import type { Method, Params, Result } from '../wire/messages.ts';
 import { Lane, type LaneOptions, laneLost } from './lane.ts';
 import { Sender, type SenderOptions } from './sender.ts';
+import { type CopyViews, usedViews } from './used-view.ts';
 
 /**
  * The master's part of one copy, from the appliance's `copyStart` to its `copyStop`. Promises: what it reads stands
@@ -40,6 +40,7 @@ export class CopyJob {
   readonly #leaves = new Map<string, Buffer>();
   readonly #work: Promise<unknown>;
   #proof: Promise<void> = Promise.resolve();
+  #views: Promise<CopyViews> | undefined;
 
   constructor(options: CopyJobOptions) {
     this.#options = options;
@@ -115,10 +116,11 @@ export class CopyJob {
     const { start } = this.#options;
     const { scenarioId } = start;
     const attempt = randomUUID();
-    await this.#ask('copyBegin', { scenarioId, attempt });
+    const { view, leftOutBytes } = await this.#openViews();
+    await this.#ask('copyBegin', { scenarioId, attempt, leftOutBytes });
     const disks = await Promise.all(
       start.disks.map(async ({ diskId, sizeBytes }) => ({
-        view: this.#view(diskId),
+        view: view(diskId),
         sizeBytes,
         have: await this.#have(diskId, sizeBytes),
       })),
@@ -197,8 +199,9 @@ export class CopyJob {
     const { signal } = this.#over;
     await capture.assertUnchanged();
     const digests: Params<'copyProven'>['digests'] = [];
+    const { view } = await this.#openViews();
     for (const { diskId, sizeBytes } of start.disks) {
-      const { digest, leaves } = await proveDisk(this.#view(diskId), { sizeBytes, signal });
+      const { digest, leaves } = await proveDisk(view(diskId), { sizeBytes, signal });
       this.#leaves.set(diskId, leaves);
       digests.push({ diskId, digest, sizeBytes });
     }
@@ -233,8 +236,12 @@ export class CopyJob {
     }
   }
 
-  #view(diskId: string): BlockDevice {
-    return this.#options.capture.view(diskId);
+  /** Once for this copy: it looks at the disks' file systems first. */
+  #openViews(): Promise<CopyViews> {
+    const { capture, start, log } = this.#options;
+    const diskIds = start.disks.map(({ diskId }) => diskId);
+    this.#views ??= usedViews(capture, diskIds, { signal: this.#over.signal, log });
+    return this.#views;
   }
 }
 

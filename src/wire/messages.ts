@@ -333,11 +333,7 @@ export const methods = {
         }),
       ),
     }),
-    result: z.object({
-      identities: z.array(z.object({ diskId: id, identity: text })),
-      /** What the file systems call free: it counts as zeros and is not copied. */
-      leftOutBytes: bytes.optional(),
-    }),
+    result: z.object({ identities: z.array(z.object({ diskId: id, identity: text })) }),
   },
   copyProve: { params: scenario, result: done },
   copyLeaves: { params: sliceOfDisk, result: z.object({ leaves: base64, totalBytes: bytes }) },
@@ -361,7 +357,8 @@ export const methods = {
   streamProve: { params: scenario, result: done },
   streamLeaves: { params: sliceOfDisk, result: z.object({ leaves: base64, totalBytes: bytes }) },
   // Master, on the appliance
-  copyBegin: { params: attempt, result: done },
+  /** `leftOutBytes`: what the file systems call free; it counts as zeros and is not copied. */
+  copyBegin: { params: attempt.extend({ leftOutBytes: bytes.optional() }), result: done },
   copyHave: { params: sliceOfDisk, result: z.object({ bits: base64, totalBytes: bytes }) },
   copyProven: { params: z.object({ scenarioId: id, digests: z.array(digestSchema) }), result: done },
   copyProblem: { params: z.object({ scenarioId: id, error: errorSchema }), result: done },
