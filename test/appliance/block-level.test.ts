@@ -1,17 +1,14 @@
-import { readFile } from 'node:fs/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { type Copying, hashOf, OPTIONS, overwrite, prepareCopy, range, untilConnected } from '../fixtures/copying.ts';
 import {
-  connect,
-  MIB,
-  makeWorld,
-  noiseOf,
-  startAppliance,
-  startMaster,
-  until,
-  untilEnd,
-  type World,
-} from '../fixtures/engines.ts';
+  type Copying,
+  hashOf,
+  OPTIONS,
+  overwrite,
+  prepareCopy,
+  range,
+  untilConnected,
+} from '../fixtures/copying.ts';
+import { MIB, makeWorld, noiseOf, startMaster, until, untilEnd, type World } from '../fixtures/engines.ts';
 
 const BLOCK = { ...OPTIONS, mode: 'block' } as const;
 const PAGE = 4096;
@@ -55,7 +52,9 @@ describe('a block-level copy', () => {
     await overwrite(copy.disk, 30 * MIB, noise(MIB));
     await overwrite(copy.disk, 40 * MIB - PAGE, noise(PAGE));
     startMaster(world, 'm1');
-    await until('the master is back', async () => (await copy.control.masters()).every((one) => one.connected));
+    await until('the master is back', async () =>
+      (await copy.control.masters()).every((one) => one.connected),
+    );
     await openAgain(copy);
     const before = await copy.control.progress('s1');
     expect(before).toMatchObject({ state: 'idle', doneBytes: 0 });
