@@ -104,6 +104,15 @@ export function makeBlobService(options: {
   };
 }
 
+/** Accounts without a service: for a Local Azure that is asked about nothing but resources. */
+export const noBlobs: BlobService = {
+  endpoint: (name) => `https://127.0.0.1:0/${name}`,
+  serveAccount: async () => undefined,
+  dropAccount: async () => undefined,
+  resume: async () => undefined,
+  stop: async () => undefined,
+};
+
 function spawnAzurite(options: {
   readonly folder: string;
   readonly certificate: ServerCertificate;

@@ -5,19 +5,10 @@ import type { ArmContext, Behaviour, ProviderRoute, Put } from '../arm/behaviour
 import { type JsonObject, textAt } from '../arm/json.ts';
 import { storagePut } from '../arm/operation-shape.ts';
 import { keyOf } from '../arm/resource-id.ts';
+import { STORAGE_VERSIONS } from './api-versions.ts';
 
 /** Storage accounts: names, keys and endpoints are ours; the blobs themselves are served by Azurite. */
 const TYPE = 'Microsoft.Storage/storageAccounts';
-const VERSIONS = [
-  '2026-06-01',
-  '2025-08-01',
-  '2025-06-01',
-  '2025-01-01',
-  '2024-01-01',
-  '2023-05-01',
-  '2022-09-01',
-  '2021-09-01',
-];
 const NAME = /^[a-z0-9]{3,24}$/;
 const KINDS = ['Storage', 'StorageV2', 'BlobStorage', 'FileStorage', 'BlockBlobStorage'];
 const SKUS = [
@@ -33,7 +24,7 @@ const SKUS = [
 
 export const storageAccounts: Behaviour = {
   type: TYPE,
-  apiVersions: VERSIONS,
+  apiVersions: STORAGE_VERSIONS,
   tracked: true,
   // A name that breaks the rules gets Azure's own message in beforePut.
   namePattern: /^.+$/,
@@ -103,7 +94,7 @@ export const storageRoutes: readonly ProviderRoute[] = [
   {
     method: 'POST',
     path: 'Microsoft.Storage/checkNameAvailability',
-    apiVersions: VERSIONS,
+    apiVersions: STORAGE_VERSIONS,
     action: 'Microsoft.Storage/checknameavailability/read',
     answer(context, request) {
       const name = textAt(request.body, 'name') ?? '';

@@ -1,0 +1,210 @@
+import { behaviours } from '../../../infra/local/behaviours/index.ts';
+import { findSize } from '../../../infra/local/sizes.ts';
+import { typeOf } from './arm-path.ts';
+import { isObject, type JsonObject, mapStrings, objectsAt, textAt } from './json.ts';
+import { type Knowledge, type Reference, referencesIn, typeOfKey } from './knowledge.ts';
+
+/**
+ * Sets the stage: a recording starts in the middle of somebody's subscription, and much of what it works on was made
+ * before it, or through what Local Azure does not have (deployments). What an interaction needs is put there first,
+ * as the recording shows it, or as a plain stand-in of its type. None of this is compared.
+ */
+export interface Stage {
+  /** Makes the group when it is not there. */
+  group(name: string): Promise<void>;
+  /** Makes what is missing among these, with all that they stand on. False: it could not be made. */
+  resource(key: string, index: number): Promise<boolean>;
+  /** Makes the resources of a deployment's template. */
+  template(template: unknown, resourceGroup: string, index: number): Promise<void>;
+}
+
+export interface StageHand {
+  /** The id that Local Azure knows it by. */
+  idOf(key: string): string;
+  exists(key: string): Promise<boolean>;
+  /** PUTs and waits for the end; false when it is refused. */
+  put(key: string, apiVersion: string, body: JsonObject): Promise<boolean>;
+}
+
+export function makeStage(hand: StageHand, knowledge: Knowledge): Stage {
+  const groups = new Set<string>();
+  const busy = new Set<string>();
+  const stage: Stage = {
+    async group(name) {
+      if (groups.has(name) || name === '') return;
+      groups.add(name);
+      if (knowledge.groupsMade.has(name)) return;
+      await hand.put(`resourcegroups/${name}`, '2025-04-01', { location: knowledge.locationOf(name) });
+    },
+    async resource(key, index) {
+      const type = typeOf(typeOfKey(key));
+      if (type === undefined || busy.has(key)) return false;
+      if (await hand.exists(key)) return true;
+      busy.add(key);
+      try {
+        await stage.group(key.split('/')[1] ?? '');
+        const parent = key.split('/').length > 6 ? key.split('/').slice(0, 6).join('/') : undefined;
+        if (parent !== undefined && !(await stage.resource(parent, index))) return false;
+        if (await hand.exists(key)) return true;
+        const body =
+          knowledge.bodyOf(key, index) ?? standIn(type, knowledge.locationOf(key.split('/')[1] ?? ''));
+        return body === undefined ? false : await make(key, type, body, index);
+      } finally {
+        busy.delete(key);
+      }
+    },
+    async template(template, resourceGroup, index) {
+      const left = objectsAt(template, 'resources');
+      // Two rounds: what failed for want of another is tried again after it.
+      for (const round of [0, 1, 2]) {
+        for (const each of left) {
+          const type = typeOf(textAt(each, 'type') ?? '');
+          if (type === undefined || typeof each.name !== 'string') continue;
+          const key = keyIn(resourceGroup, type, each.name);
+          if (await hand.exists(key)) continue;
+          const isReady = round === 2 || (await allThere(hand, each, key));
+          if (isReady) await make(key, type, each, index);
+        }
+      }
+    },
+  };
+  const make = async (key: string, type: string, body: JsonObject, index: number): Promise<boolean> => {
+    const plain = writable(type, body, key);
+    for (const reference of referencesIn(plain, key)) {
+      if (typeOf(reference.type) !== undefined) await stage.resource(reference.key, index);
+    }
+    const newest = behaviours.find((each) => each.type === type)?.apiVersions[0] ?? '';
+    return hand.put(key, newest, plain);
+  };
+  return stage;
+}
+
+async function allThere(hand: StageHand, body: JsonObject, key: string): Promise<boolean> {
+  for (const reference of referencesIn(body, key)) {
+    if (typeOf(reference.type) !== undefined && !(await hand.exists(reference.key))) return false;
+  }
+  return true;
+}
+
+function keyIn(resourceGroup: string, type: string, name: string): string {
+  const [namespace = '', ...types] = type.split('/');
+  const names = name.split('/');
+  const path = types.map((part, index) => `${part}/${names[index] ?? ''}`).join('/');
+  return `resourcegroups/${resourceGroup}/providers/${namespace}/${path}`.toLowerCase();
+}
+
+/** The least of a type that can stand for one of which the recording shows nothing. */
+function standIn(type: string, location: string): JsonObject | undefined {
+  const plain: Readonly<Record<string, JsonObject>> = {
+    'Microsoft.Compute/disks': { properties: { creationData: { createOption: 'Empty' }, diskSizeGB: 10 } },
+    'Microsoft.Network/virtualNetworks': {
+      properties: { addressSpace: { addressPrefixes: ['10.0.0.0/16'] } },
+    },
+    'Microsoft.Network/virtualNetworks/subnets': { properties: { addressPrefix: '10.0.0.0/24' } },
+    'Microsoft.Network/networkSecurityGroups': { properties: {} },
+    'Microsoft.Network/publicIPAddresses': {
+      sku: { name: 'Standard' },
+      properties: { publicIPAllocationMethod: 'Static' },
+    },
+    'Microsoft.Storage/storageAccounts': { sku: { name: 'Standard_LRS' }, kind: 'StorageV2', properties: {} },
+  };
+  const body = plain[type];
+  return body === undefined ? undefined : { location, ...body };
+}
+
+const SHOWN_ONLY = [
+  'id',
+  'name',
+  'type',
+  'etag',
+  'managedBy',
+  'resources',
+  'systemData',
+  'dependsOn',
+  'apiVersion',
+];
+
+/** What a client would have sent to get this: without what only Azure writes, and within what Local Azure has. */
+function writable(type: string, body: JsonObject, key: string): JsonObject {
+  const top = Object.fromEntries(
+    Object.entries(body).filter(([name, value]) => !SHOWN_ONLY.includes(name) && value !== null),
+  );
+  const fitted = fit(withoutNulls(withoutForeign(top, key))) as JsonObject;
+  const properties: JsonObject = isObject(fitted.properties) ? { ...fitted.properties } : {};
+  const all: JsonObject = { ...fitted, properties };
+  if (type === 'Microsoft.Compute/virtualMachines') return machineBody(all, properties);
+  if (type === 'Microsoft.Compute/disks' && textAt(properties, 'creationData.createOption') === 'FromImage') {
+    return { ...all, properties: { ...properties, creationData: { createOption: 'Empty' } } };
+  }
+  if (type === 'Microsoft.Storage/storageAccounts') {
+    return {
+      ...all,
+      sku: isObject(all.sku) ? { name: all.sku.name } : { name: 'Standard_LRS' },
+      kind: all.kind ?? 'StorageV2',
+    };
+  }
+  return all;
+}
+
+function machineBody(all: JsonObject, properties: JsonObject): JsonObject {
+  const storage = isObject(properties.storageProfile) ? properties.storageProfile : {};
+  const osDisk = isObject(storage.osDisk) ? { ...storage.osDisk } : {};
+  const option = String(osDisk.createOption ?? 'FromImage');
+  if (option.toLowerCase() !== 'attach') {
+    const sku = textAt(osDisk, 'managedDisk.storageAccountType');
+    osDisk.managedDisk = sku === undefined ? {} : { storageAccountType: sku };
+  }
+  const dataDisks = objectsAt(storage, 'dataDisks').map((disk) => {
+    if (String(disk.createOption).toLowerCase() === 'attach') return disk;
+    const sku = textAt(disk, 'managedDisk.storageAccountType');
+    return { ...disk, managedDisk: sku === undefined ? {} : { storageAccountType: sku } };
+  });
+  const profile = isObject(properties.osProfile) ? { ...properties.osProfile } : undefined;
+  if (profile !== undefined && profile.linuxConfiguration === undefined)
+    profile.adminPassword = 'Staged-password-1';
+  const { osProfile: _profile, vmId: _id, instanceView: _view, ...rest } = properties;
+  return {
+    ...all,
+    properties: {
+      ...rest,
+      ...(profile === undefined ? {} : { osProfile: profile }),
+      storageProfile: { ...storage, osDisk, dataDisks },
+    },
+  };
+}
+
+/** References to types that Local Azure does not have fall away, with the object that is nothing but the reference. */
+export function withoutForeign(value: unknown, ownKey: string): unknown {
+  const isForeign = (entry: unknown): boolean =>
+    isObject(entry) &&
+    typeof entry.id === 'string' &&
+    referencesIn([entry.id], ownKey).some((each) => typeOf(each.type) === undefined);
+  if (Array.isArray(value))
+    return value.filter((entry) => !isForeign(entry)).map((entry) => withoutForeign(entry, ownKey));
+  if (!isObject(value)) return value;
+  return Object.fromEntries(
+    Object.entries(value)
+      .filter(([, inner]) => !isForeign(inner))
+      .map(([name, inner]) => [name, withoutForeign(inner, ownKey)]),
+  );
+}
+
+export function foreignReferences(body: unknown, ownKey: string): Reference[] {
+  return referencesIn(body, ownKey).filter((each) => typeOf(each.type) === undefined);
+}
+
+function withoutNulls(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(withoutNulls);
+  if (!isObject(value)) return value;
+  return Object.fromEntries(
+    Object.entries(value).flatMap(([name, inner]) => (inner === null ? [] : [[name, withoutNulls(inner)]])),
+  );
+}
+
+/** A size that is not in Local Azure's table is mapped to a common one, as names and subscriptions are. */
+export function fit(value: unknown): unknown {
+  return mapStrings(value, (text, name) => {
+    if (name === 'vmSize' && findSize(text, 'eastus') === undefined) return 'Standard_D2s_v3';
+    return text;
+  });
+}

@@ -1,0 +1,44 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { startLocalAzure } from '../../../infra/local/local-azure.ts';
+import { silentLog } from '../../../src/log.ts';
+import { openClient } from './local-client.ts';
+import type { Recording } from './recordings.ts';
+import type { Outcome } from './report.ts';
+import { locationsIn, replay } from './session.ts';
+import { makeVirtualClock, whileTimePasses } from './virtual-clock.ts';
+
+/** Each recording has a Local Azure of its own, in this process, without guests and with time of its own. */
+export async function replayAll(
+  recordings: readonly Recording[],
+  onOne: (name: string) => void = () => undefined,
+): Promise<Outcome[]> {
+  const outcomes: Outcome[] = [];
+  for (const recording of recordings) {
+    onOne(recording.name);
+    outcomes.push(...(await replayOne(recording)));
+  }
+  return outcomes;
+}
+
+async function replayOne(recording: Recording): Promise<Outcome[]> {
+  const folder = mkdtempSync(path.join(tmpdir(), 'standby-replay-'));
+  const clock = makeVirtualClock(Date.now());
+  const options = { folder, guests: 'none', latency: 'azure', blobs: 'none', log: silentLog, clock } as const;
+  const local = await whileTimePasses(clock, startLocalAzure(options));
+  try {
+    const known = local.settings.now().locations;
+    const more = locationsIn(recording).filter((name) => !known.some((each) => each.name === name));
+    local.settings.change({ locations: [...known, ...more.map((name) => ({ name, displayName: name }))] });
+    const client = await openClient(local.endpoint);
+    try {
+      return await replay(recording, { local, client, clock });
+    } finally {
+      client.close();
+    }
+  } finally {
+    await local.stop();
+    rmSync(folder, { recursive: true, force: true, maxRetries: 3 });
+  }
+}
