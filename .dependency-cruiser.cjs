@@ -23,7 +23,7 @@ const MAY_IMPORT = {
   [capture]: [...contracts, block],
   [wire]: [...contracts, block],
   'src/master': [...contracts, block, guest, capture, wire],
-  'src/appliance': [...contracts, block, guest, wire],
+  'src/appliance': [...contracts, block, guest, wire, 'src/journal'],
   'src/redirect': contracts,
   'src/verify': [...contracts, wire],
   [switchover]: [...contracts, wire, 'src/verify'],

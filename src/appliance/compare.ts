@@ -35,6 +35,7 @@ export async function findDifferences(
   scenarioId: string,
   proofs: readonly OwnProof[],
   theirs: readonly DiskDigest[],
+  method: 'copyLeaves' | 'streamLeaves' = 'copyLeaves',
 ): Promise<Difference[]> {
   const differences: Difference[] = [];
   for (const { disk, digest, leaves } of proofs) {
@@ -42,7 +43,7 @@ export async function findDifferences(
     if (other?.digest === digest) continue;
     const chunks = differingChunks(
       leaves,
-      await fetchLeaves(session, scenarioId, disk.diskId, leaves.length),
+      await fetchLeaves(session, method, { scenarioId, diskId: disk.diskId, length: leaves.length }),
     );
     differences.push({ disk, chunks });
   }
@@ -51,13 +52,12 @@ export async function findDifferences(
 
 async function fetchLeaves(
   session: Connection,
-  scenarioId: string,
-  diskId: string,
-  length: number,
+  method: 'copyLeaves' | 'streamLeaves',
+  { scenarioId, diskId, length }: { scenarioId: string; diskId: string; length: number },
 ): Promise<Buffer> {
   const leaves = Buffer.alloc(length);
   for (let at = 0; at < length; ) {
-    const answer = await session.request('copyLeaves', { scenarioId, diskId, fromByte: at });
+    const answer = await session.request(method, { scenarioId, diskId, fromByte: at });
     const slice = Buffer.from(answer.leaves, 'base64');
     if (slice.length === 0 || answer.totalBytes !== length) {
       throw new StandbyError({ code: 'PROTOCOL_BROKEN', what: 'The master sent leaves of another disk.' });

@@ -47,11 +47,19 @@ function requestsOfControl({ masters, joins, replicas }: EngineParts): Handlers 
     startCopy: ({ scenarioId, options }) => done(replicas.get(scenarioId).startCopy(options)),
     progress: (params, connection) => progressOf(replicas, seen, params, connection),
     stopCopy: ({ scenarioId }) => done(replicas.get(scenarioId).stopCopy()),
-    seal: async ({ scenarioId }) => (await replicas.get(scenarioId).seal()) as Result<'seal'>,
+    seal: async ({ scenarioId, point, drain }) => {
+      const options = { ...(point ? { point } : {}), ...(drain === undefined ? {} : { drain }) };
+      return (await replicas.get(scenarioId).seal(options)) as Result<'seal'>;
+    },
+    bookmark: ({ scenarioId, name }) => replicas.get(scenarioId).bookmark(name),
+    bookmarks: ({ scenarioId }) => replicas.get(scenarioId).bookmarks(),
+    scrub: ({ scenarioId }) => done(replicas.get(scenarioId).scrub()),
     unseal: ({ scenarioId }) => done(replicas.get(scenarioId).unseal()),
     closeReplica: ({ scenarioId }) => done(replicas.remove(scenarioId)),
   };
 }
+
+const MOVING = new Set(['copying', 'proving', 'draining', 'replicating', 'master-away', 'idle']);
 
 /** Waits only for news this connection has not seen, and never where nothing will come by itself. */
 async function progressOf(
@@ -61,7 +69,7 @@ async function progressOf(
   connection: Connection,
 ): Promise<Result<'progress'>> {
   const replica = replicas.get(scenarioId);
-  const isMoving = ['copying', 'proving', 'master-away', 'idle'].includes(replica.progress().state);
+  const isMoving = MOVING.has(replica.progress().state);
   const version = seen.get(scenarioId);
   if (waitMs > 0 && isMoving && version !== undefined) {
     await replica.changed(version, waitMs, connection.signal);

@@ -36,6 +36,8 @@ export interface CopyRunEvents {
   differs(error: StandbyError, diskIds: readonly string[]): void;
   /** Short signatures let differences pass, as may happen once: those chunks are to be copied again, by the same run. */
   incomplete(error: StandbyError): void;
+  /** Of a live copy: every chunk is durable, and the proof is the caller's. May be told more than once. */
+  copied?(): void;
 }
 
 export class CopyRun {
@@ -110,6 +112,11 @@ export class CopyRun {
 
   #startProof(): void {
     if (this.#isClosed || (this.#proving && !this.#proving.over.signal.aborted)) return;
+    const { copied } = this.#options.events;
+    if (copied) {
+      copied();
+      return;
+    }
     const before = this.#proving?.ended;
     const over = new AbortController();
     const theirs = Promise.withResolvers<readonly DiskDigest[]>();

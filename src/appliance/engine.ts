@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import type { Clock } from '../clock.ts';
+import type { JournalLimits } from '../journal/limits.ts';
 import type { Log } from '../log.ts';
 import { makeChecksum } from '../wire/checksum.ts';
 import { ALPN, TIMINGS, type Timings } from '../wire/limits.ts';
@@ -30,6 +31,8 @@ export interface ApplianceEngineOptions {
   readonly signal: AbortSignal;
   readonly onListening?: (address: { readonly host: string; readonly port: number }) => void;
   readonly timings?: Partial<Timings>;
+  /** Tests: smaller journals than the disk would allow. */
+  readonly journal?: Partial<JournalLimits>;
 }
 
 /** Runs until the signal is aborted. */
@@ -88,6 +91,8 @@ async function engineDoor(
     log,
     timings,
     checksum: await makeChecksum(),
+    hashing: oneAtATime(),
+    ...(options.journal ? { journal: options.journal } : {}),
     session: (masterId) => masters.session(masterId),
   });
   const parts = { applianceId: identity.applianceId, clock, log, masters, joins, replicas };
@@ -108,4 +113,17 @@ async function engineDoor(
     await masters.settle();
   };
   return { door, close };
+}
+
+/** Who comes waits for those before it, unless it is given up. */
+function oneAtATime(): <T>(work: () => Promise<T>, signal: AbortSignal) => Promise<T> {
+  let before: Promise<unknown> = Promise.resolve();
+  return async (work, signal) => {
+    const turn = before.then(() => {
+      signal.throwIfAborted();
+      return work();
+    });
+    before = turn.catch(() => undefined); // Whoever asked gets the error.
+    return await turn;
+  };
 }

@@ -5,7 +5,7 @@ import type { Params, Result } from '../wire/messages.ts';
 import { assertProtocol, type EngineParts, helloOf, wrongPurpose } from './control-requests.ts';
 
 /**
- * What a master may do on an appliance: keep a session, open lanes, and report about copies of its own disks.
+ * What a master may do on an appliance: keep a session, open lanes, send changes, and report about its own disks.
  * A master reaches replicas of its own scenarios only; others do not exist for it.
  */
 export function masterHandlers(parts: EngineParts, masterId: string): Handlers {
@@ -14,13 +14,14 @@ export function masterHandlers(parts: EngineParts, masterId: string): Handlers {
       if (hello.purpose === 'control') throw wrongPurpose(connection, hello.purpose);
       assertProtocol(hello.protocol);
       if (hello.purpose === 'lane') return openLane(parts, masterId, hello, connection);
-      if (hello.purpose === 'session') return await openSession(parts, masterId, hello, connection);
-      throw wrongPurpose(connection, hello.purpose);
+      if (hello.purpose === 'changes') return await openChanges(parts, masterId, hello, connection);
+      return await openSession(parts, masterId, hello, connection);
     },
   };
 }
 
 type SessionHello = Extract<Params<'hello'>, { purpose: 'session' }>;
+type ChangesHello = Extract<Params<'hello'>, { purpose: 'changes' }>;
 type LaneHello = Extract<Params<'hello'>, { purpose: 'lane' }>;
 
 function openLane(
@@ -32,6 +33,18 @@ function openLane(
   const lane = replicaOf(parts, masterId, hello.scenarioId).addLane(hello.attempt, connection);
   connection.prove({}, lane);
   return helloOf(parts, LIMITS.creditFrames);
+}
+
+async function openChanges(
+  parts: EngineParts,
+  masterId: string,
+  { scenarioId, epoch }: ChangesHello,
+  connection: Connection,
+): Promise<Result<'hello'>> {
+  const { stream } = replicaOf(parts, masterId, scenarioId);
+  const { after, lane } = await stream.openChanges(epoch, connection);
+  connection.prove({}, lane);
+  return { ...helloOf(parts), after: String(after) };
 }
 
 async function openSession(
@@ -69,6 +82,22 @@ function requestsOfMaster(parts: EngineParts, masterId: string): Handlers {
     },
     copyProblem: async ({ scenarioId, error }) => {
       replica(scenarioId).problem(error);
+      return {};
+    },
+    streamState: async (params) => {
+      replica(params.scenarioId).stream.hear(params);
+      return {};
+    },
+    streamProving: async ({ scenarioId, sequence }) => {
+      replica(scenarioId).stream.proving(sequence);
+      return {};
+    },
+    streamProven: async (params) => {
+      replica(params.scenarioId).stream.proven(params);
+      return {};
+    },
+    streamProblem: async (params) => {
+      replica(params.scenarioId).stream.problem(params);
       return {};
     },
   };

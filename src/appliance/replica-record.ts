@@ -2,12 +2,43 @@ import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { readStateJson, writeStateFile } from '../block/state-file.ts';
-import { copyOptionsSchema, digestSchema, errorSchema, replicaSpecSchema } from '../wire/messages.ts';
+import {
+  copyOptionsSchema,
+  digestSchema,
+  errorSchema,
+  replicaSpecSchema,
+  replicationSchema,
+} from '../wire/messages.ts';
+
+const digits = z.string().regex(/^\d{1,19}$/);
+
+/** A replica that follows its master, from the moment its stream began. */
+const liveSchema = z.object({
+  originSequence: digits,
+  segmentBytes: z.int(),
+  /** Both ends agreed once: from then on the stream alone keeps it whole. */
+  whole: z.boolean(),
+  /** A proof was asked for and has not ended. */
+  scrub: z.boolean(),
+  /** The journal said once that it holds this. */
+  knownSequence: digits,
+  proof: replicationSchema.shape.proof,
+});
+export type LiveRecord = z.infer<typeof liveSchema>;
 
 /** What the appliance knows of one scenario's replica, on disk as `replicas/<scenario>/replica.json`. */
 export const replicaRecordSchema = z.object({
   spec: replicaSpecSchema,
-  phase: z.enum(['idle', 'copying', 'proving', 'synchronised', 'failed']),
+  phase: z.enum([
+    'idle',
+    'copying',
+    'proving',
+    'draining',
+    'synchronised',
+    'replicating',
+    'resync-needed',
+    'failed',
+  ]),
   /** Control asked for the copy and it is not over: it goes on whenever the master is here. */
   wanted: z.boolean(),
   sealed: z.boolean(),
@@ -23,6 +54,7 @@ export const replicaRecordSchema = z.object({
   synchronisedAtMs: z.number().optional(),
   digests: z.array(digestSchema).optional(),
   error: errorSchema.optional(),
+  live: liveSchema.optional(),
 });
 export type ReplicaRecord = z.infer<typeof replicaRecordSchema>;
 export type ReplicaSpecOnWire = z.infer<typeof replicaSpecSchema>;

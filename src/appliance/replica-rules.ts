@@ -5,13 +5,28 @@ import type { ReplicaRecord, ReplicaSpecOnWire } from './replica-record.ts';
 /** What may be done with a replica, and in which words it is refused. */
 export function stateOf(record: ReplicaRecord, masterHere: boolean): CopyProgress['state'] {
   if (record.sealed) return 'sealed';
-  const isRunning = record.phase === 'copying' || record.phase === 'proving';
-  return isRunning && !masterHere ? 'master-away' : record.phase;
+  const needsMaster = ['copying', 'proving', 'draining', 'replicating'].includes(record.phase);
+  return needsMaster && !masterHere ? 'master-away' : record.phase;
 }
 
-export function copyWas(record: ReplicaRecord): string {
+export function notSynchronised(record: ReplicaRecord): StandbyError {
   const why = record.error ? ` ${record.error.what}` : '';
-  return `Its copy is ${record.phase}.${why}`;
+  return new StandbyError({
+    code: 'NOT_SYNCHRONISED',
+    what: 'The replica cannot be sealed: it is not a whole copy.',
+    why: `Its copy is ${record.phase}.${why}`,
+    next: 'Run the scenario until it is synchronised.',
+  });
+}
+
+/** Within an epoch the last consistent position is kept: only a new epoch may overwrite it. */
+export function resyncNeeded(record: ReplicaRecord): StandbyError {
+  return new StandbyError({
+    code: 'RESYNC_NEEDED',
+    what: 'The replica cannot go on by itself.',
+    ...(record.error ? { why: `${record.error.what} ${record.error.why ?? ''}`.trim() } : {}),
+    next: 'Resynchronise the scenario: a new epoch begins. Until then the replica stays at its last consistent position, and can be switched over to.',
+  });
 }
 
 export function assertNotSealed(record: ReplicaRecord): void {

@@ -55,7 +55,7 @@ export class Replicas {
     const removed = this.#opening.then(async () => {
       const replica = this.#byScenario.get(scenarioId);
       if (!replica) return;
-      await replica.close('control closed the replica');
+      await replica.forget();
       await removeRecord(this.#world.stateFolder, scenarioId);
       this.#byScenario.delete(scenarioId);
     });

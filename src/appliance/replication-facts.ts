@@ -1,0 +1,117 @@
+import type { JournalState, JournalUsage } from '../journal/journal-options.ts';
+import type { MasterStream, ReplicaProof, Replication } from '../wire/control-session.ts';
+import type { DurableNews } from './change-receiver.ts';
+import { Rate } from './rate.ts';
+
+/**
+ * What the appliance knows of a stream, in numbers. Honest: lag is what a switchover now would lose as far as it can be
+ * known here; it grows while nobody is heard, and is absent while nobody ever was. Kept in memory only.
+ */
+export interface JournalView {
+  readonly state: JournalState;
+  readonly usage: JournalUsage;
+  readonly appliedSequence: bigint;
+}
+
+export class ReplicationFacts {
+  readonly #originSequence: bigint;
+  readonly #isCompared: boolean;
+  readonly #rate = new Rate();
+  #stream: MasterStream | undefined;
+  #heardAtMs: number | undefined;
+  #receivedSequence: bigint;
+  #receivedAtMs: number | undefined;
+  #consistentAtMs: number | undefined;
+  #receivedBytes = 0;
+  #unmarkedBytes = 0;
+  #received = 0;
+  #marked: { readonly count: number; readonly sequence: bigint };
+  #applied = 0;
+
+  constructor(facts: {
+    readonly originSequence: bigint;
+    readonly receivedSequence: bigint;
+    readonly unappliedChanges: number;
+    readonly isCompared: boolean;
+  }) {
+    this.#originSequence = facts.originSequence;
+    this.#receivedSequence = facts.receivedSequence;
+    this.#isCompared = facts.isCompared;
+    this.#received = facts.unappliedChanges;
+    this.#marked = { count: 0, sequence: 0n };
+  }
+
+  hear(stream: MasterStream, nowMs: number): void {
+    this.#stream = stream;
+    this.#heardAtMs = nowMs;
+  }
+
+  /** `marked`: the journal's last consistent position by now. */
+  receive(news: DurableNews, marked: bigint | undefined, nowMs: number): void {
+    if (news.sequence > this.#receivedSequence) this.#receivedSequence = news.sequence;
+    if (news.masterClockMs > 0) this.#receivedAtMs = news.masterClockMs;
+    this.#receivedBytes += news.bytes;
+    this.#received += news.changes;
+    this.#unmarkedBytes += news.bytes;
+    this.#rate.add(nowMs, this.#receivedBytes);
+    if (news.consistentAtMs === undefined) return;
+    this.#consistentAtMs = news.consistentAtMs;
+    this.#unmarkedBytes = 0;
+    if (marked !== undefined) this.#marked = { count: this.#received, sequence: marked };
+  }
+
+  /** The replica was brought to this position. */
+  moved(appliedSequence: bigint): void {
+    if (appliedSequence >= this.#marked.sequence) this.#applied = this.#marked.count;
+  }
+
+  /** Counted anew: after a rewind. */
+  recount(unappliedChanges: number): void {
+    this.#applied = this.#received - unappliedChanges;
+  }
+
+  tell(journal: JournalView, proof: ReplicaProof | undefined, proving: boolean, nowMs: number): Replication {
+    const { usage, state, appliedSequence } = journal;
+    const lag = this.#lag(nowMs);
+    const unapplied = usage.unappliedChanges === 0n ? 0 : Math.max(0, this.#received - this.#applied);
+    return {
+      originSequence: String(this.#originSequence),
+      receivedSequence: String(this.#receivedSequence),
+      appliedSequence: String(appliedSequence),
+      ...(this.#receivedAtMs === undefined ? {} : { receivedAtMs: this.#receivedAtMs }),
+      ...(usage.appliedAtMs === 0 ? {} : { appliedAtMs: usage.appliedAtMs }),
+      receivedBytes: this.#receivedBytes,
+      bytesPerSecond: this.#rate.perSecond(),
+      ...(this.#heardAtMs === undefined ? {} : { heardAtMs: this.#heardAtMs }),
+      ...(this.#stream ? { stream: this.#stream } : {}),
+      ...lag,
+      journal: {
+        state: state.kind,
+        ...(state.error ? { reason: state.error.what } : {}),
+        usedBytes: usage.usedBytes,
+        limitBytes: usage.limitBytes,
+        rewindBytes: usage.rewindBytes,
+        rewindFromMs: usage.rewindFromMs,
+        unappliedChanges: unapplied,
+      },
+      ...(proof ? { proof } : {}),
+      proving,
+    };
+  }
+
+  #lag(nowMs: number): { lagSeconds?: number; lagBytes?: number } {
+    const stream = this.#stream;
+    if (!stream || this.#heardAtMs === undefined) return {};
+    const silentMs = Math.max(0, nowMs - this.#heardAtMs);
+    const hasAll =
+      this.#receivedSequence >= BigInt(stream.lastSequence) &&
+      stream.mode === 'ordered' &&
+      this.#unmarkedBytes === 0;
+    // What was spooled when it was told, less what came since; and what came but is at no consistent position yet.
+    const lagBytes = (hasAll ? 0 : stream.spooledBytes) + stream.dirtyBytes + this.#unmarkedBytes;
+    if (hasAll && !this.#isCompared) return { lagSeconds: silentMs / 1000, lagBytes };
+    if (this.#consistentAtMs === undefined) return { lagBytes };
+    const behindMs = Math.max(0, stream.masterClockMs - this.#consistentAtMs);
+    return { lagSeconds: (behindMs + silentMs) / 1000, lagBytes };
+  }
+}

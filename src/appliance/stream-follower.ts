@@ -1,0 +1,89 @@
+import type { Clock } from '../clock.ts';
+import { isStandbyError, messageOf, StandbyError } from '../errors.ts';
+import type { Journal } from '../journal/journal.ts';
+
+/**
+ * Brings the replica forward, from one consistent position to the next, as long as it may. Promises: nothing is moved
+ * once `stop` has returned; trouble that passes by itself (a full disk) is tried again; any other is told once, and
+ * ends it. It keeps nothing: the journal knows where the replica is.
+ */
+export interface StreamFollowerOptions {
+  readonly journal: Journal;
+  readonly clock: Clock;
+  onMoved(): void;
+  onProblem(error: StandbyError): void;
+}
+
+/** Flushes may come by the hundred; together they cost one move. */
+const PAUSE_MS = 100;
+const RETRY_MS = 500;
+const PASSING = new Set(['JOURNAL_FULL', 'JOURNAL_DISK_FULL']);
+
+export class StreamFollower {
+  readonly #options: StreamFollowerOptions;
+  #over: AbortController | undefined;
+  #working: Promise<void> | undefined;
+
+  constructor(options: StreamFollowerOptions) {
+    this.#options = options;
+  }
+
+  get isOn(): boolean {
+    return this.#over !== undefined;
+  }
+
+  start(): void {
+    this.#over ??= new AbortController();
+    this.kick();
+  }
+
+  async stop(): Promise<void> {
+    this.#over?.abort();
+    this.#over = undefined;
+    await this.#working;
+  }
+
+  /** More may have come. */
+  kick(): void {
+    const over = this.#over;
+    if (!over || this.#working || !this.#isBehind()) return;
+    this.#working = this.#work(over.signal).finally(() => {
+      this.#working = undefined;
+      this.kick();
+    });
+  }
+
+  #isBehind(): boolean {
+    const { markedPosition, appliedPosition } = this.#options.journal;
+    return markedPosition !== undefined && markedPosition.sequence > appliedPosition.sequence;
+  }
+
+  async #work(signal: AbortSignal): Promise<void> {
+    const { journal, clock, onMoved } = this.#options;
+    while (!signal.aborted && this.#isBehind()) {
+      let waitMs = PAUSE_MS;
+      try {
+        await journal.applyTo();
+        onMoved();
+      } catch (error) {
+        if (!isStandbyError(error) || !PASSING.has(error.code)) {
+          this.#over = undefined;
+          this.#options.onProblem(isStandbyError(error) ? error : replicaUnwritable(error));
+          return;
+        }
+        waitMs = RETRY_MS;
+      }
+      await clock.sleep(waitMs, signal).catch(() => undefined); // Stopped: the loop ends.
+    }
+  }
+}
+
+export function replicaUnwritable(error: unknown): StandbyError {
+  return new StandbyError({
+    code: 'REPLICA_WRITE_FAILED',
+    what: 'A replica disk cannot be written.',
+    why: messageOf(error),
+    next: 'Check the data disks of the appliance, then run the scenario again: it goes on where it was.',
+    cause: error,
+  });
+}

@@ -1,0 +1,134 @@
+import { StandbyError } from '../errors.ts';
+import type { Journal } from '../journal/journal.ts';
+import type { DiskDigest } from '../model/scenario.ts';
+import type { Connection } from '../wire/connection.ts';
+import type { ChangeReceiver } from './change-receiver.ts';
+import { type Difference, findDifferences, proveReplica } from './compare.ts';
+import type { ReceivingDisk } from './receiver.ts';
+import { clearTails } from './replica-disks.ts';
+
+/**
+ * One proof of a live replica: both ends hash their disks as they are at one position of the stream. Promises: the
+ * replica stands exactly there while it is read, because nobody else moves it; what differs is named by its chunks.
+ * Dies at any line: nothing is kept, and the next proof begins anew.
+ */
+export interface StreamProofParts {
+  readonly scenarioId: string;
+  readonly journal: Journal;
+  readonly receiver: ChangeReceiver;
+  readonly disks: readonly ReceivingDisk[];
+  readonly session: Connection;
+  /** False while nothing of the replica is worth going back to. */
+  readonly isRewindable: boolean;
+  /** One replica of the appliance is hashed at a time, so that the journals of the others get their share. */
+  hashing<T>(work: () => Promise<T>, signal: AbortSignal): Promise<T>;
+}
+
+export interface ProofOutcome {
+  readonly sequence: bigint;
+  readonly digests: readonly DiskDigest[];
+  readonly differences: readonly Difference[];
+}
+
+export class StreamProof {
+  readonly #parts: StreamProofParts;
+  readonly #over = new AbortController();
+  readonly #position = Promise.withResolvers<bigint>();
+  readonly #theirs = Promise.withResolvers<{ sequence: bigint; digests: readonly DiskDigest[] }>();
+  #known: bigint | undefined;
+  #isMoving = false;
+
+  constructor(parts: StreamProofParts) {
+    this.#parts = parts;
+    const { session } = parts;
+    const end = () => {
+      this.#position.reject(this.#over.signal.reason);
+      this.#theirs.reject(this.#over.signal.reason);
+    };
+    this.#over.signal.addEventListener('abort', end, { once: true });
+    // Awaited in `run`, unless it has ended for another reason.
+    this.#position.promise.catch(() => undefined);
+    this.#theirs.promise.catch(() => undefined);
+    void session.closed.then((reason) => this.abort(`the master left: ${reason}`));
+  }
+
+  get signal(): AbortSignal {
+    return this.#over.signal;
+  }
+
+  abort(reason: string): void {
+    if (this.#over.signal.aborted) return;
+    const what = `The proof was given up: ${reason}.`;
+    this.#over.abort(new StandbyError({ code: 'PROOF_STOPPED', what, retry: 'later' }));
+  }
+
+  tellPosition(sequence: bigint): void {
+    this.#known = sequence;
+    this.#position.resolve(sequence);
+  }
+
+  tellDigests(sequence: bigint, digests: readonly DiskDigest[]): void {
+    this.#theirs.resolve({ sequence, digests });
+  }
+
+  /** The journal is full: goes on to the position, which makes room. False: nobody knows yet where it is. */
+  makeRoom(): boolean {
+    if (this.#known === undefined) return false;
+    if (this.#isMoving) return true;
+    this.#isMoving = true;
+    const moved = this.#moveTo(this.#known).finally(() => {
+      this.#isMoving = false;
+    });
+    moved.catch((error: unknown) => this.#position.reject(error)); // Told again by the move in `run`.
+    return true;
+  }
+
+  async run(): Promise<ProofOutcome> {
+    const { session, scenarioId, receiver, disks, hashing } = this.#parts;
+    const { signal } = this.#over;
+    // What is durable now comes before any position the master may name; with it applied, the journal has room.
+    await this.#parts.journal.applyTo(undefined, this.#how());
+    signal.throwIfAborted();
+    await Promise.race([session.request('streamProve', { scenarioId }), this.#aborted()]);
+    const sequence = await this.#position.promise;
+    await receiver.untilDurable(sequence, signal);
+    signal.throwIfAborted();
+    await this.#moveTo(sequence);
+    signal.throwIfAborted();
+    await clearTails(disks);
+    const own = await hashing(() => proveReplica(disks, signal), signal);
+    const theirs = await this.#theirs.promise;
+    signal.throwIfAborted();
+    if (theirs.sequence !== sequence) throw proofOfAnother(theirs.sequence, sequence);
+    const differences = await findDifferences(session, scenarioId, own, theirs.digests, 'streamLeaves');
+    const digests = own.map(({ disk, digest }) => ({
+      diskId: disk.diskId,
+      digest,
+      sizeBytes: disk.sizeBytes,
+    }));
+    return { sequence, digests, differences };
+  }
+
+  #aborted(): Promise<never> {
+    const { signal } = this.#over;
+    return new Promise((_resolve, reject) => {
+      if (signal.aborted) reject(signal.reason);
+      signal.addEventListener('abort', () => reject(signal.reason), { once: true });
+    });
+  }
+
+  async #moveTo(sequence: bigint): Promise<void> {
+    await this.#parts.journal.applyTo({ notAfter: sequence }, this.#how());
+  }
+
+  #how(): { readonly rewindable?: boolean } {
+    return this.#parts.isRewindable ? {} : { rewindable: false };
+  }
+}
+
+function proofOfAnother(told: bigint, expected: bigint): StandbyError {
+  return new StandbyError({
+    code: 'PROTOCOL_BROKEN',
+    what: `The master proved position ${told}, not ${expected}.`,
+  });
+}
