@@ -10,6 +10,7 @@ import { fileFromScenario } from '../src/control/scenario-resolve.ts';
 import type { Screen } from '../src/control/screen.ts';
 import { verdictNotices } from '../src/control/verdict-table.ts';
 import type { StandbyError } from '../src/errors.ts';
+import type { CaptureName } from '../src/model/capture.ts';
 import type { HealthCheck } from '../src/model/scenario.ts';
 import type { Answers } from '../src/ports/host.ts';
 import { masterWizard } from './master.ts';
@@ -130,7 +131,7 @@ async function summaryOf(look: ScenarioLookups, answers: Answers): Promise<strin
   const [health] = file.healthChecks;
   const rows: readonly (readonly [string, string])[] = [
     ['Scenario', `${file.name} (${file.purpose}; full system, HA, replica in Azure, switchover by hand)`],
-    ['Master', `${file.master}, copied at rest`],
+    ['Master', `${file.master}, ${CAPTURED[file.capture]}`],
     ['Left out', file.excludedVolumes.join(', ') || 'no volume'],
     ['Appliance', `${file.appliance} in ${file.region}`],
     ['Standby VM', `${file.vm.name}, ${file.vm.size}, ${file.vm.diskType}, in ${file.vm.resourceGroup}`],
@@ -140,6 +141,13 @@ async function summaryOf(look: ScenarioLookups, answers: Answers): Promise<strin
   ];
   return rows.map(([name, value]) => `${name.padEnd(14)}${value}`).join('\n');
 }
+
+const CAPTURED: Readonly<Record<CaptureName, string>> = {
+  'at-rest': 'copied at rest',
+  nbd: 'followed live, write by write (nbd)',
+  compare: 'followed live by comparing (compare)',
+  tracked: 'followed live by what was written (tracked)',
+};
 
 function healthText(check: HealthCheck): string {
   return check.kind === 'tcp'

@@ -1,10 +1,12 @@
 import { type Command, InvalidArgumentError } from 'commander';
-import { acceptedOf, acceptOption } from './answers.ts';
+import { inputError } from '../errors.ts';
+import { acceptedOf, acceptOption, optionText } from './answers.ts';
 import { type Call, leaf } from './command.ts';
 import { done, listing, warn } from './people.ts';
 import { noticePace } from './plain-host.ts';
 import type { Shell } from './shell.ts';
 import { statusNotices } from './status-notices.ts';
+import { timeOf } from './time-option.ts';
 
 export function addRunCommands(program: Command, shell: Shell): void {
   acceptOption(
@@ -12,6 +14,13 @@ export function addRunCommands(program: Command, shell: Shell): void {
   )
     .option('--lanes <number>', 'data connections side by side, 1 to 8', wholeNumber)
     .option('--compression <kind>', 'none or zstd', oneOf('none', 'zstd'))
+    .option(
+      '--sync <mode>',
+      'volume or block (default: by what was completed before)',
+      oneOf('volume', 'block'),
+    )
+    .option('--start-at <time>', 'begin then: 22:30 (the next), or 2030-01-15T22:30 with or without a zone')
+    .option('--ignore-same-size-and-time', 'refused: it is for synchronising files, not whole disks')
     .addHelpText(
       'after',
       '\nWith --json every line of standard output is one JSON document: {"step":...}, {"progress":...} and {"text":...}\n' +
@@ -37,8 +46,11 @@ function oneOf(...words: readonly string[]): (text: string) => string {
 async function run(call: Call): Promise<unknown> {
   const context = await call.context();
   const wizards = await call.shell.parts.wizards();
-  const { lanes, compression } = call.options;
-  const preset = { scenario: call.args[0], lanes, compression };
+  const { lanes, compression, sync } = call.options;
+  if (call.options.ignoreSameSizeAndTime === true) throw fileLevelOnly();
+  const startAt = optionText(call, 'startAt');
+  const startAtMs = startAt === undefined ? undefined : timeOf(startAt, call.shell.clock.now());
+  const preset = { scenario: call.args[0], lanes, compression, sync, startAtMs };
   const telling = call.json ? { ...context, host: eventHost(call) } : context;
   const report = (await wizards.run(telling, {
     preset,
@@ -52,10 +64,20 @@ async function run(call: Call): Promise<unknown> {
     ...(state.synchronisedAtMs === undefined
       ? {}
       : { synchronisedAt: new Date(state.synchronisedAtMs).toISOString() }),
+    ...(state.seen ? { position: state.seen.appliedSequence } : {}),
+    sync: (record.input as { readonly options?: { readonly sync?: unknown } }).options?.sync,
     digests: state.digests ?? [],
     runId: record.id,
     resumed,
   };
+}
+
+function fileLevelOnly() {
+  return inputError(
+    'FILE_LEVEL_ONLY',
+    'Files of the same size and time stamp cannot be ignored here.',
+    'A full-system scenario copies disks, and a disk has no files to pass over: what is equal is found by its content. Leave the option out; --sync block sends only what differs.',
+  );
 }
 
 type RunReport = import('../control/run.ts').RunReport;

@@ -8,6 +8,11 @@ const GENERAL: readonly AnswerFlag[] = [
   { name: 'master', value: '<name>', text: 'the server to protect; standby master list' },
   { name: 'region', value: '<name>', text: "region (default: that of the master's appliance)" },
   { name: 'appliance', value: '<name>', text: 'appliance (default: the one the master joined through)' },
+  {
+    name: 'capture',
+    value: '<method>',
+    text: 'how changes are captured: nbd, tracked, compare or at-rest (default for dr: the best the master offers; for migration: at-rest)',
+  },
   { name: 'excludedVolumes', value: '<ids>', text: 'volumes to leave out, such as disk0/3,disk1/1' },
   { name: 'vmName', value: '<name>', text: "name of the standby VM (default: the master's)" },
   { name: 'vmSize', value: '<size>', text: 'size of the standby VM' },
@@ -22,6 +27,11 @@ const GENERAL: readonly AnswerFlag[] = [
     name: 'isAlivePing',
     value: '[yes|no]',
     text: 'ask for pings of the master (none yet: not while it is copied at rest)',
+  },
+  {
+    name: 'runAfterReboot',
+    value: '[yes|no]',
+    text: 'live methods: go on by itself after a reboot of the master (default: yes)',
   },
 ];
 

@@ -212,6 +212,23 @@ async function takeInventories(context: Context, presences: readonly MasterPrese
   }
 }
 
+/** What its engine told the appliance last, taken over; the record as it is when the appliance does not answer. */
+export async function refreshedMaster(context: Context, master: Master): Promise<Master> {
+  const appliance = await context.store.appliances.get(master.applianceId);
+  if (appliance?.enrolment !== 'enrolled') return master;
+  try {
+    const session = await context.connect(appliance);
+    try {
+      await takeInventories(context, await session.masters());
+    } finally {
+      await session.close();
+    }
+  } catch (error) {
+    if (!isStandbyError(error) || error.kind === 'cancelled') throw error;
+  }
+  return (await context.store.masters.get(master.id)) ?? master;
+}
+
 function viewOf(master: Master, appliance: string, visited: Visit | undefined): MasterView {
   const presence = visited?.presences?.find((one) => one.masterId === master.id);
   if (!visited?.presences) return { master, appliance, state: 'unknown' };

@@ -77,6 +77,16 @@ export async function runScenario(
   return goOn(context, run, false);
 }
 
+/** What the next run would do, for a person to choose; undefined while an unfinished one would be gone on with. */
+export async function proposeSync(context: Context, name: string): Promise<SyncChoice | undefined> {
+  const scenario = await scenarioNamed(context, name);
+  const [unfinished] = await unfinishedRuns(context, scenario);
+  refuseToRun(scenario, await statusOf(context, scenario), unfinished?.kind === RUN ? undefined : unfinished);
+  return unfinished ? undefined : syncChoiceFor(context, scenario);
+}
+
+export { type SyncMode, syncSentence };
+
 /** `standby resume` for a run of this kind. */
 export async function resumeRun(context: Context, run: RunRecord): Promise<RunReport> {
   const { scenario } = run.input as ScenarioRunInput;

@@ -1,4 +1,4 @@
-import type { CaptureName } from '../model/capture.ts';
+import { type CaptureName, isLiveCapture } from '../model/capture.ts';
 import type { MasterInventory } from '../model/disk.ts';
 import type { DiskType, HealthCheck, Scenario, ScenarioAddress } from '../model/scenario.ts';
 import type { Answers } from '../ports/host.ts';
@@ -22,6 +22,8 @@ export interface ScenarioFile {
   readonly appliance: string;
   readonly master: string;
   readonly capture: CaptureName;
+  /** Live methods; true unless told. */
+  readonly runAfterReboot?: boolean | undefined;
   readonly excludedVolumes: readonly string[];
   readonly vm: Scenario['vm'];
   readonly nics: readonly ScenarioFileNic[];
@@ -67,7 +69,8 @@ export function fileFromAnswers(
     region: textOf(answers.region),
     appliance: textOf(answers.appliance),
     master: textOf(answers.master),
-    capture: 'at-rest',
+    capture: answers.capture as CaptureName,
+    ...(answers.runAfterReboot === false ? { runAfterReboot: false } : {}),
     excludedVolumes: (answers.excludedVolumes ?? []) as readonly string[],
     vm: {
       name: textOf(answers.vmName),
@@ -118,6 +121,8 @@ export function answersFromFile(file: ScenarioFile): Answers {
     master: file.master,
     region: file.region,
     appliance: file.appliance,
+    capture: file.capture,
+    ...(isLiveCapture(file.capture) ? { runAfterReboot: file.runAfterReboot !== false } : {}),
     excludedVolumes: [...file.excludedVolumes],
     vmName: file.vm.name,
     vmSize: file.vm.size,

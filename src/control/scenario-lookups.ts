@@ -1,9 +1,11 @@
 import { inputError } from '../errors.ts';
 import type { Account } from '../model/account.ts';
 import type { Appliance, Master } from '../model/appliance.ts';
+import type { MasterInventory } from '../model/disk.ts';
 import type { Cloud, ResourceGroup, SecurityGroup, VirtualNetwork, VmSize } from '../ports/cloud.ts';
 import type { Answers } from '../ports/host.ts';
 import type { Context } from './context.ts';
+import { refreshedMaster } from './master.ts';
 import { textOf } from './screen.ts';
 
 /**
@@ -51,6 +53,15 @@ export class ScenarioLookups {
       'MASTER_UNKNOWN',
       `There is no master ${name}.`,
       'List those there are: standby master list',
+    );
+  }
+
+  /** As its engine tells it now, when its appliance answers; else as it was last told. */
+  async inventoryNow(answers: Answers): Promise<MasterInventory> {
+    const master = await this.master(answers);
+    return this.once(
+      `inventory ${master.id}`,
+      async () => (await refreshedMaster(this.context, master)).inventory,
     );
   }
 

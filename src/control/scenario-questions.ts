@@ -1,5 +1,6 @@
 import type { Question } from '../model/question.ts';
 import { sameRegion } from '../verify/region.ts';
+import { captureScreen } from './capture-question.ts';
 import type { ScenarioLookups } from './scenario-lookups.ts';
 import { nicScreens } from './scenario-nic-questions.ts';
 import { vmScreens } from './scenario-vm-questions.ts';
@@ -24,11 +25,13 @@ export function scenarioScreens(look: ScenarioLookups, options: Options): readon
     masterScreen(look, options.offerJoin),
     regionScreen(look),
     applianceScreen(look),
+    captureScreen(look),
     excludedVolumesScreen(look),
     ...vmScreens(look),
     ...nicScreens(look),
     ...healthScreens,
     isAliveScreen,
+    rebootScreen,
   ];
 }
 
@@ -286,5 +289,19 @@ const isAliveScreen: Screen = {
     message: 'Is-alive: ping the master from the appliance?',
     hint: 'needs a path (VPN, routing or a public address) from the appliance to the master; it only tells, it never switches over',
     default: false,
+  }),
+};
+
+/** G-86: only what follows its master can go on after a reboot of it. */
+const rebootScreen: Screen = {
+  name: 'runAfterReboot',
+  needs: ['capture'],
+  when: (answers) => answers.capture !== 'at-rest',
+  question: () => ({
+    name: 'runAfterReboot',
+    kind: 'confirm',
+    message: 'Go on by itself after the master was rebooted for maintenance?',
+    hint: 'no: `standby maintenance begin` stops the scenario, and `standby maintenance end` runs it again at a time of your choice',
+    default: true,
   }),
 };

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { inputError } from '../errors.ts';
 import type { Account } from '../model/account.ts';
 import type { Appliance, Master } from '../model/appliance.ts';
+import { isLiveCapture } from '../model/capture.ts';
 import type { Scenario, ScenarioNic } from '../model/scenario.ts';
 import type { Cloud } from '../ports/cloud.ts';
 import { sameRegion } from '../verify/region.ts';
@@ -45,6 +46,7 @@ export async function scenarioFromFile(
     masterId: master.id,
     region: file.region,
     capture: file.capture,
+    ...(file.runAfterReboot === false ? { runAfterReboot: false } : {}),
     excludedVolumeIds: file.excludedVolumes,
     vm: file.vm,
     nics,
@@ -63,6 +65,9 @@ function misfits(
   const problems: string[] = [];
   if (file.purpose === 'migration' && file.isAlive.ping) {
     problems.push('isAlive.ping: it is always off for a migration');
+  }
+  if (file.runAfterReboot === false && !isLiveCapture(file.capture)) {
+    problems.push('runAfterReboot: it is for live capture methods only');
   }
   if (appliance.azure && appliance.azure.accountId !== account.id) {
     problems.push(`appliance: ${appliance.name} belongs to another account than ${account.name}`);
@@ -166,6 +171,7 @@ export async function fileFromScenario(context: Context, scenario: Scenario): Pr
     appliance: appliance?.name ?? '(removed)',
     master: master?.name ?? '(removed)',
     capture: scenario.capture,
+    ...(scenario.runAfterReboot === false ? { runAfterReboot: false } : {}),
     excludedVolumes: scenario.excludedVolumeIds,
     vm: scenario.vm,
     nics: scenario.nics.map((nic) => ({

@@ -89,6 +89,7 @@ async function scenarioSchema() {
     appliance: text,
     master: text,
     capture: z.enum(CAPTURE_NAMES, { error: CAPTURE_NAMES.join(' or ') }),
+    runAfterReboot: z.boolean('true or false').optional(),
     excludedVolumes: z.array(text),
     vm: z.strictObject({
       name: text,

@@ -57,6 +57,7 @@ export async function scenarioWorld(change: Partial<MasterInventory> = {}): Prom
 export const ANSWERS = {
   name: 'web',
   master: 'web01',
+  capture: 'at-rest',
   vmSize: 'Standard_D2s_v5',
   resourceGroup: GROUP,
   virtualNetwork: 'lan',

@@ -100,7 +100,7 @@ async function prepare(name: string): Promise<void> {
       ...['scenario', 'create', '--yes', '--name', name, '--purpose', 'dr', '--account', ACCOUNT],
       ...['--master', name, '--region', endpoint.location, '--appliance', appliance],
       ...['--resource-group', `${name}-rg`, '--vm-name', `${name}-vm`, '--vm-size', 'Standard_B2s'],
-      ...['--disk-type', 'StandardSSD_LRS', '--health-check', 'none'],
+      ...['--disk-type', 'StandardSSD_LRS', '--health-check', 'none', '--capture', 'at-rest'],
       ...['--virtual-network', `${name}-rg/${name}-gate-vnet`, '--subnet', 'standby', '--address', 'dynamic'],
       ...['--security-group', 'none', '--public-ip', 'yes'],
     ],

@@ -164,7 +164,14 @@ async function withScenario(): Promise<Started> {
   const missing = await json('scenario create --name kiosk', { code: 2 });
   expect(missing).toMatchObject({ error: { what: expect.stringMatching(/--master.*--vm-size.*--yes/) } });
   const file = answersFile('scenario', {
-    ...{ name: 'kiosk', purpose: 'dr', master: 'kiosk', vmName: 'kiosk-vm', vmSize: 'Standard_B2s' },
+    ...{
+      name: 'kiosk',
+      purpose: 'dr',
+      capture: 'at-rest',
+      master: 'kiosk',
+      vmName: 'kiosk-vm',
+      vmSize: 'Standard_B2s',
+    },
     ...{ diskType: 'StandardSSD_LRS', virtualNetwork: 'standby-rg/standby-vnet', subnet: 'default' },
   });
   expect(await json(`scenario create --answers ${file} --yes`)).toMatchObject({

@@ -228,9 +228,10 @@ async function createScenario(person: Terminal): Promise<void> {
     'Region',
     'Appliance in japaneast',
   );
+  await person.choose('How its changes are captured', 'at-rest:');
   await person.asked('Volumes to leave out');
   await person.press('Escape');
-  await person.accept('Appliance in japaneast', 'Volumes to leave out', 'Name of the standby VM');
+  await person.accept('How its changes are captured', 'Volumes to leave out', 'Name of the standby VM');
   await person.choose('VM size', 'Standard_B2s -');
   await person.choose('Resource group', '< back');
   await person.accept('VM size', 'Resource group', 'Disk type', 'Availability zone');
@@ -255,7 +256,7 @@ async function createScenario(person: Terminal): Promise<void> {
 
 async function copy(person: Terminal): Promise<void> {
   await person.choose(MENU, 'Run a scenario');
-  await person.accept('Scenario');
+  await person.accept('Scenario', 'How to synchronise');
   expect(await person.asked(MENU)).toMatch(/web is synchronised since .* UTC, not replicating \(at rest\)\./);
   await person.choose(MENU, 'Status of a scenario');
   await person.accept('Scenario');
