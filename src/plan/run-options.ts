@@ -16,8 +16,10 @@ export interface RunOptions {
   onStep?(event: StepEvent): void;
   onProgress?(stepId: string, text: string, facts?: Readonly<Record<string, unknown>>): void;
   /** Called at named points; tests make the process die exactly there. */
-  atPoint?(point: { readonly stepId: string; readonly phase: 'started' | 'acted' | 'before-done' }): void;
+  atPoint?(point: { readonly stepId: string; readonly phase: StepPhase }): void;
 }
+
+export type StepPhase = 'started' | 'acted' | 'before-done' | 'undo-started' | 'undo-acted';
 
 export interface StepEvent {
   readonly stepId: string;

@@ -110,8 +110,7 @@ export async function writeFailure(work: StepWork, step: Step, failure: StandbyE
   const before = work.record.of(step);
   await work.record.write({
     ...before,
-    // A step that could not be taken back is still done: what it made is still there.
-    status: before.status === 'done' ? 'done' : 'failed',
+    status: 'failed',
     endedAtMs: work.options.clock.now(),
     error: {
       code,

@@ -4,8 +4,8 @@ import { asFailure, contextOf, type StepWork, tell, writeFailure } from './step-
 
 /**
  * Takes one step back. A step that only started may have made something or nothing: its `undo` is called with no
- * output and looks for itself. If the process dies here, the step still counts as done or started, and the next
- * undo calls it again; so `undo` is idempotent like `run`.
+ * output and looks for itself. If the process dies here, the step counts as started with the output it had: the next
+ * undo calls it again, and a plan that is resumed forward enters it again; so `undo` is idempotent like `run`.
  */
 export async function undoStep(work: StepWork, step: Step): Promise<void> {
   const { status } = work.record.of(step);
@@ -31,7 +31,11 @@ export async function undoStep(work: StepWork, step: Step): Promise<void> {
 async function tryUndo(work: StepWork, step: Step): Promise<void> {
   const beganAtMs = work.options.clock.now();
   const record = work.record.of(step);
-  await step.undo?.(contextOf(work, step), record.status === 'done' ? record.output : undefined);
+  // From here on it may be gone: whoever resumes the plan forward has to look, and must not take it for done.
+  if (record.status === 'done') await work.record.write({ ...record, status: 'started' });
+  work.options.atPoint?.({ stepId: step.id, phase: 'undo-started' });
+  await step.undo?.(contextOf(work, step), record.output);
+  work.options.atPoint?.({ stepId: step.id, phase: 'undo-acted' });
   const undone: StepRecord = {
     stepId: step.id,
     title: step.title,

@@ -8,6 +8,7 @@ import { silentLog } from '../../src/log.ts';
 import type { ScenarioStatus } from '../../src/model/scenario.ts';
 import { makeOwner } from '../../src/plan/owner.ts';
 import type { Plan, RunRecord, RunStore, StepRecord } from '../../src/plan/plan.ts';
+import type { StepPhase } from '../../src/plan/run-options.ts';
 import { runPlan, undoPlan } from '../../src/plan/runner.ts';
 import type { Store } from '../../src/ports/store.ts';
 import type { Work, WorkProgress } from '../../src/switchover/work.ts';
@@ -18,7 +19,7 @@ import { appliance, inventory, NOW_MS, rightCloud, scenario } from './scene.ts';
  * The real runner and the real store around a fake world. The world and the store outlive a "process"; `crash` ends
  * a process at a point as `kill -9` would: from there on nothing it does reaches the store, and its lease stays held.
  */
-export type Phase = 'started' | 'acted' | 'before-done';
+export type Phase = StepPhase;
 
 export class Bench {
   readonly fake = rightCloud();
@@ -101,6 +102,7 @@ export class Bench {
     runId: string,
     plan: Plan,
     point: { stepId: string; phase: Phase } | { made: string } | { saved: string },
+    act: typeof runPlan = runPlan,
   ): Promise<void> {
     const death = new AbortController();
     const die = () => {
@@ -121,7 +123,7 @@ export class Bench {
       if ('stepId' in point && at.stepId === point.stepId && at.phase === point.phase) die();
     };
     try {
-      await runPlan({ ...options, signal: death.signal, atPoint });
+      await act({ ...options, signal: death.signal, atPoint });
     } catch (error) {
       if (!death.signal.aborted) throw error;
     } finally {

@@ -211,7 +211,7 @@ describe('The plan runner', () => {
     expect(did).toEqual([]);
   });
 
-  it('goes on with an undo that failed, and keeps what could not be taken back as done', async () => {
+  it('goes on with an undo that failed; what could not be taken back counts as neither done nor gone', async () => {
     const stuck = step('b', {
       undo: async () => {
         throw new StandbyError({ code: 'IN_USE', what: 'b is in use.' });
@@ -220,7 +220,7 @@ describe('The plan runner', () => {
     const stages = [[step('a')], [stuck], [failing('c')]];
     await expect(runPlan(await optionsFor(stages))).rejects.toThrow();
     await expect(undoPlan(await optionsFor(stages))).rejects.toMatchObject({ code: 'IN_USE' });
-    expect(await statuses()).toEqual(['a done', 'b done', 'c undone']);
+    expect(await statuses()).toEqual(['a done', 'b failed', 'c undone']);
     expect(await store.runs.get('r1')).toMatchObject({ status: 'failed' });
     await undoPlan(await optionsFor([[step('a')], [step('b')], [failing('c')]]));
     expect(await statuses()).toEqual(['a undone', 'b undone', 'c undone']);

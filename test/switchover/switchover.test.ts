@@ -1,6 +1,7 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { StandbyError } from '../../src/errors.ts';
 import { standbyDiskName } from '../../src/model/names.ts';
+import { undoPlan } from '../../src/plan/runner.ts';
 import { reportNotices, switchoverReport } from '../../src/switchover/report.ts';
 import { switchoverPlan } from '../../src/switchover/switchover.ts';
 import { synchronisePlan } from '../../src/synchronise/synchronise.ts';
@@ -155,6 +156,30 @@ describe('killed at every boundary', async () => {
     await on.undo(RUN, plan(on));
     expect(await world(on)).toEqual({ ...before, made: expect.anything(), events: expect.anything() });
   });
+
+  const UNDOING = ['undo-started', 'undo-acted'] as const;
+  const undoing = undoable
+    .filter((point) => point.phase === 'acted' && !steps[commit]?.id.includes(point.stepId))
+    .flatMap(({ stepId }) => UNDOING.map((phase) => ({ stepId, phase })));
+
+  it.each(undoing)('dead at $stepId, $phase: another undo leaves exactly what was before', async (point) => {
+    const on = await synchronised();
+    await on.crash(RUN, plan(on), { stepId: 'commit-switchover', phase: 'started' });
+    await on.crash(RUN, plan(on), point, undoPlan);
+    await on.undo(RUN, plan(on));
+    expect(await world(on)).toEqual({ ...before, made: expect.anything(), events: expect.anything() });
+  });
+
+  it.each(undoing.filter(({ phase }) => phase === 'undo-acted'))(
+    'dead at $stepId, $phase: whoever resumes instead gets the whole standby',
+    async (point) => {
+      const on = await synchronised();
+      await on.crash(RUN, plan(on), { stepId: 'commit-switchover', phase: 'started' });
+      await on.crash(RUN, plan(on), point, undoPlan);
+      await on.run(RUN, plan(on));
+      expect(await world(on)).toEqual({ ...expected, made: expect.anything() });
+    },
+  );
 
   it.each(made)('dead after Azure made %s and before anybody knew: undo finds it', async (name) => {
     const on = await synchronised();
