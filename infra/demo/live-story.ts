@@ -59,7 +59,7 @@ async function diskUriOf(scene: Scene): Promise<string> {
   for (;;) {
     const { result } = await control(scene, ['master', 'list']);
     const masters = (result.masters ?? []) as readonly MasterFacts[];
-    const uri = masters[0]?.inventory?.nbd?.[0]?.uri;
+    const uri = masters[0]?.master.inventory.nbd?.[0]?.uri;
     if (uri) return uri;
     if (clock.now() > until)
       throw unexpected("The master's engine serves no disk.", JSON.stringify(result).slice(0, 400));
@@ -68,7 +68,7 @@ async function diskUriOf(scene: Scene): Promise<string> {
 }
 
 interface MasterFacts {
-  readonly inventory?: { readonly nbd?: readonly { readonly uri: string }[] };
+  readonly master: { readonly inventory: { readonly nbd?: readonly { readonly uri: string }[] } };
 }
 
 async function setBookmark(scene: Scene): Promise<string> {
