@@ -44,6 +44,11 @@ export function redoGroupBytes(limits: JournalLimits): number {
   return limits.groupBytes + 2 * limits.changeBytes + SEGMENT_HEADER_BYTES;
 }
 
+/** Making a segment writes it twice; a journal that is used to so many changes keeps what it needs for them. */
+export function sparesMax({ spaceBytes, segmentBytes }: JournalLimits): number {
+  return Math.max(1, Math.floor(spaceBytes / segmentBytes / 16));
+}
+
 export function checkLimits(limits: JournalLimits): void {
   if (limits.changeBytes > CHUNK_BYTES) {
     throw inputError(

@@ -27,6 +27,7 @@ export interface LogOptions {
   readonly folder: string;
   readonly codec: FrameCodec;
   readonly segmentBytes: number;
+  readonly sparesMax: number;
   /** The longest group: so much behind the end may hold what is left of one that was torn. */
   readonly groupBytes: number;
   readonly fromSegment: ScanPlan['fromSegment'];
@@ -47,7 +48,10 @@ export interface Before {
 
 /** Enough for many heads in a row, little enough to pass over payloads without reading them. */
 const HEADS_WINDOW_BYTES = 4096;
-const PADDING = Buffer.alloc(FRAME_BYTES);
+/** A longer payload is not worth a copy. */
+const SHORT_BYTES_MAX = 32 * 1024;
+const GATHER_BYTES = 512 * 1024;
+const NOTHING = Buffer.alloc(0);
 
 export class SegmentedLog {
   readonly #options: LogOptions;
@@ -60,11 +64,13 @@ export class SegmentedLog {
   #current: { readonly facts: SegmentFacts; readonly file: JournalFile } | undefined;
   #next: Promise<JournalFile | { failed: unknown }> | undefined;
   #broken: unknown;
+  #gather = NOTHING;
 
   private constructor(options: LogOptions) {
     this.#options = options;
     const { log } = options.codec.identity;
-    this.files = new SegmentFiles(options.files, options.folder, log, options.segmentBytes);
+    const { folder, segmentBytes, sparesMax } = options;
+    this.files = new SegmentFiles(options.files, { folder, log, segmentBytes, sparesMax });
   }
 
   static async open(options: LogOptions): Promise<SegmentedLog> {
@@ -171,20 +177,45 @@ export class SegmentedLog {
     return this.#options.codec.writeSegmentHeader(facts);
   }
 
+  /** Heads and short payloads side by side in one buffer: a group of many short changes is one write of one piece. */
   #encode(drafts: readonly FrameDraft[], group: number): Uint8Array[] {
-    const headers = Buffer.allocUnsafe(drafts.length * FRAME_BYTES);
+    const target = this.#gathering(drafts);
     const buffers: Uint8Array[] = [];
+    let from = 0;
+    let at = 0;
     for (const [index, draft] of drafts.entries()) {
-      const at = index * FRAME_BYTES;
-      this.#options.codec.write(headers, at, draft, group, index === drafts.length - 1);
-      buffers.push(headers.subarray(at, at + FRAME_BYTES));
+      this.#options.codec.write(target, at, draft, group, index === drafts.length - 1);
+      at += FRAME_BYTES;
       const { payload } = draft;
       if (!payload || payload.length === 0) continue;
-      buffers.push(payload);
-      const over = payload.length % FRAME_BYTES;
-      if (over > 0) buffers.push(PADDING.subarray(over));
+      if (this.#isShort(payload)) {
+        target.set(payload, at);
+        at += payload.length;
+      } else {
+        buffers.push(target.subarray(from, at), payload);
+        from = at;
+      }
+      const end = at + paddingOf(payload);
+      target.fill(0, at, end);
+      at = end;
     }
+    if (at > from) buffers.push(target.subarray(from, at));
     return buffers;
+  }
+
+  #isShort(payload: Uint8Array): boolean {
+    return payload.length <= Math.min(SHORT_BYTES_MAX, this.#options.groupBytes / 8);
+  }
+
+  /** Used again for the next group: nobody appends while one is on its way. */
+  #gathering(drafts: readonly FrameDraft[]): Buffer {
+    let length = 0;
+    for (const { payload } of drafts) {
+      length += FRAME_BYTES;
+      if (payload) length += paddingOf(payload) + (this.#isShort(payload) ? payload.length : 0);
+    }
+    if (length > this.#gather.length) this.#gather = Buffer.allocUnsafeSlow(Math.max(length, GATHER_BYTES));
+    return this.#gather;
   }
 
   /**
@@ -269,7 +300,11 @@ async function readHead(reader: SegmentReader, offset: number, wants: Wants): Pr
   const frame = await reader.header(offset);
   if (!frame) return { bad: 'header' };
   if (wants(frame.kind)) return await reader.frame(offset);
-  return { ...frame, offset, end: offset + frameSpace(frame.payloadLength), payload: PADDING.subarray(0, 0) };
+  return { ...frame, offset, end: offset + frameSpace(frame.payloadLength), payload: NOTHING };
+}
+
+function paddingOf(payload: Uint8Array): number {
+  return -payload.length & (FRAME_BYTES - 1);
 }
 
 function asFailed(failed: unknown): { failed: unknown } {

@@ -1,7 +1,7 @@
 import { isChange, leavesSetOpen, setProblem } from './change.ts';
 import type { JournalFiles } from './files.ts';
 import { type FrameCodec, type FrameDraft, frameSpace, KIND } from './frame.ts';
-import { type JournalLimits, redoGroupBytes } from './limits.ts';
+import { type JournalLimits, redoGroupBytes, sparesMax } from './limits.ts';
 import { SegmentedLog } from './log.ts';
 import type { SegmentFacts } from './log-scan.ts';
 import { isAfter, type Place } from './position.ts';
@@ -51,6 +51,7 @@ export class RedoLog {
       folder: options.folder,
       codec: options.codec,
       segmentBytes: options.limits.segmentBytes,
+      sparesMax: sparesMax(options.limits),
       groupBytes: redoGroupBytes(options.limits),
       fromSegment: from.segment,
       room: options.room,

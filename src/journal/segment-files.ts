@@ -3,8 +3,8 @@ import { errnoOf, unlinkIfThere } from './files.ts';
 import { isNoSpace, journalDiskFull } from './problems.ts';
 
 /**
- * The segment files of one log: `<log>-<number>.seg`, all of one size, filled with zeros before they are used, and at
- * most one spare. Promises: a file that `prepare` returned is there after a crash, with its full size. A file becomes a
+ * The segment files of one log: `<log>-<number>.seg`, all of one size, filled with zeros before they are used, and a few
+ * spares: what was used before costs nothing when it is used again. Promises: a file that `prepare` returned is there after a crash, with its full size. A file becomes a
  * spare only when nobody needs what is in it; its old frames carry lower groups and are never taken for new ones.
  * Dies at any line: a half-filled new file is under its `.new` name and removed at the next start.
  */
@@ -15,30 +15,40 @@ export interface SegmentRoom {
   shrink(why: string): Promise<boolean>;
 }
 
+export interface SegmentOptions {
+  readonly folder: string;
+  readonly log: string;
+  readonly segmentBytes: number;
+  /** So many segments that nobody needs are kept to be used again. */
+  readonly sparesMax: number;
+}
+
 export class SegmentFiles {
   readonly #files: JournalFiles;
   readonly folder: string;
   readonly log: string;
   readonly segmentBytes: number;
   readonly numbers = new Set<number>();
-  #spare = false;
+  readonly #sparesMax: number;
+  readonly #spares = new Set<number>();
   #making = false;
   #turn: Promise<unknown> = Promise.resolve();
 
-  constructor(files: JournalFiles, folder: string, log: string, segmentBytes: number) {
+  constructor(files: JournalFiles, options: SegmentOptions) {
     this.#files = files;
-    this.folder = folder;
-    this.log = log;
-    this.segmentBytes = segmentBytes;
+    this.folder = options.folder;
+    this.log = options.log;
+    this.segmentBytes = options.segmentBytes;
+    this.#sparesMax = options.sparesMax;
   }
 
   get hasSpare(): boolean {
-    return this.#spare;
+    return this.#spares.size > 0;
   }
 
-  /** How many files there are, the spare included. */
+  /** How many files there are, spares included. */
   get count(): number {
-    return this.numbers.size + (this.#spare ? 1 : 0);
+    return this.numbers.size + this.#spares.size;
   }
 
   /** With the one that is being made. */
@@ -56,7 +66,8 @@ export class SegmentFiles {
       const number = new RegExp(`^${this.log}-(\\d{10})\\.seg$`).exec(name)?.[1];
       if (number !== undefined) this.numbers.add(Number(number));
       // Neither holds anything: a spare is made again when it is needed.
-      if (name === this.#newName() || name === this.#spareName()) await this.#files.unlink(this.#path(name));
+      const isSpare = new RegExp(`^${this.log}-spare[^/]*\\.seg$`).test(name);
+      if (name === this.#newName() || isSpare) await this.#files.unlink(this.#path(name));
     }
     return [...this.numbers].sort((a, b) => a - b);
   }
@@ -69,10 +80,10 @@ export class SegmentFiles {
   async prepare(number: number, room: SegmentRoom): Promise<JournalFile> {
     for (;;) {
       // Counted from the first question until it has its name, so that both logs never take the same room.
-      this.#making = !this.#spare;
+      this.#making = !this.hasSpare;
       try {
         if (this.#making) await room.allow(this.log);
-        const made = !this.#spare && (await this.#makeSpace(room));
+        const made = !this.hasSpare && (await this.#makeSpace(room));
         if (await this.#inTurn(() => this.#nameSegment(number, made))) return await this.open(number);
       } finally {
         this.#making = false;
@@ -82,9 +93,9 @@ export class SegmentFiles {
 
   /** `false`: the spare went to somebody who needed its space more. */
   async #nameSegment(number: number, made: boolean): Promise<boolean> {
-    if (!made && !this.#spare) return false;
-    const from = made ? this.#newName() : this.#spareName();
-    if (!made) this.#spare = false;
+    const spare = made ? undefined : this.#takeSpare();
+    if (!made && spare === undefined) return false;
+    const from = spare ?? this.#newName();
     await this.#files.rename(this.#path(from), this.#path(this.name(number)));
     this.numbers.add(number);
     await this.#files.syncFolder(this.folder);
@@ -101,7 +112,7 @@ export class SegmentFiles {
         if (!isNoSpace(error)) throw error;
         await unlinkIfThere(this.#files, this.#path(this.#newName()));
         if (!(await room.shrink('the journal disk is full'))) throw journalDiskFull(error);
-        if (this.#spare) return false;
+        if (this.hasSpare) return false;
       }
     }
   }
@@ -120,10 +131,11 @@ export class SegmentFiles {
   release(number: number): Promise<void> {
     return this.#inTurn(async () => {
       const path = this.#path(this.name(number));
-      if (this.#spare) await this.#files.unlink(path);
-      else await this.#files.rename(path, this.#path(this.#spareName()));
+      const spare = this.#freeSpare();
+      if (spare === undefined) await this.#files.unlink(path);
+      else await this.#files.rename(path, this.#path(this.#spareName(spare)));
       this.numbers.delete(number);
-      this.#spare = true;
+      if (spare !== undefined) this.#spares.add(spare);
       await this.#files.syncFolder(this.folder);
     });
   }
@@ -131,9 +143,9 @@ export class SegmentFiles {
   /** Returns space to the file system; `false` when there was no spare. */
   dropSpare(): Promise<boolean> {
     return this.#inTurn(async () => {
-      if (!this.#spare) return false;
-      this.#spare = false;
-      await this.#files.unlink(this.#path(this.#spareName()));
+      const spare = this.#takeSpare();
+      if (spare === undefined) return false;
+      await this.#files.unlink(this.#path(spare));
       await this.#files.syncFolder(this.folder);
       return true;
     });
@@ -157,8 +169,22 @@ export class SegmentFiles {
     await this.#files.syncFolder(this.folder);
   }
 
-  #spareName(): string {
-    return `${this.log}-spare.seg`;
+  /** The name of a spare that nobody else gets any more. */
+  #takeSpare(): string | undefined {
+    for (const spare of this.#spares) {
+      this.#spares.delete(spare);
+      return this.#spareName(spare);
+    }
+    return undefined;
+  }
+
+  #freeSpare(): number | undefined {
+    for (let spare = 0; spare < this.#sparesMax; spare++) if (!this.#spares.has(spare)) return spare;
+    return undefined;
+  }
+
+  #spareName(spare: number): string {
+    return `${this.log}-spare-${spare}.seg`;
   }
 
   #newName(): string {

@@ -1,4 +1,4 @@
-import { type FileHandle, mkdir, open, readdir, rename, unlink } from 'node:fs/promises';
+import { constants, type FileHandle, mkdir, open, readdir, rename, unlink } from 'node:fs/promises';
 import { CHUNK_BYTES } from '../block/chunks.ts';
 import { zeros } from '../block/zeros.ts';
 import type { JournalFile, JournalFiles } from './files.ts';
@@ -10,9 +10,11 @@ export const systemFiles: JournalFiles = {
   },
   list: (folder) => readdir(folder),
   async open(path, how) {
-    const handle = await open(path, how === 'create' ? 'wx+' : 'r+', 0o600);
+    // A write to a file that has its size is durable when it is done (O_DSYNC): one call for what would be two.
+    const isNew = how === 'create';
+    const handle = await open(path, isNew ? 'wx+' : constants.O_RDWR | constants.O_DSYNC, 0o600);
     try {
-      return new SystemFile(handle, (await handle.stat()).size);
+      return new SystemFile(handle, (await handle.stat()).size, !isNew);
     } catch (error) {
       await handle.close();
       throw error;
@@ -33,10 +35,12 @@ export const systemFiles: JournalFiles = {
 class SystemFile implements JournalFile {
   readonly #handle: FileHandle;
   #sizeBytes: number;
+  readonly #syncsItself: boolean;
 
-  constructor(handle: FileHandle, sizeBytes: number) {
+  constructor(handle: FileHandle, sizeBytes: number, syncsItself: boolean) {
     this.#handle = handle;
     this.#sizeBytes = sizeBytes;
+    this.#syncsItself = syncsItself;
   }
 
   get sizeBytes(): number {
@@ -49,7 +53,7 @@ class SystemFile implements JournalFile {
 
   async commit(buffers: readonly Uint8Array[], offsetBytes: number): Promise<void> {
     await this.#writeAll(buffers, offsetBytes);
-    await this.#handle.datasync();
+    if (!this.#syncsItself) await this.#handle.datasync();
   }
 
   async preallocate(sizeBytes: number): Promise<void> {

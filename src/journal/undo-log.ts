@@ -1,6 +1,6 @@
 import type { JournalFiles } from './files.ts';
 import { type Frame, type FrameCodec, type FrameDraft, KIND } from './frame.ts';
-import { type JournalLimits, undoGroupBytes } from './limits.ts';
+import { type JournalLimits, sparesMax, undoGroupBytes } from './limits.ts';
 import { type LogPlace, SegmentedLog } from './log.ts';
 import { decodePlace, encodePlaces, isAfter, type Place } from './position.ts';
 import { JournalDamaged } from './problems.ts';
@@ -63,6 +63,7 @@ export class UndoLog {
       folder: options.folder,
       codec: options.codec,
       segmentBytes: options.limits.segmentBytes,
+      sparesMax: sparesMax(options.limits),
       groupBytes: undoGroupBytes(options.limits),
       fromSegment: 'last-two',
       room: options.room,
