@@ -2,15 +2,33 @@ import type { Clock } from '../clock.ts';
 import type { Account } from '../model/account.ts';
 import type { Appliance } from '../model/appliance.ts';
 import type { MasterInventory } from '../model/disk.ts';
-import type { Scenario } from '../model/scenario.ts';
+import type { Scenario, ScenarioStatus } from '../model/scenario.ts';
 import type { Verdict } from '../model/verdict.ts';
 import type { Cloud } from '../ports/cloud.ts';
+import type { CloudVerb } from '../ports/cloud-actions.ts';
 import type { ControlSession } from '../wire/control-session.ts';
+import type { PriceTable } from './prices.ts';
 import type { Region } from './region.ts';
 
-/** When a scenario is looked at: when it is written, before each copy, and before the standby is built. */
-export const MOMENTS = ['create', 'run', 'switchover'] as const;
+/**
+ * When a scenario is looked at: when it is written, before each copy, before the standby is built, and in between
+ * (`standby scenario verify`, `standby serve`). A check for `create` looks in between too.
+ */
+export const MOMENTS = ['create', 'run', 'switchover', 'watch'] as const;
 export type Moment = (typeof MOMENTS)[number];
+
+/** As people read the verdicts, and as docs/VERIFY.md is ordered. */
+export const GROUPS = [
+  'Identity',
+  'Master',
+  'Capacity',
+  'Network',
+  'Names',
+  'Appliance',
+  'Replication',
+  'Redirect',
+  'Money',
+] as const;
 
 export interface VerifyFacts {
   readonly scenario: Scenario;
@@ -20,18 +38,25 @@ export interface VerifyFacts {
   readonly appliance: Appliance | undefined;
   readonly cloud: Cloud;
   /** Whose secret the cloud is asked with. */
-  readonly account?: Pick<Account, 'name' | 'secretExpiresOn'>;
+  readonly account?: Pick<Account, 'name' | 'secretExpiresOn'> & Partial<Pick<Account, 'subscriptionId'>>;
   /** Every other scenario that control knows, on any appliance. The scenario itself may be among them. */
   readonly otherScenarios: readonly Scenario[];
   /** When the appliance was reached. */
   readonly session?: ControlSession;
   readonly clock: Clock;
   readonly moment: Moment;
+  /** What happened to the scenario; absent while it is being written. */
+  readonly status?: ScenarioStatus;
+  /** Azure actions that the plans of this scenario need. */
+  readonly actions?: readonly string[];
+  readonly prices?: PriceTable;
 }
 
 /** What a check gets: the facts, and what the region really offers, asked for once and shared by all checks. */
 export interface CheckFacts extends VerifyFacts {
   readonly region: Region;
+  /** Azure actions that the checks themselves need. */
+  readonly looks: readonly string[];
 }
 
 /**
@@ -42,9 +67,33 @@ export interface Check {
   readonly id: string;
   /** What is checked, for a list: `VM size`. */
   readonly title: string;
+  readonly group: (typeof GROUPS)[number];
+  /** What it asks of the cloud, by itself or through `region`: the least-privilege role is made of this. */
+  readonly uses: readonly CloudVerb[];
+  /** Every code that it may find and that is not `ok`; docs/VERIFY.md is made of this. */
+  readonly codes: Readonly<Record<string, Explained>>;
   /** Default: always. */
   readonly moments?: readonly Moment[];
   run(facts: CheckFacts): Promise<readonly Finding[]>;
+}
+
+/** Why it is found, and what puts it right. */
+export interface Explained {
+  readonly status: 'error' | 'warning' | 'skipped';
+  readonly cause: string;
+  readonly cure: string;
+}
+
+export function error(cause: string, cure: string): Explained {
+  return { status: 'error', cause, cure };
+}
+
+export function warning(cause: string, cure: string): Explained {
+  return { status: 'warning', cause, cure };
+}
+
+export function unseen(cause: string, cure: string): Explained {
+  return { status: 'skipped', cause, cure };
 }
 
 /** A verdict without its title; the runner adds the check's. */

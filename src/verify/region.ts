@@ -3,7 +3,10 @@ import type { Scenario } from '../model/scenario.ts';
 import type {
   Cloud,
   CloudMachine,
+  CloudNic,
   ResourceGroup,
+  RolePermissions,
+  RouteTable,
   SecurityGroup,
   Usage,
   VirtualNetwork,
@@ -21,6 +24,10 @@ export interface Region {
   securityGroup(id: string): Promise<SecurityGroup | undefined>;
   /** The VMs of the subscription, in every region. */
   machines(): Promise<readonly CloudMachine[]>;
+  networkInterface(id: string): Promise<CloudNic | undefined>;
+  routeTable(id: string): Promise<RouteTable | undefined>;
+  /** The roles that we have at a scope. */
+  roles(scope: string): Promise<readonly RolePermissions[]>;
   /** The appliance's VM with its power state; undefined for a server of one's own. */
   applianceMachine(): Promise<CloudMachine | undefined>;
 }
@@ -43,6 +50,13 @@ export function regionOf(cloud: Cloud, scenario: Scenario, appliance: Appliance 
     group: () => once('group', () => cloud.groups.get(scenario.vm.resourceGroup)),
     virtualNetwork: (id) => once(`vnet ${id}`, () => cloud.network.virtualNetwork(id)),
     securityGroup: (id) => once(`nsg ${id}`, () => cloud.network.securityGroup(id)),
+    networkInterface: (id) => once(`nic ${id}`, () => cloud.network.networkInterface(id)),
+    routeTable: (id) => once(`routes ${id}`, () => cloud.network.routeTable(id)),
+    roles: (scope) =>
+      once(`roles ${scope}`, async () => {
+        const found = await cloud.access.permissions(scope);
+        return found.roles ?? [found];
+      }),
     machines: () => once('machines', () => cloud.machines.list()),
     applianceMachine: async () => {
       const vmId = appliance?.azure?.vmId;

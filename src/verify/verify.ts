@@ -1,7 +1,8 @@
 import { isStandbyError, messageOf, StandbyError } from '../errors.ts';
 import type { Scenario } from '../model/scenario.ts';
 import type { Verdict } from '../model/verdict.ts';
-import type { Check, CheckFacts, VerifyFacts } from './check.ts';
+import { actionsOf } from '../ports/cloud-actions.ts';
+import type { Check, CheckFacts, Moment, VerifyFacts } from './check.ts';
 import { CHECKS } from './index.ts';
 import { regionOf } from './region.ts';
 
@@ -17,10 +18,16 @@ export async function verifyScenario(
     ...facts,
     otherScenarios: facts.otherScenarios.filter((other) => other.id !== facts.scenario.id),
     region: regionOf(facts.cloud, facts.scenario, facts.appliance),
+    looks: actionsOf(...checks.flatMap((check) => check.uses)),
   };
-  const fitting = checks.filter((check) => check.moments?.includes(facts.moment) ?? true);
+  const fitting = checks.filter((check) => fits(check, facts.moment));
   const verdicts = await Promise.all(fitting.map((check) => runCheck(check, scene)));
   return verdicts.flat();
+}
+
+function fits({ moments }: Check, moment: Moment): boolean {
+  if (moments === undefined || moments.includes(moment)) return true;
+  return moment === 'watch' && moments.includes('create');
 }
 
 async function runCheck(check: Check, facts: CheckFacts): Promise<Verdict[]> {

@@ -120,7 +120,9 @@ export function rightCloud(): FakeCloud {
       location: REGION,
       prefixes: ['10.0.0.0/16'],
       dnsServers: [],
-      subnets: [{ id: `${NETWORK_ID}/subnets/servers`, name: 'servers', prefix: '10.0.1.0/24' }],
+      subnets: [
+        { id: `${NETWORK_ID}/subnets/servers`, name: 'servers', prefix: '10.0.1.0/24', addressesUsed: 1 },
+      ],
     },
   ];
   fake.securityGroups = [{ id: NSG_ID, name: 'web', location: REGION, rules: [], tags: {} }];

@@ -1,13 +1,40 @@
 import { StandbyError } from '../../src/errors.ts';
 import { GIB } from '../../src/model/disk.ts';
 import { replicaDiskName } from '../../src/model/names.ts';
-import type { Scenario, ScenarioNic } from '../../src/model/scenario.ts';
+import type { Scenario, ScenarioNic, ScenarioStatus } from '../../src/model/scenario.ts';
+import { actionsOf } from '../../src/ports/cloud-actions.ts';
 import type { VerifyFacts } from '../../src/verify/check.ts';
+import { LIST_PRICES } from '../../src/verify/prices.ts';
 import type { ControlSession } from '../../src/wire/control-session.ts';
-import { APPLIANCE_VM_ID, type FakeCloud, GROUP } from '../fakes/fake-cloud.ts';
+import { ENGINE_VERSION } from '../../src/wire/version.ts';
+import { APPLIANCE_VM_ID, type FakeCloud, GROUP, SUBSCRIPTION } from '../fakes/fake-cloud.ts';
 import { appliance, inventory, masterDisk, NOW_MS, rightCloud, scenario } from '../fakes/scene.ts';
 
 const clock = { now: () => NOW_MS, sleep: async () => undefined };
+
+const ACCOUNT = {
+  name: 'ops@example.com',
+  secretExpiresOn: '2031-01-01',
+  subscriptionId: SUBSCRIPTION.split('/')[2] ?? '',
+};
+export const ACTIONS = actionsOf(
+  'disks.createEmpty',
+  'network.createNetworkInterface',
+  'machines.attachDisks',
+);
+
+export function status(change: Partial<ScenarioStatus> = {}): ScenarioStatus {
+  return {
+    id: 'scenario-1',
+    name: 'web',
+    state: 'synchronised',
+    sinceMs: NOW_MS,
+    epoch: 1,
+    synchronisedAtMs: NOW_MS - 3_600_000,
+    digests: [{ diskId: 'disk0', digest: 'ab', sizeBytes: 1 }],
+    ...change,
+  };
+}
 
 export function facts(change: Partial<VerifyFacts> = {}, cloud: FakeCloud = rightCloud()): VerifyFacts {
   return {
@@ -15,10 +42,13 @@ export function facts(change: Partial<VerifyFacts> = {}, cloud: FakeCloud = righ
     inventory: inventory(),
     appliance: appliance(),
     cloud: cloud.cloud,
-    account: { name: 'ops@example.com', secretExpiresOn: '2031-01-01' },
+    account: ACCOUNT,
     otherScenarios: [],
     clock,
     moment: 'run',
+    status: status(),
+    actions: ACTIONS,
+    prices: LIST_PRICES,
     ...change,
   };
 }
@@ -35,11 +65,31 @@ export function withVm(change: Partial<Scenario['vm']>): Scenario {
 
 export function sessionWith(connected: boolean | undefined): ControlSession {
   const masters = async () => (connected === undefined ? [] : [{ masterId: 'master-1', connected }]);
-  return { masters } as unknown as ControlSession;
+  return session({ masters });
+}
+
+export function session(change: Partial<ControlSession> = {}): ControlSession {
+  const hello = {
+    applianceId: 'appliance-1',
+    engineVersion: ENGINE_VERSION,
+    protocol: 1,
+    clockDifferenceMs: 5,
+  };
+  const progress = async () => {
+    throw new StandbyError({ code: 'REPLICA_UNKNOWN', what: 'No such replica.' });
+  };
+  const masters = async () => [{ masterId: 'master-1', connected: true, engineVersion: ENGINE_VERSION }];
+  return { hello, progress, masters, ...change } as unknown as ControlSession;
+}
+
+export interface PlantedFault {
+  readonly fault: string;
+  readonly found: readonly string[];
+  given(): VerifyFacts;
 }
 
 /** One planted fault each: nothing else may be found but what follows from it. */
-export const faults: { fault: string; found: string[]; given: () => VerifyFacts }[] = [
+export const faults: readonly PlantedFault[] = [
   {
     fault: 'a hand-edited automatic switchover',
     found: ['error SWITCHOVER_NOT_MANUAL'],
@@ -53,12 +103,12 @@ export const faults: { fault: string; found: string[]; given: () => VerifyFacts 
   {
     fault: 'a client secret that ends in a week',
     found: ['warning SECRET_ENDS_SOON'],
-    given: () => facts({ account: { name: 'ops@example.com', secretExpiresOn: '2030-01-22' } }),
+    given: () => facts({ account: { ...ACCOUNT, secretExpiresOn: '2030-01-22' } }),
   },
   {
     fault: 'a client secret whose date is over',
     found: ['warning SECRET_DATE_OVER'],
-    given: () => facts({ account: { name: 'ops@example.com', secretExpiresOn: '2030-01-14' } }),
+    given: () => facts({ account: { ...ACCOUNT, secretExpiresOn: '2030-01-14' } }),
   },
   {
     fault: 'a client secret that Azure refuses, at switchover too',

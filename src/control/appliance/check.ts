@@ -2,12 +2,12 @@ import { isStandbyError, type StandbyError } from '../../errors.ts';
 import type { Appliance } from '../../model/appliance.ts';
 import type { Verdict } from '../../model/verdict.ts';
 import type { SecurityGroup, SecurityRule } from '../../ports/cloud.ts';
+import { decideInbound } from '../../verify/inbound.ts';
 import { probePort } from '../../wire/probe.ts';
 import type { Context } from '../context.ts';
 import { inboundFrom, type NetworkPlace, networkPlaceOf } from './network-place.ts';
 import { ownAddressTowards } from './own-address.ts';
 import { applianceNamed } from './records.ts';
-import { decideInbound } from './security-rules.ts';
 
 /**
  * Proves port 25000 line by line, in the order in which a packet meets obstacles. Changes nothing in Azure; it

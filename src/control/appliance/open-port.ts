@@ -4,12 +4,12 @@ import { parseIpRange } from '../../model/ip-range.ts';
 import { shortId } from '../../model/names.ts';
 import type { Question } from '../../model/question.ts';
 import type { Cloud, SecurityGroup, SecurityRule } from '../../ports/cloud.ts';
+import { type Decision, decideInbound, deniesAgainst, winningPriority } from '../../verify/inbound.ts';
 import type { Context } from '../context.ts';
 import { textOf } from '../screen.ts';
 import { inboundFrom, type NetworkPlace, networkPlaceOf } from './network-place.ts';
 import { ownAddressTowards } from './own-address.ts';
 import { applianceNamed } from './records.ts';
-import { type Decision, decideInbound, deniesAgainst, winningPriority } from './security-rules.ts';
 
 /**
  * Opens the engine's port for one source prefix: one rule in each security group that lets it not through, at a

@@ -1,11 +1,31 @@
 import type { Check, Finding } from '../check.ts';
-import { ok, wrong } from '../check.ts';
+import { error, ok, wrong } from '../check.ts';
 import { sameRegion } from '../region.ts';
 
 /** The appliance is an Azure VM in the region of the scenario and of its resource group: disks cannot cross regions. */
 export const appliancePlace: Check = {
   id: 'appliance-place',
   title: 'Appliance and resource group',
+  group: 'Appliance',
+  uses: ['groups.get'],
+  codes: {
+    APPLIANCE_UNKNOWN: error(
+      'The scenario names an appliance that was removed here.',
+      '`standby appliance list`, then `standby scenario edit`.',
+    ),
+    APPLIANCE_NOT_IN_AZURE: error(
+      'Replica disks are attached to a VM in Azure; a server of your own has none.',
+      '`standby appliance deploy`.',
+    ),
+    APPLIANCE_ELSEWHERE: error(
+      'Disks cannot be attached across regions.',
+      'Choose or deploy an appliance in the region of the scenario.',
+    ),
+    GROUP_ELSEWHERE: error(
+      'The resource group was made in another region than the appliance.',
+      'Choose another resource group, or a new name.',
+    ),
+  },
   async run({ scenario, appliance, region }): Promise<readonly Finding[]> {
     if (!appliance) {
       const found = 'The scenario names an appliance that is not known here.';

@@ -1,7 +1,7 @@
 import { isStandbyError } from '../../errors.ts';
 import { daysUntil } from '../../model/account.ts';
 import type { Check, CheckFacts, Finding } from '../check.ts';
-import { doubtful, ok, skipped, wrong } from '../check.ts';
+import { doubtful, error, ok, skipped, unseen, warning, wrong } from '../check.ts';
 
 const NEAR_DAYS = 30;
 /** What Azure answers to a secret that is of no use any more. Other troubles say nothing about the secret. */
@@ -11,6 +11,23 @@ const REFUSED = new Set(['SECRET_WRONG', 'SECRET_EXPIRED', 'APPLICATION_UNKNOWN'
 export const clientSecret: Check = {
   id: 'client-secret',
   title: 'Client secret',
+  group: 'Identity',
+  uses: ['access.signIn'],
+  codes: {
+    SECRET_UNKNOWN: unseen('The account of the scenario is not known here.', '`standby account list`.'),
+    SECRET_REFUSED: error(
+      'Azure does not take the client secret: wrong, expired, or the application or tenant is gone.',
+      'Make a new secret in the portal, then `standby account renew`.',
+    ),
+    SECRET_DATE_OVER: warning(
+      'The date given for the end of the secret is over, though it still signs in.',
+      'Give the right date with `standby account renew`.',
+    ),
+    SECRET_ENDS_SOON: warning(
+      'The secret ends within 30 days; after that no switchover is possible.',
+      'Make a new secret in the portal, then `standby account renew`.',
+    ),
+  },
   async run({ account, cloud, clock }): Promise<readonly Finding[]> {
     if (!account) return [skipped('SECRET_UNKNOWN', 'the account is not known')];
     const { name, secretExpiresOn: date } = account;

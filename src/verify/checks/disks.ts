@@ -1,7 +1,7 @@
 import type { Firmware, MasterDisk } from '../../model/disk.ts';
 import { GIB, growsUnderGpt, replicaSizeGib } from '../../model/disk.ts';
 import type { Check, Finding } from '../check.ts';
-import { doubtful, ok, skipped, wrong } from '../check.ts';
+import { doubtful, error, ok, skipped, unseen, warning, wrong } from '../check.ts';
 
 const OS_DISK_GIB_MAX = 4095;
 const DATA_DISK_GIB_MAX = 32_767;
@@ -12,6 +12,31 @@ const GENERATION_1_GIB_MAX = 2040;
 export const disks: Check = {
   id: 'disks',
   title: 'Disks',
+  group: 'Master',
+  uses: [],
+  codes: {
+    DISKS_UNKNOWN: unseen('The master is not known here.', 'See the finding about the master.'),
+    NO_BOOT_DISK: error(
+      'No disk of the master holds boot files.',
+      'Let the master join again, its system disk first.',
+    ),
+    DISK_SIZE_ODD: error(
+      'The size is not a whole number of 512-byte sectors.',
+      'Check the path: this is not a whole disk.',
+    ),
+    DISK_SECTOR_SIZE: error(
+      'Azure shows 512-byte sectors; partitions of a 4096-byte disk would not be found.',
+      'Leave the disk out, or move its data.',
+    ),
+    DISK_TOO_LARGE: error(
+      'Azure has no disk of that size (OS 4,095 GiB, data 32,767 GiB).',
+      'Make the disk smaller on the master.',
+    ),
+    DISK_LARGE_FOR_GENERATION_1: warning(
+      'A generation 1 VM uses 2 TiB of its OS disk.',
+      'Make the disk smaller, or accept that the rest cannot be used.',
+    ),
+  },
   async run({ inventory }): Promise<readonly Finding[]> {
     if (!inventory) return [skipped('DISKS_UNKNOWN', 'the master is not known')];
     if (!inventory.disks.some((disk) => disk.boot)) {

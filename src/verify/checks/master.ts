@@ -1,7 +1,7 @@
 import type { Clock } from '../../clock.ts';
 import type { ControlSession } from '../../wire/control-session.ts';
 import type { Check, Finding } from '../check.ts';
-import { doubtful, ok, skipped, wrong } from '../check.ts';
+import { doubtful, error, ok, skipped, unseen, warning, wrong } from '../check.ts';
 
 const FRESH_MS = 24 * 60 * 60_000;
 
@@ -9,6 +9,26 @@ const FRESH_MS = 24 * 60 * 60_000;
 export const master: Check = {
   id: 'master',
   title: 'Master',
+  group: 'Master',
+  uses: [],
+  codes: {
+    MASTER_UNKNOWN: error(
+      'The scenario names a master that has not joined.',
+      '`standby master token`, then `standby master join` on it.',
+    ),
+    INVENTORY_OLD: warning(
+      'What is known of the disks of the master is over 24 hours old.',
+      'Start its engine anew, then `standby master list`.',
+    ),
+    MASTER_AWAY: warning(
+      'The engine of the master is not connected to the appliance.',
+      '`standby engine master` on the master.',
+    ),
+    MASTER_NOT_ASKED: unseen(
+      'The appliance did not answer, so nobody knows whether the master is there.',
+      'See the findings about the appliance.',
+    ),
+  },
   moments: ['create', 'run'],
   async run({ scenario, inventory, session, clock, moment }): Promise<readonly Finding[]> {
     if (!inventory) {

@@ -1,12 +1,30 @@
 import type { ScenarioNic } from '../../model/scenario.ts';
 import type { Check, CheckFacts, Finding } from '../check.ts';
-import { ok, wrong } from '../check.ts';
+import { error, ok, wrong } from '../check.ts';
 import { sameName, sameRegion } from '../region.ts';
 
 /** Each NIC of the standby VM has a virtual network of the region and a subnet in it, and stands for a NIC of the master. */
 export const network: Check = {
   id: 'network',
   title: 'Network',
+  group: 'Network',
+  uses: ['network.virtualNetwork'],
+  codes: {
+    NO_NIC: error('Azure makes no VM without a NIC.', 'Choose a virtual network and subnet.'),
+    NIC_UNKNOWN: error(
+      'The scenario has a NIC for one that the master does not have.',
+      '`standby scenario edit`.',
+    ),
+    NETWORK_UNKNOWN: error(
+      'The virtual network does not exist, or the account cannot see it.',
+      'Choose another network.',
+    ),
+    NETWORK_ELSEWHERE: error(
+      'A VM and its virtual network are in one region.',
+      'Choose a network of the region.',
+    ),
+    SUBNET_UNKNOWN: error('The virtual network has no such subnet.', 'Choose another subnet.'),
+  },
   async run(facts): Promise<readonly Finding[]> {
     const { nics } = facts.scenario;
     if (nics.length === 0) {

@@ -1,27 +1,57 @@
-import type { Usage } from '../../ports/cloud.ts';
-import type { Check, Finding } from '../check.ts';
-import { ok, skipped, wrong } from '../check.ts';
-import { sameName } from '../region.ts';
+import type { Scenario } from '../../model/scenario.ts';
+import type { Usage, VmSize } from '../../ports/cloud.ts';
+import {
+  type Check,
+  type CheckFacts,
+  doubtful,
+  error,
+  type Finding,
+  ok,
+  skipped,
+  unseen,
+  warning,
+  wrong,
+} from '../check.ts';
+import { sameName, sameRegion } from '../region.ts';
 
-/** What the standby VM will need is still free in the subscription's quota for the region. */
+/** What the standby will need is still free in the subscription's quota; and what all scenarios together would. */
 export const quota: Check = {
   id: 'quota',
   title: 'Quota',
-  async run({ scenario, region }): Promise<readonly Finding[]> {
+  group: 'Capacity',
+  uses: ['catalogue.sizes', 'catalogue.usages'],
+  codes: {
+    QUOTA_UNKNOWN: unseen(
+      'The size is not known, or Azure lists no such quota.',
+      'See the finding about the size.',
+    ),
+    QUOTA_EXCEEDED: error(
+      'The subscription may not have as many of these in the region.',
+      'Ask Azure for more (Subscriptions, Usage + quotas), free some, or choose another size.',
+    ),
+    QUOTA_NOT_FOR_ALL: warning(
+      'It is enough for this standby, but not when the other scenarios of this region start too.',
+      'Ask Azure for more, or accept that not all can be switched over at once.',
+    ),
+  },
+  async run(facts): Promise<readonly Finding[]> {
+    const { scenario, region, otherScenarios } = facts;
     const size = await region.size();
     if (!size) return [skipped('QUOTA_UNKNOWN', 'the size is not known')];
-    const usages = await region.usages();
-    const publicIps = scenario.nics.filter((nic) => nic.publicIp).length;
-    const needs = [
-      { name: 'cores', label: 'regional vCPUs', count: size.vCpus },
-      { name: size.family, label: `${size.family} vCPUs`, count: size.vCpus },
-      { name: 'virtualMachines', label: 'virtual machines', count: 1 },
-    ];
-    const listed = usages.some((usage) => sameName(usage.name, 'PublicIPAddresses'));
-    if (publicIps > 0 && listed) {
-      needs.push({ name: 'PublicIPAddresses', label: 'public IP addresses', count: publicIps });
-    }
-    return needs.map((need) => judge(need, usages, scenario.region));
+    const [usages, sizes] = await Promise.all([region.usages(), region.sizes()]);
+    const others = otherScenarios.filter(
+      (one) => one.accountId === scenario.accountId && sameRegion(one.region, scenario.region),
+    );
+    const diskCount = facts.inventory?.disks.length ?? 0;
+    const needs = needsOf(scenario, size, diskCount);
+    const together = others.flatMap((one) => {
+      const theirs = sizes.find((each) => sameName(each.name, one.vm.size));
+      // How many disks another master has is not known here; it has one at least.
+      return theirs ? needsOf(one, theirs, 1) : [];
+    });
+    return needs
+      .filter((need) => need.always || usages.some((usage) => sameName(usage.name, need.name)))
+      .map((need) => judge(need, totalOf(need.name, together), usages, facts));
   },
 };
 
@@ -29,14 +59,42 @@ interface Need {
   readonly name: string;
   readonly label: string;
   readonly count: number;
+  /** Azure always has such a quota; others are judged where it lists them. */
+  readonly always?: boolean;
 }
 
-function judge(need: Need, usages: readonly Usage[], region: string): Finding {
+const DISK_QUOTAS: Readonly<Record<Scenario['vm']['diskType'], string>> = {
+  Standard_LRS: 'StandardDiskCount',
+  StandardSSD_LRS: 'StandardSSDDiskCount',
+  Premium_LRS: 'PremiumDiskCount',
+};
+
+function needsOf(scenario: Scenario, size: VmSize, diskCount: number): readonly Need[] {
+  const publicIps = scenario.nics.filter((nic) => nic.publicIp).length;
+  const needs: Need[] = [
+    { name: 'cores', label: 'regional vCPUs', count: size.vCpus, always: true },
+    { name: size.family, label: `${size.family} vCPUs`, count: size.vCpus, always: true },
+    { name: 'virtualMachines', label: 'virtual machines', count: 1, always: true },
+    { name: 'NetworkInterfaces', label: 'network interfaces', count: scenario.nics.length },
+    { name: 'PublicIPAddresses', label: 'public IP addresses', count: publicIps },
+    { name: DISK_QUOTAS[scenario.vm.diskType], label: `${scenario.vm.diskType} disks`, count: diskCount },
+    { name: 'StandardSnapshotCount', label: 'snapshots', count: diskCount },
+  ];
+  return needs.filter((need) => need.count > 0);
+}
+
+function totalOf(name: string, needs: readonly Need[]): number {
+  return needs.filter((need) => sameName(need.name, name)).reduce((sum, need) => sum + need.count, 0);
+}
+
+function judge(need: Need, others: number, usages: readonly Usage[], { scenario }: CheckFacts): Finding {
   const usage = usages.find((one) => sameName(one.name, need.name));
-  if (!usage) return skipped('QUOTA_UNKNOWN', `Azure lists no quota for ${need.label} in ${region}`);
+  if (!usage) return skipped('QUOTA_UNKNOWN', `Azure lists no quota for ${need.label} in ${scenario.region}`);
   const figures = `${need.label}: ${usage.current} of ${usage.limit} in use, ${need.count} needed`;
-  if (usage.current + need.count <= usage.limit) return ok('QUOTA_OK', figures);
-  const expected = `a limit of ${usage.current + need.count} or more`;
-  const next = `Ask Azure for more ${need.label} in ${region}, free some, or choose another size.`;
-  return wrong('QUOTA_EXCEEDED', `${figures}.`, expected, next);
+  const limit = usage.current + need.count;
+  const next = `Ask Azure for more ${need.label} in ${scenario.region}, free some, or choose another size.`;
+  if (limit > usage.limit) return wrong('QUOTA_EXCEEDED', `${figures}.`, `a limit of ${limit} or more`, next);
+  if (limit + others <= usage.limit) return ok('QUOTA_OK', figures);
+  const found = `${figures}, and ${others} more if every other scenario of the region starts at once.`;
+  return doubtful('QUOTA_NOT_FOR_ALL', found, `a limit of ${limit + others} or more`, next);
 }

@@ -1,13 +1,29 @@
 import { replicaDiskName } from '../../model/names.ts';
 import { carriesOurTag } from '../../model/tags.ts';
 import type { Check, CheckFacts, Finding } from '../check.ts';
-import { ok, wrong } from '../check.ts';
+import { error, ok, wrong } from '../check.ts';
 import { sameName } from '../region.ts';
 
 /** Nothing that others made may stand under a name that we are going to use. */
 export const resourceNames: Check = {
   id: 'resource-names',
   title: 'Resource names',
+  group: 'Names',
+  uses: ['machines.list', 'groups.get', 'disks.get'],
+  codes: {
+    STANDBY_EXISTS: error(
+      'The standby VM of this scenario exists already.',
+      'Use it, or `standby vm stop --remove`.',
+    ),
+    VM_NAME_TAKEN: error(
+      'Somebody else has a VM of that name in the resource group.',
+      'Choose another VM name or resource group.',
+    ),
+    DISK_NAME_TAKEN: error(
+      'Somebody else has a disk under the name of a replica disk.',
+      'Rename or remove that disk.',
+    ),
+  },
   async run(facts): Promise<readonly Finding[]> {
     const clashes = [...(await machineClash(facts)), ...(await diskClashes(facts))];
     return clashes.length > 0 ? clashes : [ok('NAMES_FREE', 'no name is taken in the resource group')];

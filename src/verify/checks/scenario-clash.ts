@@ -1,12 +1,22 @@
 import type { Scenario } from '../../model/scenario.ts';
 import type { Check, Finding } from '../check.ts';
-import { ok, wrong } from '../check.ts';
+import { error, ok, wrong } from '../check.ts';
 import { sameName } from '../region.ts';
 
 /** No other scenario wants the same VM name, address or master. */
 export const scenarioClash: Check = {
   id: 'scenario-clash',
   title: 'Other scenarios',
+  group: 'Network',
+  uses: [],
+  codes: {
+    CLASH_VM_NAME: error(
+      'Two scenarios make a VM of one name in one resource group.',
+      'Choose another VM name.',
+    ),
+    CLASH_ADDRESS: error('Two scenarios have one static address in one network.', 'Choose another address.'),
+    CLASH_MASTER: error('Two scenarios protect one master.', 'Use one of them.'),
+  },
   async run({ scenario, otherScenarios }): Promise<readonly Finding[]> {
     const findings = otherScenarios.flatMap((other) => judge(scenario, other));
     return findings.length > 0 ? findings : [ok('NO_CLASH', `${otherScenarios.length} others, no clash`)];

@@ -1,12 +1,21 @@
 import type { ScenarioNic } from '../../model/scenario.ts';
 import type { Check, CheckFacts, Finding } from '../check.ts';
-import { ok, wrong } from '../check.ts';
+import { error, ok, wrong } from '../check.ts';
 import { sameRegion } from '../region.ts';
 
 /** The network security groups that the NICs name exist in the region. */
 export const securityGroup: Check = {
   id: 'security-group',
   title: 'Network security group',
+  group: 'Network',
+  uses: ['network.securityGroup'],
+  codes: {
+    NSG_UNKNOWN: error(
+      'The network security group does not exist, or the account cannot see it.',
+      'Choose another one.',
+    ),
+    NSG_ELSEWHERE: error('The network security group is in another region.', 'Choose another one.'),
+  },
   async run(facts): Promise<readonly Finding[]> {
     const findings = (await Promise.all(facts.scenario.nics.map((nic) => judge(nic, facts)))).flat();
     return findings.length > 0 ? findings : [ok('NSG_NONE', 'no NIC names one')];

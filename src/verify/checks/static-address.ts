@@ -1,13 +1,31 @@
 import type { ScenarioNic } from '../../model/scenario.ts';
 import { ipv4ToNumber, isReserved, rangeOfPrefix } from '../address.ts';
 import type { Check, CheckFacts, Finding } from '../check.ts';
-import { ok, skipped, wrong } from '../check.ts';
+import { error, ok, skipped, unseen, wrong } from '../check.ts';
 import { sameName } from '../region.ts';
 
 /** A static address lies in its subnet, is not one of Azure's own five, and nobody has it. */
 export const staticAddress: Check = {
   id: 'static-address',
   title: 'Static address',
+  group: 'Network',
+  uses: ['network.virtualNetwork', 'network.addressAvailable'],
+  codes: {
+    ADDRESS_INVALID: error('It is no IPv4 address.', 'Choose another address, or dynamic.'),
+    ADDRESS_UNKNOWN: unseen('The subnet of the address is not known.', 'See the finding about the network.'),
+    ADDRESS_OUTSIDE_SUBNET: error(
+      'The address does not lie in the subnet.',
+      'Choose an address of the subnet.',
+    ),
+    ADDRESS_RESERVED: error(
+      'Azure keeps the first four addresses of a subnet and its last one.',
+      'Choose another address.',
+    ),
+    ADDRESS_TAKEN: error(
+      'Something in the network has that address.',
+      'Choose one of the free ones that are named.',
+    ),
+  },
   async run(facts): Promise<readonly Finding[]> {
     const judged = await Promise.all(facts.scenario.nics.map((nic) => judge(nic, facts)));
     const findings = judged.flat();

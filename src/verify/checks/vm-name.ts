@@ -1,6 +1,6 @@
 import type { MasterInventory } from '../../model/disk.ts';
 import type { Check, Finding } from '../check.ts';
-import { doubtful, ok, wrong } from '../check.ts';
+import { doubtful, error, ok, warning, wrong } from '../check.ts';
 
 /**
  * Azure's documents allow different sets of characters in different copies; this is the one that all of them allow,
@@ -25,6 +25,18 @@ export function wrongVmName(name: string, family: MasterInventory['os']['family'
 export const vmName: Check = {
   id: 'vm-name',
   title: 'VM name',
+  group: 'Names',
+  uses: [],
+  codes: {
+    VM_NAME_INVALID: error(
+      'Azure and the guest allow letters, digits and hyphens only.',
+      'Choose another VM name.',
+    ),
+    VM_NAME_LONG_FOR_WINDOWS: warning(
+      'A Windows computer name has 15 characters at most.',
+      'Shorten it, or accept that VM and computer have different names.',
+    ),
+  },
   async run({ scenario, inventory }): Promise<readonly Finding[]> {
     const { name } = scenario.vm;
     const family = inventory?.os.family ?? 'linux';

@@ -1,10 +1,24 @@
 import type { Check, Finding } from '../check.ts';
-import { ok, wrong } from '../check.ts';
+import { error, ok, wrong } from '../check.ts';
 
 /** The size exists in the region, and this subscription may use it there and in the chosen zone. */
 export const vmSize: Check = {
   id: 'vm-size',
   title: 'VM size',
+  group: 'Capacity',
+  uses: ['catalogue.sizes'],
+  codes: {
+    SIZE_UNKNOWN: error('The region does not offer that size.', 'Choose another size.'),
+    SIZE_RESTRICTED: error(
+      'This subscription may not use the size in the region.',
+      'Choose another size, or ask Azure support.',
+    ),
+    SIZE_NOT_IN_ZONE: error('The zone does not offer the size.', 'Choose another zone or size.'),
+    SIZE_RESTRICTED_IN_ZONE: error(
+      'This subscription may not use the size in the zone.',
+      'Choose another zone or size.',
+    ),
+  },
   async run({ scenario, region }): Promise<readonly Finding[]> {
     const { size: name, zone } = scenario.vm;
     const size = await region.size();

@@ -1,10 +1,20 @@
 import type { Check, Finding } from '../check.ts';
-import { ok, skipped, wrong } from '../check.ts';
+import { error, ok, skipped, unseen, wrong } from '../check.ts';
 
 /** What is left out exists, and the system is not left out: a standby without it cannot boot. */
 export const volumes: Check = {
   id: 'volumes',
   title: 'Excluded volumes',
+  group: 'Master',
+  uses: [],
+  codes: {
+    VOLUMES_UNKNOWN: unseen('The master is not known here.', 'See the finding about the master.'),
+    VOLUME_UNKNOWN: error('A volume is left out that the master does not have.', '`standby scenario edit`.'),
+    SYSTEM_VOLUME_EXCLUDED: error(
+      'A standby without the system volume cannot boot.',
+      'Take it off the excluded volumes.',
+    ),
+  },
   async run({ scenario, inventory }): Promise<readonly Finding[]> {
     if (!inventory) return [skipped('VOLUMES_UNKNOWN', 'the master is not known')];
     const known = inventory.disks.flatMap((disk) => disk.volumes);

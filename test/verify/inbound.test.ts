@@ -1,11 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import {
-  decideInbound,
-  deniesAgainst,
-  type Inbound,
-  winningPriority,
-} from '../../../src/control/appliance/security-rules.ts';
-import type { SecurityRule } from '../../../src/ports/cloud.ts';
+import type { SecurityRule } from '../../src/ports/cloud.ts';
+import { decideInbound, deniesAgainst, type Inbound, winningPriority } from '../../src/verify/inbound.ts';
 
 function rule(name: string, priority: number, change: Partial<SecurityRule> = {}): SecurityRule {
   return {

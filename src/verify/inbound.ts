@@ -1,5 +1,5 @@
-import { covers, type IpRange, overlap, parseIpRange } from '../../model/ip-range.ts';
-import type { SecurityRule } from '../../ports/cloud.ts';
+import { covers, type IpRange, overlap, parseIpRange } from '../model/ip-range.ts';
+import type { SecurityRule } from '../ports/cloud.ts';
 
 /**
  * Which rule of a network security group decides for inbound traffic, as Azure decides it: lowest priority number

@@ -1,0 +1,35 @@
+import { type Check, doubtful, type Finding, ok, skipped, unseen, warning } from '../check.ts';
+
+/** Nothing of earlier switchovers or drills lies about: it costs money, and is mistaken for the standby. */
+export const leftovers: Check = {
+  id: 'leftovers',
+  title: 'Left over resources',
+  group: 'Names',
+  moments: ['watch'],
+  uses: ['listTagged'],
+  codes: {
+    LEFTOVERS: warning(
+      'Resources of an earlier run of this scenario are still there, and cost money.',
+      '`standby vm stop --remove`, or delete them by hand, or accept them.',
+    ),
+    LEFTOVERS_UNKNOWN: unseen(
+      'The scenario is not saved yet, or is being switched over.',
+      'Verify again later.',
+    ),
+  },
+  async run({ scenario, status, cloud }): Promise<readonly Finding[]> {
+    if (!status || status.activeRunId !== undefined)
+      return [skipped('LEFTOVERS_UNKNOWN', 'a run is under way')];
+    const tagged = await cloud.listTagged('standby-scenario', scenario.id);
+    const left = tagged.filter(
+      ({ tags }) =>
+        tags['standby-role'] !== 'replica-disk' && tags['standby-run'] !== status.switchedOverRunId,
+    );
+    // A standby that is stopped, but not removed, is no leftover.
+    const others = status.standbyVmId === undefined ? left : [];
+    if (others.length === 0) return [ok('NO_LEFTOVERS', `${tagged.length} resources, all of them in use`)];
+    const names = others.map((one) => `${one.type.split('/').at(-1)} ${one.name}`).join(', ');
+    const next = `standby vm stop ${scenario.name} --remove, or delete them by hand.`;
+    return [doubtful('LEFTOVERS', `Left by an earlier run: ${names}.`, 'nothing', next)];
+  },
+};
