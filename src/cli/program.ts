@@ -8,6 +8,7 @@ import { addEngineCommands } from './engine.ts';
 import { failureOf } from './failure.ts';
 import { addInspectCommand } from './inspect.ts';
 import { wrapped } from './layout.ts';
+import { addLiveCommands } from './live.ts';
 import { addLocalCommands } from './local.ts';
 import { addMasterCommands } from './master.ts';
 import { addMenuCommand, withMenu } from './menu.ts';
@@ -55,6 +56,7 @@ function makeProgram(shell: Shell, progress: { exitCode: number }): Command {
   addScenarioCommands(program, shell);
   addRunCommands(program, shell);
   addSwitchoverCommands(program, shell);
+  addLiveCommands(program, shell);
   addRunRecordCommands(program, shell);
   addInspectCommand(program, shell);
   addEngineCommands(program, shell);

@@ -1,12 +1,15 @@
-import { timeText } from '../clock.ts';
 import { isStandbyError } from '../errors.ts';
+import { isLiveCapture } from '../model/capture.ts';
+import type { MasterDisk } from '../model/disk.ts';
 import type { Scenario, ScenarioStatus } from '../model/scenario.ts';
-import type { RunRecord } from '../plan/plan.ts';
-import type { CopyProgress } from '../wire/control-session.ts';
+import type { CopyProgress, Replication } from '../wire/control-session.ts';
 import type { Context } from './context.ts';
+import { LagTrend, type LiveFigures, liveFigures } from './live-figures.ts';
+import { type LiveLook, lookAt, takeOver } from './live-look.ts';
 import { scenarioNamed, unfinishedRuns } from './scenario-named.ts';
 import { statusOf } from './scenario-status.ts';
 import { RUN } from './scenario-work.ts';
+import { liveSentence, sentenceOf } from './status-words.ts';
 
 export interface CopyFigures {
   readonly state: CopyProgress['state'];
@@ -23,6 +26,11 @@ export interface DiskFigures {
   readonly sizeBytes: number;
   /** What both ends agree on; absent before the first complete copy. */
   readonly digest?: string;
+  /** Live: where its replica stands. All disks of a scenario stand at the same position. */
+  readonly position?: string;
+  /** What the last proof found to differ. */
+  readonly differingBytes?: number;
+  readonly firstDifferingByte?: number;
 }
 
 export interface StatusView {
@@ -35,65 +43,80 @@ export interface StatusView {
   readonly copy?: CopyFigures;
   /** Runs that can go on: `standby resume RUN`. */
   readonly unfinished: readonly { readonly id: string; readonly kind: string; readonly status: string }[];
-  /** Seconds of the master's work that a switchover now would lose; unknown at rest, where nothing is watched. */
+  /** Live scenarios: of when the figures are, and whether they are old. */
+  readonly live?: LiveFigures;
+  /** Live scenarios, when the appliance answers: all that it knows. */
+  readonly replication?: Replication;
+  /** What a switchover now would lose of the master's work; unknown at rest, where nothing is watched. */
   readonly rpoSeconds: number | null;
+  readonly rpoBytes: number | null;
   /** Nothing pings a master yet that is copied at rest: monitoring that is not done shows as off. */
   readonly isAlive: 'off';
   /** What the scenario asks for; it takes effect with a live capture method. */
   readonly isAliveWanted: boolean;
 }
 
-export async function scenarioStatus(context: Context, name: string): Promise<StatusView> {
+/** Looks at one scenario. `trend` is kept by those who look again and again. */
+export async function scenarioStatus(context: Context, name: string, trend?: LagTrend): Promise<StatusView> {
   const scenario = await scenarioNamed(context, name);
-  const [status, master, unfinished] = await Promise.all([
+  const [before, master, unfinished] = await Promise.all([
     statusOf(context, scenario),
     context.store.masters.get(scenario.masterId),
     unfinishedRuns(context, scenario),
   ]);
-  const copy = (await liveCopy(context, scenario, unfinished)) ?? (await lastCopy(context, scenario));
+  const look = followsMaster(scenario, before) ? await lookAt(context, scenario) : undefined;
+  const status = look ? await takeOver(context, scenario, before, look) : before;
+  const replication = look?.answered ? look.progress.replication : undefined;
+  const live = look && liveFigures(look, before.seen, trend ?? new LagTrend(before.seen));
+  const copying = unfinished.some((run) => run.kind === RUN);
+  const copy =
+    (copying && (look ? figuresOfLook(look) : await liveCopy(context, scenario))) ||
+    (await lastCopy(context, scenario));
   return {
     scenario,
     status,
-    sentence: sentenceOf(status, unfinished),
-    disks: (master?.inventory.disks ?? []).map(({ id, sizeBytes }) => {
-      const digest = status.digests?.find((one) => one.diskId === id)?.digest;
-      return { diskId: id, sizeBytes, ...(digest === undefined ? {} : { digest }) };
-    }),
+    sentence: live ? liveSentence(status, live, unfinished) : sentenceOf(status, unfinished),
+    disks: (master?.inventory.disks ?? []).map((disk) => diskFigures(disk, status, replication)),
     ...(copy ? { copy } : {}),
+    ...(live ? { live } : {}),
+    ...(replication ? { replication } : {}),
     unfinished: unfinished.map(({ id, kind, status: state }) => ({ id, kind, status: state })),
-    rpoSeconds: null,
+    rpoSeconds: live?.rpoSeconds ?? null,
+    rpoBytes: live?.rpoBytes ?? null,
     isAlive: 'off',
     isAliveWanted: scenario.isAlive.ping,
   };
 }
 
-function sentenceOf(status: ScenarioStatus, unfinished: readonly RunRecord[]): string {
-  const at = status.synchronisedAtMs === undefined ? undefined : timeText(status.synchronisedAtMs);
-  const [run] = unfinished;
-  const goOn = run ? `; the ${run.kind} ${run.id} is not finished: standby resume ${run.id}` : '';
-  switch (status.state) {
-    case 'synchronised':
-      return `synchronised at ${at ?? 'an unknown time'}, not replicating (at rest)${goOn}`;
-    case 'stopped': {
-      const standby =
-        status.standbyVmId === undefined ? '' : `; its standby VM exists: ${status.standbyVmId}`;
-      const copies = at === undefined ? 'nothing has been copied yet' : `the copied disks are those of ${at}`;
-      return `stopped, ${copies}${standby}${goOn}`;
-    }
-    case 'switched-over':
-      return `switched over; the standby is ${status.standbyVmId ?? 'not known'}`;
-    default:
-      return `${status.state}${status.reason ? `: ${status.reason}` : ''}${goOn}`;
-  }
+/** The appliance has something to say of it: it was opened there, and no standby was made of it. */
+function followsMaster(scenario: Scenario, status: ScenarioStatus): boolean {
+  return (
+    isLiveCapture(scenario.capture) &&
+    status.epoch > 0 &&
+    !['switched-over', 'failing-back'].includes(status.state)
+  );
+}
+
+function diskFigures(
+  { id, sizeBytes }: MasterDisk,
+  status: ScenarioStatus,
+  replication: Replication | undefined,
+): DiskFigures {
+  const proof = replication?.proof;
+  const digests = proof?.equal ? proof.digests : status.digests;
+  const digest = digests?.find((one) => one.diskId === id)?.digest;
+  const differs = proof?.equal === false ? proof.differing?.find((one) => one.diskId === id) : undefined;
+  return {
+    diskId: id,
+    sizeBytes,
+    ...(digest === undefined || differs ? {} : { digest }),
+    ...(replication ? { position: replication.appliedSequence } : {}),
+    ...(differs ? { differingBytes: differs.bytes, firstDifferingByte: differs.firstByte } : {}),
+  };
 }
 
 /** Asks the appliance while a copy is under way. One that does not answer leaves what the record says. */
-async function liveCopy(
-  context: Context,
-  scenario: Scenario,
-  unfinished: readonly RunRecord[],
-): Promise<CopyFigures | undefined> {
-  if (!unfinished.some((run) => run.kind === RUN)) return undefined;
+async function liveCopy(context: Context, scenario: Scenario): Promise<CopyFigures | undefined> {
   const appliance = await context.store.appliances.get(scenario.applianceId);
   if (appliance?.enrolment !== 'enrolled') return undefined;
   try {
@@ -107,6 +130,10 @@ async function liveCopy(
     if (isStandbyError(error)) return undefined;
     throw error;
   }
+}
+
+function figuresOfLook(look: LiveLook): CopyFigures | undefined {
+  return look.answered ? figuresOf(look.progress) : undefined;
 }
 
 async function lastCopy(context: Context, scenario: Scenario): Promise<CopyFigures | undefined> {
