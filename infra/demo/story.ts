@@ -26,6 +26,8 @@ const NETWORK = 'standby-rg/standby-vnet';
 const WEB_PORT = 8080;
 const DISK_MIB = 1024;
 const DATA_MIB = 480;
+const SPOOL_MIB = 64;
+const SOCKET_PATH_BYTES = 104;
 
 const PREPARATION: readonly StoryStep[] = [
   { title: "Build the on-premises server's disk", run: buildDisk },
@@ -140,10 +142,15 @@ async function joinMaster(scene: Scene, capture: DemoCapture): Promise<string> {
     await control(scene, ['master', 'list']);
     waiting = !(await Promise.race([joined, call.clock.sleep(200, call.signal).then(() => false)]));
   }
-  const serving = capture === 'nbd' ? ['--nbd', house.nbdSocket] : [];
+  const serving = capture === 'nbd' ? ['--nbd', placeOf(house.nbdSocket), '--spool', String(SPOOL_MIB)] : [];
   const engine = ['engine', 'master', ...serving];
   live.engine = await startEngine(house, engine, house.masterHome, call.environment);
   return 'master01 joined with a one-time token; its engine dials the appliance';
+}
+
+/** A socket's path must not be long; then any free port does. */
+function placeOf(socket: string): string {
+  return Buffer.byteLength(socket) < SOCKET_PATH_BYTES ? socket : '0';
 }
 
 async function createScenario(scene: Scene, capture: DemoCapture): Promise<string> {

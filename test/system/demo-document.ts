@@ -2,9 +2,20 @@ import { expect } from 'vitest';
 
 const SHA256 = /^[0-9a-f]{64}$/;
 
+const LIVE = {
+  rows: {
+    acknowledged: expect.any(Number),
+    received: expect.any(Number),
+    onStandby: expect.any(Number),
+    lost: 0,
+  },
+  rpoSeconds: expect.any(Number),
+};
+
 /** What `standby demo --json` ends with: these keys and no others. */
-export function demoDocument(firmware: 'bios' | 'uefi') {
+export function demoDocument(firmware: 'bios' | 'uefi', capture: 'nbd' | 'at-rest') {
   return {
+    ...(capture === 'nbd' ? LIVE : {}),
     ok: true,
     firmware,
     diskBytes: 1024 ** 3,

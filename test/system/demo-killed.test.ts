@@ -54,7 +54,7 @@ it('a demo killed while it deploys, copies and switches over is followed by one 
   await until('the appliance begins its first boot', () => named('first-boot.sh') !== undefined, 90_000);
   const afterDeploy = await killed(deploying);
 
-  const copying = await demoAfter(afterDeploy);
+  const copying = await demoAfter(afterDeploy, '--capture', 'at-rest');
   await copying.says('Copy the server to Azure');
   await untilCopying(control);
   const afterCopy = await killed(copying);
@@ -68,7 +68,7 @@ it('a demo killed while it deploys, copies and switches over is followed by one 
 
   const last = await (await demoAfter(afterSwitchover, '--firmware', 'uefi', '--keep')).ended;
   expect([last.exitCode, last.stderr]).toEqual([0, expect.stringContaining('together')]);
-  expect(last.document).toEqual(demoDocument('uefi'));
+  expect(last.document).toEqual(demoDocument('uefi', 'nbd'));
   await lookAroundAndTakeDown(last.document);
 }, 600_000);
 

@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import { type Lodging, makeLodging, NOTHING, start, untilCopying } from './commands.ts';
+import type { RowsFound } from '../../infra/demo/rows.ts';
+import { type Document, type Lodging, makeLodging, NOTHING, start, untilCopying } from './commands.ts';
 import { demoDocument } from './demo-document.ts';
 
 let lodging: Lodging;
@@ -9,7 +10,7 @@ beforeEach(() => {
 });
 afterEach(() => lodging.remove());
 
-it('the demo ends with one document about a standby with the server’s own data, and leaves nothing', async () => {
+it('a running server is followed and killed; its standby has every row that was acknowledged and received', async () => {
   const demo = start(['demo'], lodging);
   await demo.says('Start Local Azure');
   const second = await start(['demo'], lodging).ended;
@@ -22,18 +23,38 @@ it('the demo ends with one document about a standby with the server’s own data
 
   const { exitCode, document, stdout, stderr } = await demo.ended;
   expect([exitCode, stderr]).toEqual([0, expect.stringContaining('together')]);
-  expect(document).toEqual(demoDocument('bios'));
-  const { standby, master } = document as { standby: { sha256: string }; master: { sha256: string } };
-  expect(standby.sha256).toBe(master.sha256);
-  // A server half full of data that nobody can compress: the copy cannot have been cheaper.
-  expect(document.copiedBytes).toBeGreaterThan(480 * 1024 ** 2);
+  expect(document).toEqual(demoDocument('bios', 'nbd'));
+  expectSameData(document);
+  const { rows, rpoSeconds } = document as unknown as { rows: RowsFound; rpoSeconds: number };
+  // Rows were written before the copy, during it and after it; all but the very last had arrived.
+  expect(rows.received).toBeGreaterThan(60);
+  expect(rows.acknowledged).toBeGreaterThanOrEqual(rows.received);
+  // One more may have become durable that the client never heard of.
+  expect(rows.onStandby).toBeLessThanOrEqual(rows.acknowledged + 1);
+  expect(rows.onStandby).toBeGreaterThanOrEqual(rows.received);
+  expect(rpoSeconds).toBeLessThan(10);
   expect(stdout).toBe(`${JSON.stringify(document)}\n`);
+  expect(lodging.leftovers()).toEqual(NOTHING);
+}, 240_000);
+
+it('a server at rest is copied, and its standby has its data', async () => {
+  const { exitCode, document, stderr } = await start(['demo', '--capture', 'at-rest'], lodging).ended;
+  expect([exitCode, stderr]).toEqual([0, expect.stringContaining('together')]);
+  expect(document).toEqual(demoDocument('bios', 'at-rest'));
+  expectSameData(document);
   expect(lodging.leftovers()).toEqual(NOTHING);
 });
 
+function expectSameData(document: Document): void {
+  const { standby, master } = document as unknown as Record<'standby' | 'master', { sha256: string }>;
+  expect(standby.sha256).toBe(master.sha256);
+  // A server half full of data that nobody can compress: the copy cannot have been cheaper.
+  expect(document.copiedBytes).toBeGreaterThan(480 * 1024 ** 2);
+}
+
 it('Ctrl-C in the middle of the copy leaves nothing', async () => {
   const demo = start(['demo'], { ...lodging, group: true });
-  await demo.says('Copy the server to Azure');
+  await demo.says('Copy the running server to Azure');
   const control = { ...lodging, home: join(lodging.home, 'demo/control') };
   await untilCopying(control);
   process.kill(-demo.pid, 'SIGINT');
