@@ -1,3 +1,4 @@
+import { setImmediate as soon } from 'node:timers/promises';
 import { type FrameDraft, frameSpace } from './frame.ts';
 import type { JournalLimits } from './limits.ts';
 import { after, type RedoEnd, type RedoLog } from './redo-log.ts';
@@ -27,6 +28,7 @@ export class GroupCommit {
   #writing: Promise<void> | undefined;
   #entry: Promise<void> = Promise.resolve();
   #entering = 0;
+  #toldLast = 0;
   #roomFor: (() => void)[] = [];
 
   constructor(redo: RedoLog, limits: JournalLimits) {
@@ -79,8 +81,8 @@ export class GroupCommit {
   }
 
   async #write(): Promise<void> {
-    // Whoever appends in the same breath comes into the same group.
-    await Promise.resolve();
+    // Whoever appends in the same breath comes into the same group; and so do all who were told of the last one.
+    await (this.#toldLast > 1 ? soon() : undefined);
     while (this.#queue.length > 0) {
       const group = this.#take();
       try {
@@ -118,6 +120,8 @@ export class GroupCommit {
 
   #settle(tell: (waiter: Waiter) => void): void {
     const done = this.#waiters.findIndex(({ count }) => count > this.#settledCount);
-    for (const waiter of this.#waiters.splice(0, done < 0 ? this.#waiters.length : done)) tell(waiter);
+    const told = this.#waiters.splice(0, done < 0 ? this.#waiters.length : done);
+    for (const waiter of told) tell(waiter);
+    this.#toldLast = told.length;
   }
 }
