@@ -137,7 +137,7 @@ export const faultsOfIdentity: readonly PlantedFault[] = [
       const cloud = rightCloud();
       const tight = ['standardDSv5Family', 'PublicIPAddresses'];
       cloud.usages = cloud.usages.map((one) =>
-        tight.includes(one.name) ? { ...one, limit: one.current + 2 + 1 } : one,
+        tight.includes(one.name) ? { ...one, limit: one.current + 2 } : one,
       );
       const vm = { ...scenario().vm, name: 'two' };
       const nics = scenario().nics.map((nic) => ({

@@ -123,6 +123,21 @@ export const faultsOfNetwork: readonly PlantedFault[] = [
     given: inNetwork(rules(rule('web', 100, 'Allow', { ports: '443' })), asked),
   },
   {
+    fault: 'a health check in a network that is not there',
+    found: [
+      ...['error NETWORK_UNKNOWN', 'skipped SUBNET_SPACE_UNKNOWN', 'skipped ADDRESS_UNKNOWN'],
+      ...['skipped PORTS_UNKNOWN', 'skipped ROUTES_UNKNOWN'],
+    ],
+    given: () => {
+      const { nics } = scenario();
+      const [first, second] = nics.map((nic, index) =>
+        index === 0 ? { ...nic, virtualNetworkId: '/nowhere' } : nic,
+      );
+      if (!first || !second) throw new Error('the scene has NICs');
+      return facts({ scenario: scenario({ nics: [first, second], healthChecks: [WEB] }) });
+    },
+  },
+  {
     fault: 'a health check’s port that no rule opens',
     found: ['error PORT_CLOSED'],
     given: inNetwork(rules(), asked),
@@ -164,11 +179,13 @@ export const faultsOfNetwork: readonly PlantedFault[] = [
   },
   {
     fault: 'an appliance whose port is closed',
+    silent: true,
     found: [...SILENT, 'error ENGINE_PORT_CLOSED'],
-    given: inNetwork(gate(), { appliance: remote, session: undefined }),
+    given: inNetwork(gate(), { appliance: remote, moment: 'run' }),
   },
   {
     fault: 'an appliance that does not answer at an open port',
+    silent: true,
     found: [...SILENT, 'error APPLIANCE_SILENT'],
     given: inNetwork(gate(rule('engine', 100, 'Allow', { ports: '25000' })), {
       appliance: remote,

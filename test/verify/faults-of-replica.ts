@@ -54,7 +54,7 @@ function live(change: Live): PlantedFault['given'] {
     const known = bookmarkMs === 0 ? [] : [{ name: 'noon', sequence: '9', timeMs: bookmarkMs }];
     return facts(
       {
-        scenario: scenario({ capture: 'tracked' }),
+        scenario: scenario({ capture: 'compare' }),
         moment: change.moment ?? 'watch',
         status: status({ state: change.state ?? 'replicating' }),
         session: session({

@@ -85,6 +85,8 @@ export function session(change: Partial<ControlSession> = {}): ControlSession {
 export interface PlantedFault {
   readonly fault: string;
   readonly found: readonly string[];
+  /** The appliance does not answer. */
+  readonly silent?: boolean;
   given(): VerifyFacts;
 }
 
@@ -203,6 +205,44 @@ export const faults: readonly PlantedFault[] = [
     },
   },
   {
+    fault: 'an appliance that is a server of one’s own',
+    found: ['error APPLIANCE_NOT_IN_AZURE', 'skipped APPLIANCE_POWER_UNKNOWN', 'skipped LUNS_UNKNOWN'],
+    given: () => {
+      const { azure: _, ...own } = appliance();
+      return facts({ appliance: own });
+    },
+  },
+  {
+    fault: 'an appliance whose VM was deleted',
+    found: ['error APPLIANCE_GONE', 'skipped LUNS_UNKNOWN'],
+    given: () => {
+      const cloud = rightCloud();
+      cloud.machines.clear();
+      return facts({}, cloud);
+    },
+  },
+  {
+    fault: 'a standby that exists already',
+    found: ['error STANDBY_EXISTS'],
+    given: () => {
+      const cloud = rightCloud();
+      const machine = cloud.machines.get(APPLIANCE_VM_ID.toLowerCase());
+      const tags = { 'standby-scenario': 'scenario-1' };
+      if (machine) cloud.machines.set('standby', { ...machine, id: 'standby', name: 'web01', tags });
+      return facts({}, cloud);
+    },
+  },
+  {
+    fault: 'a master whose writes nobody serves',
+    found: ['error NBD_NOT_SERVED'],
+    given: () => facts({ scenario: scenario({ capture: 'nbd' }) }),
+  },
+  {
+    fault: 'an image file whose writes the kernel would have to note',
+    found: ['warning TRACKED_UNFIT'],
+    given: () => facts({ scenario: scenario({ capture: 'tracked' }) }),
+  },
+  {
     fault: 'an appliance whose VM is stopped',
     found: ['error APPLIANCE_NOT_RUNNING'],
     given: () => {
@@ -263,7 +303,10 @@ export const faults: readonly PlantedFault[] = [
   },
   {
     fault: 'a size that does not exist',
-    found: ['error SIZE_UNKNOWN', 'skipped SIZE_FIT_UNKNOWN', 'skipped QUOTA_UNKNOWN'],
+    found: [
+      ...['error SIZE_UNKNOWN', 'skipped SIZE_FIT_UNKNOWN', 'skipped QUOTA_UNKNOWN'],
+      'skipped PRICE_UNKNOWN',
+    ],
     given: () => facts({ scenario: withVm({ size: 'Standard_X99' }) }),
   },
   {
@@ -314,7 +357,11 @@ export const faults: readonly PlantedFault[] = [
       return facts({}, cloud);
     },
   },
-  { fault: 'no NIC', found: ['error NO_NIC'], given: () => facts({ scenario: scenario({ nics: [] }) }) },
+  {
+    fault: 'no NIC',
+    found: ['error NO_NIC', 'skipped DNS_UNKNOWN'],
+    given: () => facts({ scenario: scenario({ nics: [] }) }),
+  },
   {
     fault: 'a NIC that the master does not have',
     found: ['error NIC_UNKNOWN'],
@@ -322,7 +369,10 @@ export const faults: readonly PlantedFault[] = [
   },
   {
     fault: 'a virtual network that does not exist',
-    found: ['error NETWORK_UNKNOWN', 'skipped ADDRESS_UNKNOWN'],
+    found: [
+      ...['error NETWORK_UNKNOWN', 'skipped SUBNET_SPACE_UNKNOWN'],
+      ...['skipped ADDRESS_UNKNOWN', 'skipped ROUTES_UNKNOWN'],
+    ],
     given: () => facts({ scenario: withNic({ virtualNetworkId: '/nowhere' }) }),
   },
   {
@@ -336,7 +386,10 @@ export const faults: readonly PlantedFault[] = [
   },
   {
     fault: 'a subnet that does not exist',
-    found: ['error SUBNET_UNKNOWN', 'skipped ADDRESS_UNKNOWN'],
+    found: [
+      ...['error SUBNET_UNKNOWN', 'skipped SUBNET_SPACE_UNKNOWN'],
+      ...['skipped ADDRESS_UNKNOWN', 'skipped ROUTES_UNKNOWN'],
+    ],
     given: () => facts({ scenario: withNic({ subnetName: 'nowhere' }) }),
   },
   ...[

@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { StandbyError } from '../../src/errors.ts';
 import { GIB } from '../../src/model/disk.ts';
 import type { Verdict } from '../../src/model/verdict.ts';
+import { watchedCloud } from '../../src/ports/cloud-actions.ts';
 import { operationChecklist } from '../../src/switchover/words.ts';
 import type { Check, VerifyFacts } from '../../src/verify/check.ts';
 import { CHECKS } from '../../src/verify/index.ts';
@@ -58,9 +59,9 @@ describe('a scenario in which everything is right', () => {
 });
 
 describe('a planted fault', () => {
-  it.each(ALL_FAULTS)('$fault is found, and nothing else', async ({ given, found }) => {
-    const session = given().session ?? sessionWith(true);
-    expect(await codes({ ...given(), session })).toEqual(found);
+  it.each(ALL_FAULTS)('$fault is found, and nothing else', async ({ given, found, silent }) => {
+    const session = given().session ?? (silent ? undefined : sessionWith(true));
+    expect(await codes({ ...given(), ...(session ? { session } : {}) })).toEqual(found);
   });
 
   it('says with every error what was expected and what to do', async () => {
@@ -132,6 +133,20 @@ describe('a check that cannot look', () => {
     expect(await statusOf('CLOUD_UNREACHABLE', 'run')).toEqual(['error CHECK_COULD_NOT_RUN']);
     expect(await statusOf('CLOUD_UNREACHABLE', 'switchover')).toEqual(['skipped CHECK_COULD_NOT_RUN']);
     expect(await statusOf('AuthorizationFailed', 'run')).toEqual(['skipped CHECK_COULD_NOT_RUN']);
+  });
+});
+
+describe('what a check asks of the cloud', () => {
+  it('is what it declares, no more and no less', async () => {
+    const used = new Map(CHECKS.map((check) => [check.id, new Set<string>()]));
+    for (const { given } of ALL_FAULTS) {
+      for (const check of CHECKS) {
+        const cloud = watchedCloud(given().cloud, (verb) => used.get(check.id)?.add(verb));
+        await verifyScenario({ ...given(), cloud }, [check]);
+      }
+    }
+    const asked = CHECKS.map((check) => [check.id, [...(used.get(check.id) ?? [])].sort()]);
+    expect(asked).toEqual(CHECKS.map((check) => [check.id, [...check.uses].sort()]));
   });
 });
 
