@@ -46,10 +46,19 @@ export async function proveDisk(device: BlockDevice, options: ProofOptions): Pro
   return { digest: rootOf(sizeBytes, leaves), leaves };
 }
 
-export async function chunkLeaf(device: BlockDevice, buffer: Buffer, index: number): Promise<Uint8Array> {
+export async function chunkLeaf(
+  device: Pick<BlockDevice, 'read'>,
+  buffer: Buffer,
+  index: number,
+): Promise<Uint8Array> {
   await device.read(buffer, index * CHUNK_BYTES);
-  if (buffer.length === CHUNK_BYTES && isZero(buffer)) return ZERO_LEAF;
-  return new Uint8Array(await crypto.subtle.digest('SHA-256', buffer as Uint8Array<ArrayBuffer>));
+  return await leafOf(buffer);
+}
+
+/** Of a whole chunk. */
+export async function leafOf(chunk: Buffer): Promise<Uint8Array> {
+  if (chunk.length === CHUNK_BYTES && isZero(chunk)) return ZERO_LEAF;
+  return new Uint8Array(await crypto.subtle.digest('SHA-256', chunk as Uint8Array<ArrayBuffer>));
 }
 
 export function rootOf(sizeBytes: number, leaves: Uint8Array): string {

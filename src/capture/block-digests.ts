@@ -11,7 +11,9 @@ const ENTRY_BYTES = 4 + DIGEST_BYTES;
 const WINDOW = 4096;
 
 export class BlockDigests {
-  readonly #file: StoredFile;
+  readonly #folder: FileFolder;
+  readonly #name: string;
+  #file: StoredFile;
   readonly #waiting: StoredFile;
   readonly #window = Buffer.alloc(WINDOW * DIGEST_BYTES);
   #windowAt = -1;
@@ -19,17 +21,20 @@ export class BlockDigests {
   #buffered = 0;
   #entries = 0;
 
-  private constructor(file: StoredFile, waiting: StoredFile) {
+  private constructor(folder: FileFolder, name: string, file: StoredFile, waiting: StoredFile) {
+    this.#folder = folder;
+    this.#name = name;
     this.#file = file;
     this.#waiting = waiting;
   }
 
   static async open(folder: FileFolder, diskId: string): Promise<BlockDigests> {
-    const file = await folder.open(`${diskId}.digests`, 'make');
+    const name = `${diskId}.digests`;
+    const file = await folder.open(name, 'make');
     const waiting = await folder.open(`${diskId}.digests-waiting`, 'make');
     if (!file || !waiting) throw new RangeError(`the digests of ${diskId} cannot be made`);
     await folder.sync();
-    return new BlockDigests(file, waiting);
+    return new BlockDigests(folder, name, file, waiting);
   }
 
   /** Whether the appliance has this block. A digest that was never written is zero, and equals none. */
@@ -84,6 +89,17 @@ export class BlockDigests {
       await this.#file.write(pieces, block * DIGEST_BYTES);
       first = next;
     }
+  }
+
+  /** The appliance has nothing, durably. */
+  async forget(): Promise<void> {
+    await this.#file.close();
+    await this.#folder.remove(this.#name);
+    const file = await this.#folder.open(this.#name, 'make');
+    if (!file) throw new RangeError(`${this.#name} cannot be made`);
+    this.#file = file;
+    await this.#folder.sync();
+    this.discard();
   }
 
   discard(): void {

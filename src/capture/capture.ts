@@ -50,6 +50,8 @@ export interface LiveOptions {
     readonly before?: readonly string[];
     readonly after?: readonly string[];
     readonly hookTimeoutMs?: number;
+    /** No view is taken by `open`: the stream only goes on. */
+    readonly takeLater?: boolean;
     /** Where a disk is read once `before` is done; without an entry at the disk's own path. */
     readonly readPaths?: Readonly<Record<string, string>>;
   };
@@ -95,10 +97,11 @@ export interface ChangeStream {
   state(): StreamState;
   /**
    * What the disks are at one consistent position of the stream, hashed while they go on changing. `onPosition` is called
-   * as soon as the position stands, before any hashing. A mark at that sequence is, or will be, told by `next`.
+   * as soon as the position stands: before any hashing, or behind it where a whole view is compared; again, when a round
+   * was given up and another one is proven. A mark at that sequence is, or will be, told by `next`.
    * Waits while the order is lost. One at a time. Writes of the workload may wait for one block at most.
    */
-  prove?(options: StreamProofOptions): Promise<StreamProof>;
+  prove(options: StreamProofOptions): Promise<StreamProof>;
 }
 
 export interface StreamProofOptions {

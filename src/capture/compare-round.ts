@@ -1,12 +1,13 @@
-import type { ChunkSet } from '../block/chunks.ts';
+import { CHUNK_BYTES, type ChunkSet } from '../block/chunks.ts';
 import { isZero } from '../block/zeros.ts';
 import type { BlockDevice } from '../ports/block-device.ts';
 import type { BlockDigests } from './block-digests.ts';
+import type { Leaves } from './compare-proof.ts';
 import { hideExcluded, type Range } from './excluded.ts';
 
-/** Blocks that are compared, and read at once. */
+/** Blocks that are compared; a chunk of them is read at once. */
 export const BLOCK_BYTES = 64 * 1024;
-const STEP_BLOCKS = 16;
+const STEP_BLOCKS = CHUNK_BYTES / BLOCK_BYTES;
 
 /** XXH128 finds what differs; that the copies are equal is proven elsewhere, with SHA-256. */
 export type Digest = (bytes: Uint8Array) => Uint8Array;
@@ -28,13 +29,13 @@ export interface Difference {
 
 /**
  * Reads a disk, or the named blocks of it, and tells what the appliance does not have; the new digests wait in
- * `disk.digests`. Memory is one step, whatever the disk's size.
+ * `disk.digests`. Memory is one step, whatever the disk's size. `leaves` gets every chunk, so then nothing is left out.
  */
 export async function* differences(
   disk: ComparedDisk,
   source: BlockDevice,
   digest: Digest,
-  only?: ChunkSet,
+  { only, leaves }: { readonly only?: ChunkSet | undefined; readonly leaves?: Leaves | undefined },
 ): AsyncGenerator<Difference> {
   const blocks = Math.ceil(disk.sizeBytes / BLOCK_BYTES);
   for (let first = 0; first < blocks; first += STEP_BLOCKS) {
@@ -44,6 +45,7 @@ export async function* differences(
     const bytes = Buffer.allocUnsafeSlow(Math.min(end * BLOCK_BYTES, disk.sizeBytes) - startBytes);
     await source.read(bytes, startBytes);
     hideExcluded(bytes, startBytes, disk.excluded);
+    await leaves?.add(first / STEP_BLOCKS, bytes);
     let run: { start: number; end: number; isZero: boolean } | undefined;
     for (let block = first; block < end; block++) {
       const start = (block - first) * BLOCK_BYTES;

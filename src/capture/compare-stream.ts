@@ -1,9 +1,12 @@
 import type { ChunkSet } from '../block/chunks.ts';
 import type { Clock } from '../clock.ts';
+import { messageOf } from '../errors.ts';
 import type { Log } from '../log.ts';
 import type { BlockDevice } from '../ports/block-device.ts';
-import type { Change, ChangeStream, StreamState } from './capture.ts';
+import type { Change, ChangeStream, StreamProof, StreamProofOptions, StreamState } from './capture.ts';
+import { CompareProofs, type RoundProof } from './compare-proof.ts';
 import { type ComparedDisk, type Digest, differences } from './compare-round.ts';
+import { Stir } from './stir.ts';
 
 /**
  * The stream of a method that compares: rounds, each one atomic set that brings the appliance from one consistent view
@@ -18,8 +21,12 @@ export interface RoundSource {
   held(): Promise<ReadonlyMap<string, BlockDevice>>;
   /** Throws when the view was not what it promised; lets it go in any case. */
   release(): Promise<void>;
-  /** Makes the number durable and answers it: one more than ever before. */
-  nextRound(): Promise<number>;
+  /** Throws when the view is not what it promised. */
+  assertUnchanged(): Promise<void>;
+  /** The newest number ever given. */
+  lastRound(): Promise<number>;
+  /** Makes the number durable and answers it: one more than ever before, and than `after`. */
+  nextRound(after: number): Promise<number>;
   /** Which blocks may have changed since the last committed round; undefined = read all of them. */
   changed?(diskId: string): ChunkSet | undefined;
   /** The appliance has all that was taken, or will not have it. */
@@ -38,6 +45,8 @@ export interface CompareStreamOptions {
 }
 
 const ROUND = 2n ** 32n;
+/** Differences are told together up to about this. */
+const BATCH_BYTES = 512 * 1024;
 
 interface Round {
   readonly id: bigint;
@@ -45,16 +54,27 @@ interface Round {
   readonly changes: AsyncGenerator<Change>;
   /** Told completely, and not acknowledged yet. */
   isTold: boolean;
+  lastKind?: Change['kind'];
+  proof?: RoundProof;
 }
 
 export class CompareStream implements ChangeStream {
   readonly #options: CompareStreamOptions;
+  readonly #stir = new Stir();
+  readonly #proofs = new CompareProofs();
+  readonly #over = new AbortController();
   #round: Round | undefined;
   #lastSequence = 0n;
-  #lastKind: Change['kind'] | undefined;
   #nextRoundMs = 0;
   #pendingBytes = 0;
-  readonly #wakers = new Set<() => void>();
+  #isLost = false;
+  /** Rounds before this one are the appliance's only. */
+  #pastRound = 0;
+  /** A copy reads the views: no round begins. */
+  #isHeld = false;
+  #beginning: Promise<unknown> = Promise.resolve();
+  /** Digests of the views a full copy reads are being made. */
+  #basis: Promise<void> | undefined;
 
   constructor(options: CompareStreamOptions) {
     this.#options = options;
@@ -63,50 +83,91 @@ export class CompareStream implements ChangeStream {
   async next(signal: AbortSignal): Promise<readonly Change[]> {
     for (;;) {
       signal.throwIfAborted();
-      if (!this.#round) await this.#begin(signal);
-      const round = this.#round;
-      if (round && !round.isTold) {
-        try {
-          const { value, done } = await round.changes.next();
-          if (!done) return [value];
-        } catch (error) {
-          await this.#drop();
-          throw error;
-        }
-        round.isTold = true;
-      } else if (round) await this.#acknowledged(signal);
+      const round = this.#round ?? (await this.#begin(signal));
+      if (!round) continue;
+      if (round.isTold) await this.#stir.wait(signal, () => this.#round !== round);
+      else {
+        const changes = await this.#more(round);
+        if (changes.length > 0) return changes;
+      }
     }
   }
 
-  async #begin(signal: AbortSignal): Promise<void> {
+  /** Undefined: look again. */
+  async #begin(signal: AbortSignal): Promise<Round | undefined> {
     const { clock, intervalMs, source } = this.#options;
-    const waitMs = this.#nextRoundMs - clock.now();
-    if (waitMs > 0) await clock.sleep(waitMs, signal);
+    const isStopped = () => this.#isHeld || this.#basis !== undefined;
+    if (isStopped()) {
+      await this.#stir.wait(signal, () => !isStopped());
+      return undefined;
+    }
+    const waitMs = this.#proofs.isWanted ? 0 : this.#nextRoundMs - clock.now();
+    if (waitMs > 0) {
+      await this.#stir.waitAtMost(clock, waitMs, signal);
+      return undefined;
+    }
     this.#nextRoundMs = clock.now() + intervalMs;
-    const number = BigInt(await source.nextRound());
-    const id = number * ROUND;
-    this.#round = { id, sequence: id, changes: this.#tell(id), isTold: false };
+    const beginning = source.nextRound(this.#pastRound);
+    this.#beginning = beginning.catch(() => undefined); // Told below.
+    const id = BigInt(await beginning) * ROUND;
+    if (isStopped()) return undefined;
+    const round: Round = { id, sequence: id, changes: this.#tell(() => round), isTold: false };
+    this.#round = round;
     this.#pendingBytes = 0;
+    return round;
   }
 
-  async *#tell(setId: bigint): AsyncGenerator<Change> {
+  /** Some of the round's changes; none when it is told, or was dropped meanwhile. */
+  async #more(round: Round): Promise<readonly Change[]> {
+    const changes: Change[] = [];
+    let bytes = 0;
+    try {
+      while (bytes < BATCH_BYTES) {
+        const { value, done } = await round.changes.next();
+        if (this.#round !== round) return [];
+        if (done) {
+          round.isTold = true;
+          break;
+        }
+        changes.push(value);
+        bytes += value.data?.byteLength ?? 0;
+      }
+    } catch (error) {
+      if (this.#round !== round) return [];
+      await this.#drop();
+      throw error;
+    }
+    const last = changes.at(-1);
+    if (last) {
+      round.lastKind = last.kind;
+      this.#lastSequence = last.sequence;
+    }
+    return changes;
+  }
+
+  async *#tell(of: () => Round): AsyncGenerator<Change> {
     const { disks, source, digest } = this.#options;
     const views = await source.take();
+    const round = of();
+    const proof = this.#proofs.take();
+    const setId = round.id;
     let isOpen = false;
     try {
       for (const disk of disks) {
         const view = views.get(disk.id);
         if (!view) throw new RangeError(`no view of ${disk.id}`);
-        for await (const found of differences(disk, view, digest, source.changed?.(disk.id))) {
-          if (!isOpen) yield this.#mark('set-begin', setId);
+        const only = proof ? undefined : source.changed?.(disk.id);
+        for await (const found of differences(disk, view, digest, { only, leaves: proof?.of(disk) })) {
+          if (!isOpen) yield this.#change(round, { ...MARK, kind: 'set-begin', setId });
           isOpen = true;
           this.#pendingBytes += found.lengthBytes;
           const { offsetBytes, lengthBytes, data } = found;
-          yield this.#change({
+          const kind = data ? 'data' : 'zero';
+          yield this.#change(round, {
             diskId: disk.id,
             offsetBytes,
             lengthBytes,
-            kind: data ? 'data' : 'zero',
+            kind,
             ...(data ? { data } : {}),
           });
         }
@@ -115,34 +176,19 @@ export class CompareStream implements ChangeStream {
       await source.release();
     }
     // Without any difference the mark says that the copy was consistent at this time.
-    yield isOpen
-      ? this.#mark('set-end', setId)
-      : this.#change({ diskId: '', offsetBytes: 0, lengthBytes: 0, kind: 'flush' });
+    const end = this.#change(
+      round,
+      isOpen ? { ...MARK, kind: 'set-end', setId } : { ...MARK, kind: 'flush' },
+    );
+    if (proof) {
+      round.proof = proof;
+      proof.stand(end.sequence);
+    }
+    yield end;
   }
 
-  #mark(kind: 'set-begin' | 'set-end', setId: bigint): Change {
-    return this.#change({ diskId: '', offsetBytes: 0, lengthBytes: 0, kind, setId });
-  }
-
-  #change(facts: Omit<Change, 'sequence' | 'masterClockMs'>): Change {
-    const round = this.#round;
-    if (!round) throw new RangeError('no round is under way');
-    this.#lastSequence = ++round.sequence;
-    this.#lastKind = facts.kind;
-    return { sequence: round.sequence, masterClockMs: this.#options.clock.now(), ...facts };
-  }
-
-  #acknowledged(signal: AbortSignal): Promise<void> {
-    return new Promise((resolve) => {
-      const wake = () => {
-        signal.removeEventListener('abort', wake);
-        this.#wakers.delete(wake);
-        resolve();
-      };
-      this.#wakers.add(wake);
-      signal.addEventListener('abort', wake, { once: true });
-      if (signal.aborted || !this.#round) wake();
-    });
+  #change(round: Round, facts: Omit<Change, 'sequence' | 'masterClockMs'>): Change {
+    return { sequence: ++round.sequence, masterClockMs: this.#options.clock.now(), ...facts };
   }
 
   async acknowledge(sequence: bigint): Promise<void> {
@@ -153,18 +199,20 @@ export class CompareStream implements ChangeStream {
     this.#round = undefined;
     this.#pendingBytes = 0;
     await this.#options.source.ended?.(true);
-    for (const wake of this.#wakers) wake();
+    if (round.proof) this.#proofs.done(round.proof);
+    this.#stir.now();
   }
 
   /** Its last change may have been told without anybody asking for more yet. */
   async #isWhole(round: Round): Promise<boolean> {
     if (round.isTold) return true;
-    if (this.#lastKind !== 'set-end' && this.#lastKind !== 'flush') return false;
+    if (round.lastKind !== 'set-end' && round.lastKind !== 'flush') return false;
     round.isTold = (await round.changes.next()).done === true;
     return round.isTold;
   }
 
   async #drop(): Promise<void> {
+    await this.#beginning;
     const round = this.#round;
     this.#round = undefined;
     if (!round) return;
@@ -172,37 +220,81 @@ export class CompareStream implements ChangeStream {
     for (const { digests } of this.#options.disks) digests.discard();
     await this.#options.source.ended?.(false);
     this.#nextRoundMs = 0;
-    for (const wake of this.#wakers) wake();
+    this.#proofs.dropped();
+    this.#stir.now();
   }
 
-  /** The digests of the view now: what a full copy gives the appliance. */
+  /** Views stand, and no round begins, until the answered function is called. */
+  async hold(): Promise<() => Promise<void>> {
+    this.#isHeld = true;
+    try {
+      await this.#drop();
+      await this.#options.source.held();
+    } catch (error) {
+      this.#isHeld = false;
+      this.#stir.now();
+      throw error;
+    }
+    return async () => {
+      this.#isHeld = false;
+      this.#stir.now();
+    };
+  }
+
+  /** What the appliance gets is the view that is held; its digests are made while it is copied. */
   async restart(): Promise<bigint> {
-    const { disks, source, digest } = this.#options;
+    const { disks, source, clock, intervalMs } = this.#options;
     await this.#drop();
-    const number = BigInt(await source.nextRound());
+    await this.#basis;
+    this.#lastSequence = BigInt(await source.nextRound(this.#pastRound)) * ROUND;
+    this.#isLost = false;
+    // What the appliance had before means nothing now; until there are new digests, it has nothing.
+    for (const { digests } of disks) await digests.forget();
     const views = await source.held();
+    this.#basis = this.#makeBasis(views).finally(() => {
+      this.#basis = undefined;
+      this.#nextRoundMs = clock.now() + intervalMs;
+      this.#stir.now();
+    });
+    return this.#lastSequence;
+  }
+
+  async #makeBasis(views: ReadonlyMap<string, BlockDevice>): Promise<void> {
+    const { disks, source, digest, log } = this.#options;
     try {
       for (const disk of disks) {
         const view = views.get(disk.id);
         if (!view) throw new RangeError(`no view of ${disk.id}`);
-        for await (const found of differences(disk, view, digest)) this.#pendingBytes = found.lengthBytes;
+        const made = differences(disk, view, digest, {});
+        while (!(await made.next()).done) this.#over.signal.throwIfAborted();
       }
+      await source.assertUnchanged();
+      for (const { digests } of disks) await digests.commit();
+      await source.ended?.(true);
     } catch (error) {
       for (const { digests } of disks) digests.discard();
-      throw error;
+      if (this.#over.signal.aborted) return;
+      // Without digests everything is sent once more: nothing is missed.
+      log.warn('the first comparison of the disks failed', { reason: messageOf(error) });
+      await source.ended?.(false);
     }
-    for (const { digests } of disks) await digests.commit();
-    this.#pendingBytes = 0;
-    this.#lastSequence = number * ROUND;
-    this.#nextRoundMs = this.#options.clock.now() + this.#options.intervalMs;
-    await source.ended?.(true);
-    return this.#lastSequence;
   }
 
   async resumeAfter(sequence: bigint): Promise<void> {
     const round = this.#round;
+    const number = Number(sequence / ROUND);
+    if (number > (await this.#options.source.lastRound())) {
+      this.#pastRound = number;
+      this.#isLost = true;
+    }
     if (round?.isTold && sequence >= round.sequence) await this.acknowledge(round.sequence);
     else await this.#drop();
+  }
+
+  prove(options: StreamProofOptions): Promise<StreamProof> {
+    const proof = this.#proofs.ask(options);
+    this.#stir.now();
+    return proof;
   }
 
   state(): StreamState {
@@ -210,6 +302,7 @@ export class CompareStream implements ChangeStream {
       mode: this.#round ? 'set' : 'ordered',
       reason:
         this.#options.why?.() ?? 'The disks are compared from time to time; what changed comes as one set.',
+      ...(this.#isLost ? { lost: true } : {}),
       lastSequence: this.#lastSequence,
       durableSequence: this.#lastSequence,
       spooledBytes: 0,
@@ -219,6 +312,11 @@ export class CompareStream implements ChangeStream {
   }
 
   async close(): Promise<void> {
+    this.#over.abort(new Error('the capture was closed'));
+    await this.#basis;
     await this.#drop();
+    this.#proofs.end();
   }
 }
+
+const MARK = { diskId: '', offsetBytes: 0, lengthBytes: 0 };

@@ -59,7 +59,7 @@ export class CompareSession implements CaptureSession, RoundSource {
   readonly #live: LiveOptions;
   readonly #compared: readonly ComparedDisk[];
   readonly #tracker: Tracker | undefined;
-  /** Held from `open` until the first round begins: what a first copy reads. */
+  /** Held from `open`, or from when they are needed, until a round begins: what a first copy reads. */
   #views: readonly View[] | undefined;
 
   private constructor(
@@ -106,7 +106,7 @@ export class CompareSession implements CaptureSession, RoundSource {
         digest: await makeDigest(),
         tracker,
       });
-      await session.#take();
+      if (!live.compare?.takeLater) await session.#take();
       return session;
     } catch (error) {
       await tracker?.close();
@@ -209,12 +209,18 @@ export class CompareSession implements CaptureSession, RoundSource {
     await this.#tracker?.ended(isCommitted);
   }
 
-  async nextRound(): Promise<number> {
-    const path = join(this.#live.folder, ROUND_FILE);
-    const last = await readStateJson(path, roundSchema);
-    const round = (last?.round ?? 0) + 1;
-    await writeStateFile(path, JSON.stringify({ round }));
+  async lastRound(): Promise<number> {
+    return (await readStateJson(join(this.#live.folder, ROUND_FILE), roundSchema))?.round ?? 0;
+  }
+
+  async nextRound(after: number): Promise<number> {
+    const round = Math.max(await this.lastRound(), after) + 1;
+    await writeStateFile(join(this.#live.folder, ROUND_FILE), JSON.stringify({ round }));
     return round;
+  }
+
+  holdViews(): Promise<() => Promise<void>> {
+    return this.changes.hold();
   }
 
   async close(): Promise<void> {

@@ -1,4 +1,7 @@
 import type { FileFolder, StoredFile } from '../block/files.ts';
+import { messageOf } from '../errors.ts';
+import type { Log } from '../log.ts';
+import type { BlockDevice } from '../ports/block-device.ts';
 import { MapPages, PAGE_BODY_BYTES } from './map-pages.ts';
 
 /**
@@ -255,6 +258,32 @@ export class DirtyMap {
     let at = HOT_AT;
     for (const extent of hot) at = body.writeUInt32LE(extent, at);
     await this.#pages.write([{ page: 0, body }]);
+  }
+}
+
+/** The maps of several disks of one order. */
+export async function openMaps(
+  folder: FileFolder,
+  disks: readonly { readonly id: string; readonly device: Pick<BlockDevice, 'sizeBytes' | 'identity'> }[],
+  spoolSequence: number,
+): Promise<DirtyMap[]> {
+  const maps: DirtyMap[] = [];
+  for (const { id, device } of disks) {
+    const [name, identity] = [`${id}.map`, await device.identity()];
+    const { sizeBytes } = device;
+    maps.push(await DirtyMap.open({ folder, name, sizeBytes, identity, spoolSequence }));
+  }
+  return maps;
+}
+
+/** Without a map, the whole disk counts as changed at the next start. */
+export async function removeMap(folder: FileFolder, id: string, log: Log): Promise<void> {
+  try {
+    await folder.remove(`${id}.map`);
+    await folder.sync();
+  } catch (failure) {
+    const error = messageOf(failure);
+    log.error('the map can be neither written nor removed', { disk: id, error });
   }
 }
 

@@ -3,8 +3,10 @@ import type { QuickDevice } from '../block/open-device.ts';
 import { Pace } from '../block/pace.ts';
 import { isZero, zeros } from '../block/zeros.ts';
 import { DirtyMap, GRANULE_BYTES } from './dirty-map.ts';
+import type { DiskGuard } from './disk-guard.ts';
 import { hideExcluded, includedParts, type Range, slicePieces } from './excluded.ts';
 import { GroupSync } from './group-sync.ts';
+import type { NewRecord } from './spool-format.ts';
 
 /**
  * One disk whose writes are recorded. Promises: the map is durably hot before a write reaches the disk; a write has
@@ -22,13 +24,7 @@ export interface DiskWrite {
 /** What the disk needs of the recorder that owns it and the spool. */
 export interface DiskOwner {
   /** Takes the change into the spool, or answers false: then its granules are dirty. */
-  append(
-    disk: number,
-    kind: 'data' | 'zero',
-    offsetBytes: number,
-    lengthBytes: number,
-    pieces: readonly Uint8Array[],
-  ): boolean;
+  append(change: NewRecord): boolean;
   writeSpool(): Promise<void> | undefined;
   /** Order is lost here: see the reason. */
   onDirty(reason: string): void;
@@ -60,6 +56,7 @@ export class RecordedDisk {
   #group: readonly DiskWrite[] = [];
   #paused = false;
   #mapBroken = false;
+  #guard: DiskGuard | undefined;
   readonly #idle = new Set<() => void>();
   /** Dirty granules that the pump reads now; a write takes them out. */
   readonly #reading = new Set<number>();
@@ -83,7 +80,14 @@ export class RecordedDisk {
   }
 
   submit(write: DiskWrite): void {
+    this.#guard?.hurry(write);
     this.#queue.push(write);
+    this.#run();
+  }
+
+  /** While a guard is set, writes wait for it. To be set while the disk is paused. */
+  guard(guard: DiskGuard | undefined): void {
+    this.#guard = guard;
     this.#run();
   }
 
@@ -96,7 +100,7 @@ export class RecordedDisk {
     while (this.#group.length === 0 && this.#queue.length > 0 && !this.#paused) {
       const group = this.#takeGroup();
       this.#group = group;
-      const wait = this.#heat(group);
+      const wait = together(this.#heat(group), group[0] && this.#guard?.wait(group[0]));
       if (wait) {
         void wait.then(() => {
           this.#carryOut(group);
@@ -112,13 +116,14 @@ export class RecordedDisk {
     }
   }
 
-  /** As many as may go side by side: none of them overlaps another. */
+  /** As many as may go side by side: none overlaps another, and none but the first has to wait for the guard. */
   #takeGroup(): DiskWrite[] {
     const group: DiskWrite[] = [];
     let bytes = 0;
     for (const write of this.#queue) {
       if (group.length === GROUP_WRITES || (bytes > 0 && bytes + write.lengthBytes > GROUP_BYTES)) break;
       if (group.some((other) => overlap(write, other))) break;
+      if (group.length > 0 && !(this.#guard?.isHashed(write) ?? true)) break;
       group.push(write);
       bytes += write.lengthBytes;
     }
@@ -187,7 +192,7 @@ export class RecordedDisk {
     const last = Math.floor((offsetBytes + lengthBytes - 1) / GRANULE_BYTES);
     let dirty = false;
     for (let granule = first; granule <= last; granule++) if (this.map.has(granule)) dirty = true;
-    if (!dirty && this.#owner.append(this.index, kind, offsetBytes, lengthBytes, pieces)) return;
+    if (!dirty && this.#owner.append({ kind, disk: this.index, offsetBytes, lengthBytes, pieces })) return;
     for (let granule = first; granule <= last; granule++) {
       this.#reading.delete(granule);
       this.map.mark(granule);
@@ -300,9 +305,21 @@ export class RecordedDisk {
   #appendGranule(granule: number, content: Buffer): void {
     const kind = isZero(content) ? 'zero' : 'data';
     const pieces = kind === 'data' ? [content] : [];
-    if (this.#owner.append(this.index, kind, granule * GRANULE_BYTES, content.length, pieces))
+    if (
+      this.#owner.append({
+        kind,
+        disk: this.index,
+        offsetBytes: granule * GRANULE_BYTES,
+        lengthBytes: content.length,
+        pieces,
+      })
+    )
       this.map.clear(granule);
   }
+}
+
+function together(a: Promise<void> | undefined, b: Promise<void> | undefined): Promise<void> | undefined {
+  return a && b ? Promise.all([a, b]).then(() => undefined) : (a ?? b);
 }
 
 function overlap(a: DiskWrite, b: DiskWrite): boolean {

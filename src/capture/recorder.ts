@@ -3,15 +3,24 @@ import type { QuickDevice } from '../block/open-device.ts';
 import type { Clock } from '../clock.ts';
 import { isStandbyError, messageOf } from '../errors.ts';
 import type { Log } from '../log.ts';
-import type { Change, ChangeStream, ExcludedRange, StreamState } from './capture.ts';
+import { Barrier } from './barrier.ts';
+import type {
+  Change,
+  ChangeStream,
+  ExcludedRange,
+  StreamProof,
+  StreamProofOptions,
+  StreamState,
+} from './capture.ts';
 import { keepCheckpoints } from './checkpoints.ts';
-import { DirtyMap, GRANULE_BYTES } from './dirty-map.ts';
+import { type DirtyMap, GRANULE_BYTES, openMaps, removeMap } from './dirty-map.ts';
 import { DirtyPump } from './dirty-pump.ts';
 import { diskUnreadable } from './disk-problems.ts';
-import { rangesOf, slicePieces } from './excluded.ts';
+import { rangesOf } from './excluded.ts';
 import { RecordedDisk } from './recorded-disk.ts';
+import { RecorderProof } from './recorder-proof.ts';
 import { Spool } from './spool.ts';
-import { changeOf } from './spool-change.ts';
+import { appendChange, changeOf } from './spool-change.ts';
 import type { NewRecord, SpoolRecord } from './spool-format.ts';
 
 /**
@@ -50,9 +59,10 @@ export class Recorder implements ChangeStream {
   #isSilent = false;
   #lastFlushed: number;
   #reading = false;
-  #held = false;
+  readonly #barrier = new Barrier();
   #isLost: boolean;
   readonly #pump: DirtyPump;
+  readonly #proof: RecorderProof;
   #syncing: Promise<void> | undefined;
   readonly #checkpoints: Promise<void>;
   readonly #wakers = new Set<() => void>();
@@ -79,7 +89,11 @@ export class Recorder implements ChangeStream {
     this.#pump = new DirtyPump({
       disks: this.disks,
       isWanted: () =>
-        this.#reading && this.#dirty > 0 && !this.#held && !this.#over.signal.aborted && !this.#spoolFailed,
+        this.#reading &&
+        this.#dirty > 0 &&
+        !this.#barrier.isHeld &&
+        !this.#over.signal.aborted &&
+        !this.#spoolFailed,
       hasRoom: () => spool.freeShare >= SHARE_FOR_GUEST,
       onMoved: () => {
         this.#keepMarks();
@@ -88,6 +102,7 @@ export class Recorder implements ChangeStream {
       onFailed: () => this.#wake(),
     });
     const { clock, log } = options;
+    this.#proof = new RecorderProof({ disks: this.disks, clock, markAnd: (act) => this.#markAnd(act) });
     this.#checkpoints = keepCheckpoints(this.disks, { clock, log, signal: this.#over.signal });
   }
 
@@ -99,7 +114,7 @@ export class Recorder implements ChangeStream {
       clock,
       ...(options.segmentBytes ? { segmentBytes: options.segmentBytes } : {}),
     });
-    const maps = await openMaps(options, spool.lastSequence);
+    const maps = await openMaps(folder, options.disks, spool.lastSequence);
     const lost =
       spool.mentionedSequence > spool.lastSequence || maps.some(({ found }) => found.kind === 'unknown');
     if (lost) spool.skipTo(Math.max(spool.mentionedSequence, spool.lastSequence) + SEQUENCE_GAP);
@@ -137,25 +152,10 @@ export class Recorder implements ChangeStream {
     return true;
   }
 
-  #append(
-    disk: number,
-    kind: 'data' | 'zero',
-    offsetBytes: number,
-    lengthBytes: number,
-    pieces: readonly Uint8Array[],
-  ): boolean {
+  #append(change: NewRecord): boolean {
     const spool = this.#spool;
-    if (this.#spoolFailed || !this.#keepMarks() || !spool.hasRoom(lengthBytes, 1)) return false;
-    const record: NewRecord = { kind, disk, offsetBytes, lengthBytes };
-    if (kind === 'zero') spool.append(record);
-    else if (lengthBytes <= spool.recordBytesMax) spool.append({ ...record, pieces });
-    else {
-      for (let at = 0; at < lengthBytes; at += spool.recordBytesMax) {
-        const length = Math.min(spool.recordBytesMax, lengthBytes - at);
-        const part = slicePieces(pieces, at, length);
-        spool.append({ kind, disk, offsetBytes: offsetBytes + at, lengthBytes: length, pieces: part });
-      }
-    }
+    if (this.#spoolFailed || !this.#keepMarks() || !spool.hasRoom(change.lengthBytes, 1)) return false;
+    appendChange(spool, change);
     if (this.#reading) this.#syncSoon();
     return true;
   }
@@ -173,6 +173,7 @@ export class Recorder implements ChangeStream {
   #onSpoolBroken(error: unknown): void {
     if (this.#spoolFailed) return;
     this.#spoolFailed = true;
+    this.#proof.void(messageOf(error));
     for (const disk of this.disks) disk.map.markHot();
     this.#onDirty(messageOf(error));
   }
@@ -180,15 +181,7 @@ export class Recorder implements ChangeStream {
   /** Without a map that can be written, only the whole disk is safe to assume, now and at the next start. */
   async #onMapBroken(disk: RecordedDisk, error: unknown): Promise<void> {
     disk.markAll(`The map of ${disk.id} cannot be written: ${messageOf(error)}`);
-    try {
-      await this.#options.folder.remove(`${disk.id}.map`);
-      await this.#options.folder.sync();
-    } catch (failure) {
-      this.#options.log.error('the map can be neither written nor removed', {
-        disk: disk.id,
-        error: messageOf(failure),
-      });
-    }
+    await removeMap(this.#options.folder, disk.id, this.#options.log);
   }
 
   async #syncSpool(): Promise<number> {
@@ -241,6 +234,7 @@ export class Recorder implements ChangeStream {
 
   /** The order is lost for good: everything is read again, under numbers that were never told. */
   async #distrustSpool(reason: string, sequence = 0): Promise<void> {
+    this.#proof.void(reason);
     await this.#hold();
     try {
       this.#spool.skipTo(Math.max(sequence, this.#spool.lastSequence) + SEQUENCE_GAP);
@@ -255,14 +249,13 @@ export class Recorder implements ChangeStream {
     }
   }
 
-  /** Nothing writes to disks or spool until `release`; guests wait a moment. */
+  /** Nothing writes to disks or spool until `release`; guests wait a moment. One holds at a time. */
   async #hold(): Promise<void> {
-    this.#held = true;
-    await Promise.all([this.#pump.ended, ...this.disks.map((disk) => disk.pause())]);
+    await this.#barrier.hold(() => [this.#pump.ended, ...this.disks.map((disk) => disk.pause())]);
   }
 
   #release(): void {
-    this.#held = false;
+    this.#barrier.release();
     for (const disk of this.disks) disk.resume();
     this.#pump.kick();
   }
@@ -305,6 +298,7 @@ export class Recorder implements ChangeStream {
   }
 
   async restart(): Promise<bigint> {
+    this.#proof.void('A full copy began.');
     await this.#hold();
     try {
       this.#spool.forgottenSequence = this.#spool.lastSequence;
@@ -331,6 +325,27 @@ export class Recorder implements ChangeStream {
     }
     await this.#spool.seek(after);
     await this.acknowledge(sequence);
+  }
+
+  prove(options: StreamProofOptions): Promise<StreamProof> {
+    return this.#proof.run(options);
+  }
+
+  async #markAnd(act: () => void): Promise<number | undefined> {
+    const spool = this.#spool;
+    const isOrdered = () =>
+      this.#dirty === 0 && spool.openSet === 0 && !this.#spoolFailed && spool.hasRoom(0, 2);
+    if (!isOrdered()) return undefined;
+    await this.#hold();
+    try {
+      if (!isOrdered()) return undefined;
+      this.#lastFlushed = spool.append({ kind: 'flush', disk: 0, offsetBytes: 0, lengthBytes: 0 });
+      act();
+      return this.#lastFlushed;
+    } finally {
+      this.#release();
+      this.#syncSoon();
+    }
   }
 
   state(): StreamState {
@@ -369,6 +384,7 @@ export class Recorder implements ChangeStream {
   /** A clean stop: all is durable, and the next start knows exactly what is open. */
   async close(): Promise<void> {
     this.#over.abort(new Error('the capture was closed'));
+    this.#proof.void('The capture was closed.');
     this.#wake();
     await Promise.all([this.#checkpoints, this.#pump.ended, this.#syncing]);
     for (const disk of this.disks) {
@@ -378,14 +394,4 @@ export class Recorder implements ChangeStream {
     }
     await this.#spool.close();
   }
-}
-
-async function openMaps({ folder, disks }: RecorderOptions, spoolSequence: number): Promise<DirtyMap[]> {
-  const maps: DirtyMap[] = [];
-  for (const { id, device } of disks) {
-    const [name, identity] = [`${id}.map`, await device.identity()];
-    const { sizeBytes } = device;
-    maps.push(await DirtyMap.open({ folder, name, sizeBytes, identity, spoolSequence }));
-  }
-  return maps;
 }

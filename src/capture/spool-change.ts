@@ -1,5 +1,23 @@
 import type { Change } from './capture.ts';
-import type { SpoolRecord } from './spool-format.ts';
+import { slicePieces } from './excluded.ts';
+import type { Spool } from './spool.ts';
+import type { NewRecord, SpoolRecord } from './spool-format.ts';
+
+/** As one record, or as several when it is too long for one; the spool was asked for room before. */
+export function appendChange(
+  spool: Spool,
+  { kind, disk, offsetBytes, lengthBytes, pieces = [] }: NewRecord,
+): void {
+  if (kind === 'zero') {
+    spool.append({ kind, disk, offsetBytes, lengthBytes });
+    return;
+  }
+  for (let at = 0; at < lengthBytes; at += spool.recordBytesMax) {
+    const length = Math.min(spool.recordBytesMax, lengthBytes - at);
+    const part = length === lengthBytes ? pieces : slicePieces(pieces, at, length);
+    spool.append({ kind, disk, offsetBytes: offsetBytes + at, lengthBytes: length, pieces: part });
+  }
+}
 
 /** A record of the spool as the stream tells it. */
 export function changeOf(record: SpoolRecord, disks: readonly { readonly id: string }[]): Change {

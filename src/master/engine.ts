@@ -169,6 +169,11 @@ function handlersOf(copies: Copies, streams: Streams): Handlers {
       if (start.fresh) await copies.end(start.scenarioId);
       return await streams.start(start, session);
     },
+    streamProve: async ({ scenarioId }) => {
+      await streams.prove(scenarioId);
+      return {};
+    },
+    streamLeaves: async ({ scenarioId, diskId, fromByte }) => streams.leaves(scenarioId, diskId, fromByte),
     streamStop: async ({ scenarioId, forget }) => {
       if (forget) await copies.end(scenarioId);
       await streams.stop(scenarioId, forget);

@@ -51,6 +51,8 @@ export class LiveCaptures {
   readonly #options: LiveCapturesOptions;
   readonly #served: NbdSession | undefined;
   readonly #streams = new Map<string, LiveStream>();
+  /** How to let go of the views that a copy reads. */
+  readonly #held = new Map<string, () => Promise<void>>();
   #known: readonly KnownStream[];
   #turn: Promise<unknown> = Promise.resolve();
 
@@ -94,7 +96,7 @@ export class LiveCaptures {
       this.#known.filter((each) => each.scenarioId !== scenarioId && !shares(each, known)),
     );
     await this.#let(scenarioId);
-    const stream = await this.#open(known);
+    const stream = await this.#open(known, { takeLater: false });
     if (stream.session instanceof NbdSession)
       await stream.session.changes.exclude(excludedOf(known, this.#disks()));
     const originSequence = await stream.changes.restart();
@@ -124,8 +126,22 @@ export class LiveCaptures {
     return this.#inTurn(async () => {
       const stream = this.#streams.get(scenarioId);
       if (!stream) throw notStarted(scenarioId);
-      return await copyOf(stream);
+      await this.#letViewsGo(scenarioId);
+      const letGo = await stream.session.holdViews?.();
+      if (letGo) this.#held.set(scenarioId, letGo);
+      return copyOf(stream, () => this.letViewsGo(scenarioId));
     });
+  }
+
+  /** The stream goes on, where it waited for a copy. */
+  letViewsGo(scenarioId: string): Promise<void> {
+    return this.#inTurn(() => this.#letViewsGo(scenarioId));
+  }
+
+  async #letViewsGo(scenarioId: string): Promise<void> {
+    const letGo = this.#held.get(scenarioId);
+    this.#held.delete(scenarioId);
+    await letGo?.();
   }
 
   close(): Promise<void> {
@@ -137,9 +153,7 @@ export class LiveCaptures {
 
   async #reopen(known: KnownStream): Promise<void> {
     try {
-      const { session } = await this.#open(known);
-      // A view that was taken while opening is not kept until the appliance is reached.
-      await (await session.holdViews?.())?.();
+      await this.#open(known);
     } catch (error) {
       if (!isStandbyError(error)) throw error;
       const { scenarioId, capture } = known;
@@ -151,7 +165,7 @@ export class LiveCaptures {
     }
   }
 
-  async #open(known: KnownStream): Promise<LiveStream> {
+  async #open(known: KnownStream, { takeLater } = { takeLater: true }): Promise<LiveStream> {
     const { scenarioId, capture } = known;
     const method = captureMethod(capture);
     const disks = known.disks.map((wanted) => diskOf(wanted, this.#options.disks));
@@ -165,7 +179,7 @@ export class LiveCaptures {
       const excluded = excludedOf(known, []);
       session = await method.open(disks, {
         excluded,
-        live: { folder, clock, log, ...(compare ? { compare } : {}) },
+        live: { folder, clock, log, compare: { ...compare, takeLater } },
       });
     }
     const { changes } = session;
@@ -182,6 +196,7 @@ export class LiveCaptures {
   async #let(scenarioId: string): Promise<void> {
     const stream = this.#streams.get(scenarioId);
     this.#streams.delete(scenarioId);
+    await this.#letViewsGo(scenarioId);
     if (!stream || stream.session === this.#served) return;
     await stream.session.close();
   }
@@ -262,8 +277,7 @@ function diskOf(wanted: KnownStream['disks'][number], disks: readonly MasterDisk
 }
 
 /** Its identity is that of the disk, not of what is on it: that changes, and is told. */
-async function copyOf({ session }: LiveStream): Promise<CaptureSession> {
-  const letGo = await session.holdViews?.();
+function copyOf({ session }: LiveStream, close: () => Promise<void>): CaptureSession {
   return {
     view: (diskId) => {
       const view = session.view(diskId);
@@ -280,7 +294,7 @@ async function copyOf({ session }: LiveStream): Promise<CaptureSession> {
       return live;
     },
     assertUnchanged: () => session.assertUnchanged(),
-    close: async () => await letGo?.(),
+    close,
   };
 }
 
@@ -313,7 +327,7 @@ function notLive(capture: string): StandbyError {
   });
 }
 
-function notStarted(scenarioId: string): StandbyError {
+export function notStarted(scenarioId: string): StandbyError {
   return new StandbyError({
     code: 'STREAM_UNKNOWN',
     what: `No stream of scenario ${scenarioId} is open on the master.`,

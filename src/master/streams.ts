@@ -7,7 +7,8 @@ import type { Timings } from '../wire/limits.ts';
 import type { Params, Result } from '../wire/messages.ts';
 import { ChangeSender } from './change-sender.ts';
 import type { MasterIdentity } from './identity.ts';
-import type { LiveCaptures, LiveStream } from './live-captures.ts';
+import { type LiveCaptures, type LiveStream, notStarted } from './live-captures.ts';
+import { StreamProofs } from './stream-proofs.ts';
 import { StreamTeller } from './stream-teller.ts';
 
 /**
@@ -24,9 +25,9 @@ export interface StreamsOptions {
 }
 
 interface Carried {
-  readonly stream: LiveStream;
   readonly sender: ChangeSender;
   readonly teller: StreamTeller;
+  readonly proofs: StreamProofs;
 }
 
 export class Streams {
@@ -52,6 +53,23 @@ export class Streams {
       }
       return originSequence === undefined ? {} : { originSequence: String(originSequence) };
     });
+  }
+
+  async prove(scenarioId: string): Promise<void> {
+    const { proofs } = this.#get(scenarioId);
+    // Everything is copied: a view that is held for the copy stands in the way of the stream.
+    await this.#options.live.letViewsGo(scenarioId);
+    proofs.begin();
+  }
+
+  leaves(scenarioId: string, diskId: string, fromByte: number): Result<'streamLeaves'> {
+    return this.#get(scenarioId).proofs.leaves(diskId, fromByte);
+  }
+
+  #get(scenarioId: string): Carried {
+    const carried = this.#carried.get(scenarioId);
+    if (!carried) throw notStarted(scenarioId);
+    return carried;
   }
 
   stop(scenarioId: string, forget: boolean): Promise<void> {
@@ -86,15 +104,17 @@ export class Streams {
       timings,
       onProblem: (error, lost) => void this.#tell(session, scenarioId, error, lost),
     });
+    const onProblem = (error: StandbyError) => void this.#tell(session, scenarioId, error, false);
+    const proofs = new StreamProofs({ stream, session, log, onProblem });
     const teller = new StreamTeller({ scenarioId, changes, session, clock, log });
-    return { stream, sender, teller };
+    return { sender, teller, proofs };
   }
 
   async #end(scenarioId: string): Promise<void> {
     const carried = this.#carried.get(scenarioId);
     this.#carried.delete(scenarioId);
     if (!carried) return;
-    await Promise.all([carried.sender.stop(), carried.teller.stop()]);
+    await Promise.all([carried.proofs.stop(), carried.sender.stop(), carried.teller.stop()]);
   }
 
   /** A problem that cannot be told is lost with its session; it shows again in the next one, if it is still there. */
