@@ -12,6 +12,7 @@ const nbd: LiveRig = {
     liveOptions(folder, {
       nbd: { listen: { path: join(folder, 'nbd.sock') }, spoolBytes: 32 * 1024 * 1024 },
     }),
+  writesAnyTime: true,
   async write(session, disk, bytes, offsetBytes) {
     if (!(session instanceof NbdSession)) throw new Error('not a session of nbd');
     const served = session.changes.disks.find(({ id }) => id === disk.id);
@@ -30,6 +31,7 @@ const writeToDisk: LiveRig['write'] = async (_session, disk, bytes, offsetBytes)
 };
 const compare: LiveRig = {
   options: (folder) => liveOptions(folder, { compare: { intervalMs: 10 } }),
+  writesAnyTime: false,
   write: writeToDisk,
 };
 

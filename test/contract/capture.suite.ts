@@ -1,15 +1,19 @@
 import { readFile, rename, rm, truncate } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { differingChunks, proveDisk, rootOf } from '../../src/block/digest.ts';
 import type {
   CaptureMethod,
   CaptureOptions,
   CaptureSession,
   ChangeStream,
   LiveOptions,
+  StreamProof,
 } from '../../src/capture/capture.ts';
 import { systemClock } from '../../src/clock.ts';
+import { isStandbyError } from '../../src/errors.ts';
 import type { MasterDisk } from '../../src/model/disk.ts';
+import type { BlockDevice } from '../../src/ports/block-device.ts';
 import { follow, Replica } from '../capture/rig.ts';
 import { overwrite } from '../fixtures/copying.ts';
 import { MIB, makeFolder, makeImage } from '../fixtures/engines.ts';
@@ -21,6 +25,8 @@ export interface LiveRig {
   prepare?(disks: MasterDisk[]): Promise<MasterDisk[]>;
   release?(): Promise<void>;
   write(session: CaptureSession, disk: MasterDisk, bytes: Buffer, offsetBytes: number): Promise<void>;
+  /** False: a view without a snapshot is only taken while nothing is written. */
+  readonly writesAnyTime: boolean;
 }
 
 /**
@@ -135,6 +141,60 @@ export function captureSuite(method: CaptureMethod, rig?: LiveRig): void {
   });
 }
 
+/** Follows the stream, and keeps the copy as it was at each position, until the proof is there. */
+async function followUntilProven(
+  stream: ChangeStream,
+  replica: Replica,
+  proof: Promise<StreamProof>,
+  positions: readonly bigint[],
+): Promise<StreamProof & { readonly replica: Replica }> {
+  const over = new AbortController();
+  const at = new Map<bigint, Replica>();
+  const following = (async () => {
+    while (!over.signal.aborted) {
+      const changes = await stream.next(over.signal).catch((error: unknown) => {
+        // The view moved while it was read: another round is made.
+        if (over.signal.aborted || (isStandbyError(error) && error.code === 'DISK_CHANGED')) return [];
+        throw error;
+      });
+      for (const change of changes) {
+        replica.take([change]);
+        const isMark = change.kind === 'flush' || change.kind === 'set-end';
+        if (isMark && positions.at(-1) === change.sequence) at.set(change.sequence, replica.clone());
+      }
+      await stream.acknowledge(replica.position);
+    }
+  })();
+  try {
+    const proven = await Promise.race([proof, following.then(() => proof)]);
+    while (!at.has(proven.sequence)) await systemClock.sleep(5);
+    const copy = at.get(proven.sequence);
+    if (!copy) throw new Error('no copy of that position');
+    return { ...proven, replica: copy };
+  } finally {
+    over.abort();
+    await following;
+  }
+}
+
+function deviceOf(bytes: Buffer): BlockDevice {
+  const refuse = async () => {
+    throw new Error('a copy that is only read');
+  };
+  return {
+    path: 'copy',
+    kind: 'file',
+    sizeBytes: bytes.length,
+    read: async (target, offsetBytes) => {
+      target.set(bytes.subarray(offsetBytes, offsetBytes + target.byteLength));
+    },
+    write: refuse,
+    sync: refuse,
+    identity: async () => 'copy',
+    close: async () => undefined,
+  };
+}
+
 /** Opens, copies the view, and follows the stream, as an appliance does. */
 function liveSuite(
   rig: LiveRig,
@@ -209,6 +269,51 @@ function liveSuite(
     await untilEqual(second, replica);
     expect(replica.toldBytes - before).toBeLessThanOrEqual(64 * 1024);
     await second.close();
+  });
+
+  it('proves what the disks are at one position of the stream, while they are written to', async () => {
+    const excluded = { diskId: 'disk0', offsetBytes: MIB - 4096, sizeBytes: 8192 };
+    const session = await open([excluded]);
+    const stream = streamOf(session);
+    const replica = await begin(session);
+    const over = new AbortController();
+    let writes = 0;
+    const writing = (async () => {
+      while (!over.signal.aborted) {
+        const disk = diskAt(writes % 2);
+        await rig.write(
+          session,
+          disk,
+          Buffer.alloc(20_000, 1 + (writes % 250)),
+          (writes * 70_001) % (3 * MIB - 20_000),
+        );
+        writes++;
+        // A view without a snapshot is only consistent when it stands still for a while.
+        if (!rig.writesAnyTime && writes % 7 === 0) await systemClock.sleep(150);
+        else if (!rig.writesAnyTime) await systemClock.sleep(1);
+      }
+    })();
+    try {
+      for (let round = 0; round < 3; round++) {
+        const positions: bigint[] = [];
+        const writesBefore = writes;
+        const proof = stream.prove({ signal: over.signal, onPosition: (at) => void positions.push(at) });
+        const proven = await followUntilProven(stream, replica, proof, positions);
+        if (rig.writesAnyTime) expect(writes).toBeGreaterThan(writesBefore);
+        expect(positions.at(-1)).toBe(proven.sequence);
+        for (const { id, sizeBytes } of disksNow()) {
+          const copy = proven.disks.get(id);
+          const bytes = proven.replica.disks.get(id) ?? Buffer.alloc(0);
+          const { leaves } = await proveDisk(deviceOf(bytes), { sizeBytes, signal: over.signal });
+          expect(copy && differingChunks(copy.leaves, leaves)).toEqual([]);
+          expect(copy?.digest).toBe(rootOf(sizeBytes, leaves));
+        }
+      }
+    } finally {
+      over.abort();
+      await writing;
+      await session.close();
+    }
   });
 
   it('tells no change of an excluded range', async () => {
