@@ -41,7 +41,11 @@ export function makeFileUrls(options: {
         );
       }
       if (request.method !== 'GET' && request.method !== 'HEAD') {
-        return plain(405, 'UnsupportedHttpVerb', 'The resource does not support the HTTP verb.');
+        return plain(
+          501,
+          'NotImplemented',
+          `Local Azure does not do this: ${request.method} through the URL of a disk or a log.`,
+        );
       }
       const file = path.join(dataFolder, ...request.segments.slice(1));
       if (!file.startsWith(dataFolder + path.sep))

@@ -33,6 +33,7 @@ const DEFAULTS: Omit<SubscriptionSettings, 'subscriptionId' | 'tenantId'> = {
   locations: LOCATIONS.map(([name, displayName]) => ({ name, displayName })),
   quotas: {},
   attachDetachDataDisks: true,
+  basicPublicIps: false,
   pageSize: 100,
   tokenLifetimeSeconds: 3599,
   permissions: { actions: ['*'], notActions: [] },

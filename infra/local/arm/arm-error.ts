@@ -41,6 +41,15 @@ export class ArmError extends Error {
   }
 }
 
+/** What Local Azure does not do is said, by the operation's name; Azure would have done it. */
+export function notImplemented(operation: string): ArmError {
+  return new ArmError(
+    501,
+    'NotImplemented',
+    `Local Azure does not do this: ${operation}. What it does is in infra/local/SPEC.md.`,
+  );
+}
+
 export function resourceNotFound(type: string, name: string, resourceGroup: string): ArmError {
   return new ArmError(
     404,

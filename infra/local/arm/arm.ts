@@ -1,7 +1,7 @@
 import type { Request, Response } from '../exchange.ts';
 import type { Fault } from '../faults.ts';
 import type { Claims, TokenIssuer } from '../tokens.ts';
-import { ArmError } from './arm-error.ts';
+import { ArmError, notImplemented } from './arm-error.ts';
 import type { Core } from './core.ts';
 import { refuseByPolicy, refuseLocked } from './governance.ts';
 import { groupRoute } from './group-routes.ts';
@@ -61,7 +61,7 @@ function findRoute(core: Core, request: Request): Route {
     if (lower[2] === 'providers' && lower.length > 3) return providerRoute(core, request);
   }
   if (lower[0] === 'tenants' && lower.length === 1) return listTenants(core, request);
-  throw new ArmError(404, 'NotFound', `There is nothing at '${request.path}' for ${request.method}.`);
+  throw notImplemented(`${request.method} ${request.path}`);
 }
 
 function listSubscriptions(core: Core, request: Request): Route {

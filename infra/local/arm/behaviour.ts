@@ -228,6 +228,8 @@ export interface SubscriptionSettings {
   readonly quotas: Readonly<Record<string, number>>;
   /** Azure has subscriptions in which POST attachDetachDataDisks is refused. */
   readonly attachDetachDataDisks: boolean;
+  /** Azure gave Basic public IPs until September 2025; recordings of before have them. */
+  readonly basicPublicIps: boolean;
   readonly pageSize: number;
   readonly tokenLifetimeSeconds: number;
   /** A role assignment for everybody, at the subscription. Take it away (`actions: []`) to leave only those below. */

@@ -14,6 +14,9 @@ export interface OperationShape {
   readonly output: boolean;
   /** Poll answers carry startTime, endTime and name (Microsoft.Network gives only the status). */
   readonly times: boolean;
+  /** Where the Location leads when that is not the same operation with `monitor=true`, and how it ends. */
+  readonly locationPath?: string;
+  readonly locationEnd?: 200 | 204;
 }
 
 export const machineCreate: OperationShape = shape(201, 'azure-async', 'resource', 'operations', false, true);
@@ -39,9 +42,16 @@ export const networkUpdate: OperationShape = shape(
   false,
   false,
 );
-export const networkDelete: OperationShape = shape(202, 'both', 'none', 'operations', false, false);
+export const networkDelete: OperationShape = {
+  ...shape(202, 'both', 'none', 'operations', false, false),
+  locationPath: 'operationResults',
+  locationEnd: 204,
+};
 export const storagePut: OperationShape = shape(202, 'location', 'none', 'asyncoperations', false, false);
-export const groupDelete: OperationShape = shape(202, 'location', 'none', 'operationresults', false, false);
+export const groupDelete: OperationShape = {
+  ...shape(202, 'location', 'none', 'operationresults', false, false),
+  locationPath: 'operationresults',
+};
 
 function shape(
   status: OperationShape['status'],

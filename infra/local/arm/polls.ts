@@ -40,11 +40,12 @@ export function makePolls(options: {
     const place =
       record.kind === 'group-delete'
         ? `/subscriptions/${options.subscriptionId}/${shape.path}/${record.id}`
-        : `/subscriptions/${options.subscriptionId}/providers/${namespace}/locations/${record.location}/${shape.path}/${record.id}`;
+        : `/subscriptions/${options.subscriptionId}/providers/${namespace}/locations/${record.location}/${monitor ? (shape.locationPath ?? shape.path) : shape.path}/${record.id}`;
+    const isResult = monitor && shape.locationPath !== undefined;
     const bytes = (name: string, count: number) =>
       bytesFor(`${name}${record.id}`, count).toString('base64url');
     const text =
-      `${place}?p=${record.id}&api-version=${record.apiVersion}${monitor ? '&monitor=true' : ''}` +
+      `${place}?p=${record.id}&api-version=${record.apiVersion}${monitor && !isResult ? '&monitor=true' : ''}` +
       `&t=${record.startedAtMs}&c=${bytes('c', 720)}&s=${bytes('s', 256)}`;
     return `${text}&h=${sign(text)}`;
   };
@@ -119,13 +120,16 @@ export function makePolls(options: {
         record.status === 'InProgress'
           ? { 'retry-after': String(latency.retryAfterSeconds(started.shape, count)) }
           : {};
-      if (!request.query.has('monitor')) return { status: 200, headers: retry, body: statusAnswer(record) };
+      const isResult = request.segments.at(-2)?.toLowerCase() === 'operationresults';
+      if (!request.query.has('monitor') && !isResult)
+        return { status: 200, headers: retry, body: statusAnswer(record) };
       if (record.status === 'InProgress') {
         return { status: 202, headers: { ...retry, location: `${baseUrl}${request.rawUrl}` } };
       }
       if (record.error !== undefined) {
         throw new ArmError(record.error.status, record.error.code, record.error.message);
       }
+      if (started.shape.locationEnd === 204) return { status: 204 };
       return record.output === undefined ? { status: 200 } : { status: 200, body: record.output };
     },
   };

@@ -1,13 +1,13 @@
 import type { Fault } from '../faults.ts';
-import { ArmError } from './arm-error.ts';
+import { ArmError, notImplemented } from './arm-error.ts';
 import type { Behaviour, Embed, Put, Resource } from './behaviour.ts';
 import { checkLocation, checkName, checkTags } from './checks.ts';
 import type { Core } from './core.ts';
-import { isObject, type JsonObject, mergePatch, objectsAt, textAt } from './json.ts';
+import { isObject, type Json, type JsonObject, mergePatch, objectsAt, textAt } from './json.ts';
 import type { OperationShape } from './operation-shape.ts';
 import type { OperationRecord } from './operations.ts';
 import { etagOf, presentResource } from './present.ts';
-import { keyOf, parentIdOf } from './resource-id.ts';
+import { keyOf, parentIdOf, parseResourceId } from './resource-id.ts';
 
 /**
  * Accepts a PUT or PATCH: checks, stores the resource with its children and its operation, all in one
@@ -39,6 +39,7 @@ export function acceptPut(core: Core, facts: PutFacts): Accepted {
     checkConditions(facts, existing);
     const parent = requireParent(core, facts);
     const put = makePut(core, facts, existing, parent);
+    requireKnownReferences(core, facts);
     facts.behaviour.beforePut?.(core.context, put);
     const shape = shapeOf(facts, put);
     const state = existing === undefined && createsSlowly(shape) ? 'Creating' : 'Updating';
@@ -106,6 +107,26 @@ export function messageOfFault(code: string): string {
     );
   }
   return `${code}: a fault of Local Azure, on order.`;
+}
+
+/** What Local Azure does not have cannot be referred to: leaving it out would look like a success. */
+function requireKnownReferences(core: Core, facts: PutFacts): void {
+  const { subscriptionId } = core.context.settings;
+  const look = (value: Json | undefined): void => {
+    if (Array.isArray(value)) for (const entry of value) look(entry);
+    if (!isObject(value)) return;
+    for (const [name, inner] of Object.entries(value)) {
+      const found = typeof inner === 'string' && /id$/i.test(name) ? parseResourceId(inner) : undefined;
+      const isOurs = found?.subscriptionId.toLowerCase() === subscriptionId.toLowerCase();
+      const isKnown = core.registry.behaviours.some(({ type }) =>
+        `${found?.type}/`.toLowerCase().startsWith(`${type}/`.toLowerCase()),
+      );
+      if (found !== undefined && isOurs && !isKnown)
+        throw notImplemented(`a reference to a ${found.type} (${name})`);
+      look(inner);
+    }
+  };
+  look(facts.body);
 }
 
 function shapeOf(facts: PutFacts, put: Put): OperationShape | undefined {

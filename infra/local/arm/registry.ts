@@ -1,4 +1,4 @@
-import { ArmError } from './arm-error.ts';
+import { ArmError, notImplemented } from './arm-error.ts';
 import type { Behaviour, ProviderRoute } from './behaviour.ts';
 
 /** Which types, provider routes and api-versions exist; answers Azure's errors for those that do not. */
@@ -32,6 +32,10 @@ export function makeRegistry(behaviours: readonly Behaviour[], routes: readonly 
       const behaviour = byType.get(type.toLowerCase());
       if (behaviour !== undefined) return behaviour;
       const namespace = namespaceOf(type);
+      // Azure has many more namespaces of its own than this; what is nobody's is refused as there.
+      if (canonical(namespace) === undefined && /^microsoft\.[a-z.]+$/i.test(namespace)) {
+        throw notImplemented(`the resource type '${type}' (api-version ${apiVersion})`);
+      }
       if (canonical(namespace) === undefined) {
         throw new ArmError(
           404,
@@ -39,12 +43,7 @@ export function makeRegistry(behaviours: readonly Behaviour[], routes: readonly 
           `The resource namespace '${namespace}' is invalid.`,
         );
       }
-      throw new ArmError(
-        404,
-        'InvalidResourceType',
-        `The resource type '${type.slice(namespace.length + 1)}' could not be found in the namespace '${namespace}' ` +
-          `for api version '${apiVersion}'.`,
-      );
+      throw notImplemented(`the resource type '${type}' (api-version ${apiVersion})`);
     },
     typesOf(namespace) {
       const mine = (path: string) => namespaceOf(path).toLowerCase() === namespace.toLowerCase();

@@ -1,5 +1,5 @@
 import { bodyObject, type Request, type Response } from '../exchange.ts';
-import { ArmError, resourceGroupNotFound, resourceNotFound } from './arm-error.ts';
+import { ArmError, notImplemented, resourceGroupNotFound, resourceNotFound } from './arm-error.ts';
 import type { Action, Ask, Behaviour, Reply, Resource } from './behaviour.ts';
 import type { Core } from './core.ts';
 import { acceptDelete, locationOf } from './delete-resource.ts';
@@ -248,12 +248,7 @@ function below(core: Core, request: Request, where: Below): Route {
       };
     }
   }
-  throw new ArmError(
-    404,
-    'InvalidResourceType',
-    `The resource type '${[...where.types].join('/')}' could not be found in the namespace '${where.namespace}' for api ` +
-      `version '${apiVersion}'.`,
-  );
+  throw notImplemented(`${request.method} ${type}/${word} (api-version ${apiVersion})`);
 }
 
 function entryOf<T>(table: Readonly<Record<string, T>> | undefined, word: string): [string, T] | undefined {

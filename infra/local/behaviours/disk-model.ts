@@ -6,6 +6,7 @@ import { type JsonObject, numberAt, objectAt, textAt } from '../arm/json.ts';
 import { parseResourceId, resourceIdOf } from '../arm/resource-id.ts';
 import { ensureEmptyDisk, removeDisk } from '../disk-files.ts';
 import { zonesOf } from '../sizes.ts';
+import { accessState } from './disk-access.ts';
 import { TYPES } from './references.ts';
 
 /** What disks and snapshots have in common: sizes, SKUs, files, and the fields Azure fills in. */
@@ -118,7 +119,7 @@ export async function removeFileOf(context: ArmContext, resource: Resource): Pro
 /** The state Azure shows: Reserved while its VM is deallocated. */
 export function diskStateOf(context: ArmContext, disk: Resource): string {
   const machineId = textAt(disk.hidden, 'machineId');
-  if (machineId === undefined) return 'Unattached';
+  if (machineId === undefined) return accessState(disk);
   const power = textAt(context.graph.get(machineId)?.hidden, 'power');
   return power === 'deallocated' ? 'Reserved' : 'Attached';
 }

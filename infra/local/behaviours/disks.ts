@@ -1,10 +1,11 @@
-import { ArmError } from '../arm/arm-error.ts';
+import { ArmError, notImplemented } from '../arm/arm-error.ts';
 import type { ArmContext, Behaviour, Put, Resource, Work } from '../arm/behaviour.ts';
 import { type JsonObject, listAt, numberAt, objectAt, textAt } from '../arm/json.ts';
 import { diskAction, diskPut } from '../arm/operation-shape.ts';
 import { sameId } from '../arm/resource-id.ts';
 import { ensureDiskCopy, ensureEmptyDisk, growDisk } from '../disk-files.ts';
 import { DISK_VERSIONS } from './api-versions.ts';
+import { accessActions } from './disk-access.ts';
 import {
   bornProperties,
   checkDiskQuota,
@@ -19,7 +20,7 @@ import {
   skuOf,
   withProperties,
 } from './disk-model.ts';
-import { diskNotFound, notChangeable, requiredMissing, TYPES } from './references.ts';
+import { diskNotFound, notChangeable, requiredMissing, spelledOption, TYPES } from './references.ts';
 
 /** Managed disks: sparse files, made empty or as a copy of a disk or snapshot; attached to one VM at most. */
 function sourceOf(context: ArmContext, put: Put): Resource {
@@ -28,7 +29,9 @@ function sourceOf(context: ArmContext, put: Put): Resource {
   const source = context.graph.get(id);
   const fits = source?.type === TYPES.disk || source?.type === TYPES.snapshot;
   if (!source || !fits || source.location !== put.resource.location) throw diskNotFound(id);
-  if (source.provisioningState !== 'Succeeded') {
+  const isWhole =
+    source.type === TYPES.disk || (numberAt(source.hidden, 'copiedAtMs') ?? 0) <= context.clock.now();
+  if (source.provisioningState !== 'Succeeded' || !isWhole) {
     throw new ArmError(
       409,
       'Conflict',
@@ -48,21 +51,35 @@ function checkGeneration(given: string | undefined): void {
   );
 }
 
+const OPTIONS = ['Empty', 'Copy', 'Upload', 'UploadPreparedSecure'] as const;
+const MIB = 1024 ** 2;
+const FOOTER_BYTES = 512;
+
+/** A disk that is to be filled through a SAS is as large as the fixed VHD that will be sent: whole MiB and a footer. */
+function uploadOf(properties: JsonObject): { readonly sizeBytes: number; readonly sizeGib: number } {
+  const sizeBytes = numberAt(properties, 'creationData.uploadSizeBytes');
+  if (sizeBytes === undefined) throw requiredMissing('disk.creationData.uploadSizeBytes');
+  if ((sizeBytes - FOOTER_BYTES) % MIB === 0 && sizeBytes >= 20 * MIB + FOOTER_BYTES) {
+    return { sizeBytes, sizeGib: Math.ceil((sizeBytes - FOOTER_BYTES) / GIB) };
+  }
+  throw new ArmError(
+    400,
+    'InvalidParameter',
+    `The value '${sizeBytes}' of uploadSizeBytes is not 20 MiB or more in whole MiB and ${FOOTER_BYTES} bytes.`,
+    'disk.creationData.uploadSizeBytes',
+  );
+}
+
 function newDisk(context: ArmContext, put: Put): void {
   const { resource } = put;
   const { properties } = resource;
-  const option = textAt(properties, 'creationData.createOption');
-  if (option === undefined) throw requiredMissing('disk.creationData');
-  if (option !== 'Empty' && option !== 'Copy') {
-    throw new ArmError(
-      400,
-      'InvalidParameter',
-      `createOption '${option}' is not supported here; use Empty or Copy.`,
-      'disk.creationData.createOption',
-    );
-  }
+  const given = textAt(properties, 'creationData.createOption');
+  if (given === undefined) throw requiredMissing('disk.creationData');
+  const option = spelledOption(given, OPTIONS);
+  if (option === undefined) throw notImplemented(`a disk with createOption '${given}'`);
   const source = option === 'Copy' ? sourceOf(context, put) : undefined;
-  const sizeGib = numberAt(properties, 'diskSizeGB') ?? (source && sizeGibOf(source));
+  const upload = option.startsWith('Upload') ? uploadOf(properties) : undefined;
+  const sizeGib = upload?.sizeGib ?? numberAt(properties, 'diskSizeGB') ?? (source && sizeGibOf(source));
   if (sizeGib === undefined) throw requiredMissing('disk.diskSizeGB');
   checkSizeGib(sizeGib, 'disk.diskSizeGB');
   if (source && sizeGib < sizeGibOf(source)) throw shrinkRefused(sizeGibOf(source), sizeGib);
@@ -79,10 +96,12 @@ function newDisk(context: ArmContext, put: Put): void {
     ...(generation === undefined ? {} : { hyperVGeneration: generation }),
     creationData: {
       createOption: option,
+      ...(upload ? { uploadSizeBytes: upload.sizeBytes } : {}),
       ...(source ? { sourceResourceId: source.id, sourceUniqueId: source.properties.uniqueId ?? null } : {}),
     },
     diskSizeGB: sizeGib,
     diskSizeBytes: sizeGib * GIB,
+    ...(properties.securityProfile === undefined ? {} : { securityProfile: properties.securityProfile }),
     diskIOPSReadWrite: 500,
     diskMBpsReadWrite: 60,
     ...FIXED_PROPERTIES,
@@ -104,7 +123,8 @@ function checkUnchanged(put: Put, existing: Resource): void {
   const { properties, top } = put.resource;
   const before = existing.properties;
   const option = textAt(properties, 'creationData.createOption');
-  if (option !== undefined && option !== textAt(before, 'creationData.createOption'))
+  const optionBefore = textAt(before, 'creationData.createOption') ?? '';
+  if (option !== undefined && option.toLowerCase() !== optionBefore.toLowerCase())
     throw notChangeable('disk.creationData');
   const source = textAt(properties, 'creationData.sourceResourceId');
   if (source !== undefined && !sameId(source, textAt(before, 'creationData.sourceResourceId')))
@@ -206,6 +226,7 @@ export const disks: Behaviour = {
   async afterDelete(context, resource) {
     await removeFileOf(context, resource);
   },
+  actions: accessActions,
   present(context, resource, shown, view) {
     if (view.from === 'put') return shown;
     const machineId = textAt(resource.hidden, 'machineId');

@@ -3,6 +3,7 @@ import type { Action, ArmContext, Ask, Resource } from '../arm/behaviour.ts';
 import { booleanAt, type JsonObject, objectAt, objectsAt, textAt } from '../arm/json.ts';
 import { machineAction } from '../arm/operation-shape.ts';
 import { sameId } from '../arm/resource-id.ts';
+import { simulateEviction } from './evictions.ts';
 import { requireSize } from './machine-checks.ts';
 import { finishDetach, nextDataDisks } from './machine-disks.ts';
 import { type Power, presentMachine } from './machine-view.ts';
@@ -141,6 +142,9 @@ const attachDetachDataDisks: Action = {
   },
 };
 
+/** Brings the VM to what is stored of it; here it always is. */
+const reapply: Action = { kind: 'operation', shape: machineAction, run: async () => undefined };
+
 const NO_SERIAL_YET = 'guests/none/serial.log';
 
 const retrieveBootDiagnosticsData: Action = {
@@ -172,6 +176,8 @@ export const machineActions: Readonly<Record<string, Action>> = {
   start,
   restart,
   redeploy: restart,
+  reapply,
+  simulateEviction,
   powerOff: stopping('stopping', 'stopped'),
   deallocate: stopping('deallocating', 'deallocated'),
   attachDetachDataDisks,

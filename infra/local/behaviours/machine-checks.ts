@@ -3,6 +3,7 @@ import type { ArmContext, Resource } from '../arm/behaviour.ts';
 import { booleanAt, listAt, objectsAt, textAt } from '../arm/json.ts';
 import { sameId } from '../arm/resource-id.ts';
 import { findSize, VM_SIZES, type VmSize } from '../sizes.ts';
+import { accessState } from './disk-access.ts';
 import { isPremium, isZoneRedundant } from './disk-model.ts';
 import { nicInUse } from './network-interfaces.ts';
 import { diskNotFound, requiredMissing, requireReference, TYPES } from './references.ts';
@@ -60,6 +61,7 @@ export function requireAttachable(
       `Disk '${disk.name}' cannot be attached to VM '${machine.name}': its provisioning state is ${disk.provisioningState}.`,
     );
   }
+  checkFree(machine, disk);
   checkDiskZone(machine, disk);
   checkPremium(size, isPremium(disk), disk.name, textAt(disk.top, 'sku.name') ?? '');
   return disk;
@@ -83,6 +85,16 @@ function ownedError(context: ArmContext, machine: Resource, disk: Resource, owne
     409,
     'ConflictingUserInput',
     `Disk '${disk.name}' cannot be attached as the disk is already owned by VM '${owner}'.`,
+  );
+}
+
+function checkFree(machine: Resource, disk: Resource): void {
+  const state = accessState(disk);
+  if (state === 'Unattached') return;
+  throw new ArmError(
+    409,
+    'OperationNotAllowed',
+    `Disk '${disk.name}' cannot be attached to VM '${machine.name}' while it is in the state ${state}.`,
   );
 }
 

@@ -1,4 +1,4 @@
-import { ArmError } from '../arm/arm-error.ts';
+import { ArmError, notImplemented } from '../arm/arm-error.ts';
 import type { ArmContext, Resource } from '../arm/behaviour.ts';
 import { booleanAt, type JsonObject, numberAt, objectAt, objectsAt, textAt } from '../arm/json.ts';
 import { sameId } from '../arm/resource-id.ts';
@@ -6,7 +6,7 @@ import type { VmSize } from '../sizes.ts';
 import { insertDisk, skuOf } from './disk-model.ts';
 import { checkDataDisks, checkGeneration, checkPremium, requireAttachable } from './machine-checks.ts';
 import { resolveImage } from './machine-images.ts';
-import { notChangeable, requiredMissing } from './references.ts';
+import { notChangeable, requiredMissing, spelledOption } from './references.ts';
 
 /**
  * A VM's disks. A disk belongs to its VM through `hidden.machineId`, which is set here in the transaction of the
@@ -35,8 +35,8 @@ export interface OsDisk {
 }
 
 function osType(entry: JsonObject, fallback: string | undefined): string {
-  const given = textAt(entry, 'osType') ?? fallback;
-  if (given === 'Linux' || given === 'Windows') return given;
+  const given = spelledOption(textAt(entry, 'osType') ?? fallback ?? '', ['Linux', 'Windows']);
+  if (given !== undefined) return given;
   throw requiredMissing('osDisk.osType');
 }
 
@@ -79,9 +79,9 @@ function imageOsDisk(context: ArmContext, machine: Resource, size: VmSize, entry
   const disk = insertDisk(context, machine, {
     name,
     sku,
-    sizeGib: numberAt(entry, 'diskSizeGB') ?? 30,
+    sizeGib: numberAt(entry, 'diskSizeGB') ?? (image.osType === 'Windows' ? 127 : 30),
     properties: {
-      osType: 'Linux',
+      osType: image.osType,
       hyperVGeneration: image.generation,
       creationData: { createOption: 'FromImage', imageReference: image.reference },
     },
@@ -89,21 +89,23 @@ function imageOsDisk(context: ArmContext, machine: Resource, size: VmSize, entry
   return {
     generation: image.generation,
     imageReference: image.reference,
-    entry: osEntry(entry, disk, 'Linux', 'FromImage'),
+    entry: osEntry(entry, disk, image.osType, 'FromImage'),
   };
 }
 
 export function newOsDisk(context: ArmContext, machine: Resource, size: VmSize): OsDisk {
   const entry = objectAt(machine.properties, 'storageProfile.osDisk');
   if (entry === undefined) throw requiredMissing('storageProfile.osDisk');
-  const option = textAt(entry, 'createOption');
-  if (option === undefined) throw requiredMissing('osDisk.createOption');
+  const given = textAt(entry, 'createOption');
+  if (given === undefined) throw requiredMissing('osDisk.createOption');
+  if (entry.vhd !== undefined) throw notImplemented('a VM with an unmanaged disk (osDisk.vhd)');
+  const option = spelledOption(given, ['Attach', 'FromImage']);
   if (option === 'Attach') return attachOsDisk(context, machine, size, entry);
   if (option === 'FromImage') return imageOsDisk(context, machine, size, entry);
   throw new ArmError(
     400,
     'InvalidParameter',
-    `The value '${option}' of parameter 'osDisk.createOption' is not allowed. Allowed values are: Attach, FromImage.`,
+    `The value '${given}' of parameter 'osDisk.createOption' is not allowed. Allowed values are: Attach, FromImage.`,
     'osDisk.createOption',
   );
 }
@@ -117,7 +119,8 @@ export function sameOsDisk(machine: Resource, existing: Resource): JsonObject {
     throw notChangeable('osDisk.managedDisk.id');
   }
   const option = textAt(entry, 'createOption');
-  if (option !== undefined && option !== before.createOption) throw notChangeable('osDisk.createOption');
+  if (option !== undefined && option.toLowerCase() !== String(before.createOption).toLowerCase())
+    throw notChangeable('osDisk.createOption');
   return {
     ...before,
     caching: textAt(entry, 'caching') ?? before.caching,
@@ -132,8 +135,10 @@ function isSame(entry: JsonObject, other: JsonObject): boolean {
 }
 
 function newDataDisk(context: ArmContext, machine: Resource, size: VmSize, entry: JsonObject): JsonObject {
-  const option = textAt(entry, 'createOption');
-  if (option === undefined) throw requiredMissing('dataDisk.createOption');
+  const given = textAt(entry, 'createOption');
+  if (given === undefined) throw requiredMissing('dataDisk.createOption');
+  if (entry.vhd !== undefined) throw notImplemented('a VM with an unmanaged disk (dataDisk.vhd)');
+  const option = spelledOption(given, ['Attach', 'Empty']) ?? given;
   const disk =
     option === 'Empty'
       ? emptyDisk(context, machine, size, entry)

@@ -1,49 +1,49 @@
 import { ArmError } from '../arm/arm-error.ts';
 import { type JsonObject, textAt } from '../arm/json.ts';
 
-/** The marketplace images Local Azure takes. They have no content here: the disk made from one is empty. */
-interface Image {
-  readonly publisher: string;
-  readonly offer: string;
-  /** SKUs of generation 2, and of generation 1. */
-  readonly second: readonly string[];
-  readonly first: readonly string[];
+/**
+ * The marketplace images Local Azure takes: those of the publishers below, by rule and not by list. They have no content
+ * here: the disk made from one is empty.
+ */
+interface Publisher {
+  readonly name: RegExp;
+  readonly osType: 'Linux' | 'Windows';
 }
 
-const IMAGES: readonly Image[] = [
+const PUBLISHERS: readonly Publisher[] = [
+  { name: /^MicrosoftWindows(Server|Desktop)$|^MicrosoftSQLServer$/i, osType: 'Windows' },
   {
-    publisher: 'Debian',
-    offer: 'debian-12',
-    second: ['12-gen2', '12-backports-gen2'],
-    first: ['12', '12-backports'],
+    name: /^(Canonical|Debian|credativ|RedHat|SUSE|OpenLogic|Oracle|almalinux|resf|kinvolk)$/i,
+    osType: 'Linux',
   },
-  { publisher: 'Debian', offer: 'debian-13', second: ['13-gen2'], first: ['13'] },
-  {
-    publisher: 'Canonical',
-    offer: 'ubuntu-24_04-lts',
-    second: ['server', 'minimal', 'ubuntu-pro'],
-    first: ['server-gen1', 'ubuntu-pro-gen1'],
-  },
-  {
-    publisher: 'Canonical',
-    offer: '0001-com-ubuntu-server-jammy',
-    second: ['22_04-lts-gen2'],
-    first: ['22_04-lts'],
-  },
+  { name: /^(MicrosoftCBLMariner|microsoft-aks)$/i, osType: 'Linux' },
 ];
+
+/** Offers whose SKUs are known one by one; of the others any word is taken. */
+const KNOWN_SKUS: Readonly<Record<string, readonly string[]>> = {
+  'debian-12': ['12', '12-gen2', '12-backports', '12-backports-gen2', '12-arm64'],
+  'debian-13': ['13', '13-gen2', '13-arm64'],
+};
+
+/** Generation 2 says so in its SKU, or is of an offer that is nothing else unless it says `gen1`. */
+function generationOf(offer: string, sku: string): 'V1' | 'V2' {
+  if (/gen2|-g2$|arm64|azure-edition/i.test(sku)) return 'V2';
+  const isNew = /^ubuntu-2[4-9]_|^windows-1[1-9]|azure-linux/i.test(offer) || /^2025-/.test(sku);
+  return isNew && !/gen1|-g1$/i.test(sku) ? 'V2' : 'V1';
+}
 
 export function resolveImage(reference: JsonObject): {
   readonly reference: JsonObject;
   readonly generation: 'V1' | 'V2';
+  readonly osType: 'Linux' | 'Windows';
 } {
   const [publisher, offer, sku, version] = ['publisher', 'offer', 'sku', 'version'].map(
     (field) => textAt(reference, field) ?? '',
   ) as [string, string, string, string];
-  const same = (left: string, right: string) => left.toLowerCase() === right.toLowerCase();
-  const image = IMAGES.find((known) => same(known.publisher, publisher) && same(known.offer, offer));
-  const isSecond = image?.second.some((known) => same(known, sku)) ?? false;
-  const isFirst = image?.first.some((known) => same(known, sku)) ?? false;
-  if (!isSecond && !isFirst) {
+  const known = PUBLISHERS.find((each) => each.name.test(publisher));
+  const skus = KNOWN_SKUS[offer.toLowerCase()];
+  const isSku = skus === undefined ? /^[\w.-]+$/.test(sku) : skus.includes(sku.toLowerCase());
+  if (known === undefined || !isSku || !/^[\w.-]+$/.test(offer)) {
     throw new ArmError(
       404,
       'PlatformImageNotFound',
@@ -55,6 +55,7 @@ export function resolveImage(reference: JsonObject): {
   }
   return {
     reference: { publisher, offer, sku, version, exactVersion: version === 'latest' ? '1.0.0' : version },
-    generation: isSecond ? 'V2' : 'V1',
+    generation: generationOf(offer, sku),
+    osType: known.osType,
   };
 }

@@ -220,10 +220,12 @@ export const networkInterfaces: Behaviour = {
   apiVersions: NETWORK_VERSIONS,
   tracked: true,
   namePattern: /^[A-Za-z0-9]([A-Za-z0-9_.-]{0,78}[A-Za-z0-9_])?$/,
-  // As recorded: a plain NIC is ready when it is answered; one with a security group goes on.
+  // As recorded: a plain NIC is ready when it is answered; one that gets its first security group goes on.
   putShape: ({ existing, resource }) => {
-    if (existing) return networkUpdate;
-    return resource.properties.networkSecurityGroup ? networkCreate : undefined;
+    const group = idOf(resource.properties.networkSecurityGroup);
+    if (group === undefined) return undefined;
+    if (existing === undefined) return networkCreate;
+    return idOf(existing.properties.networkSecurityGroup) === undefined ? networkUpdate : undefined;
   },
   deleteShape: networkDelete,
   azureMs: { create: 1500, update: 3000, delete: 10_000 },

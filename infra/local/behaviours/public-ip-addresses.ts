@@ -9,10 +9,12 @@ import { checkNetworkQuota } from './network-usages.ts';
 import { notChangeable, TYPES } from './references.ts';
 
 /** Public IPs: Standard and static; each has a loopback address of its own, chosen once and kept for its life. */
-function checkKind(put: Put): void {
+function checkKind(context: ArmContext, put: Put): void {
   const { resource } = put;
-  const sku = textAt(resource.top, 'sku.name') ?? 'Standard';
+  const { basicPublicIps } = context.settings;
+  const sku = skuOf(context, put);
   const method = textAt(resource.properties, 'publicIPAllocationMethod') ?? 'Static';
+  if (sku === 'Basic' && basicPublicIps) return;
   if (sku === 'Basic') {
     throw new ArmError(
       400,
@@ -35,6 +37,12 @@ function checkKind(put: Put): void {
   }
 }
 
+/** Basic was the default as long as it could be had. */
+function skuOf(context: ArmContext, put: Put): string {
+  const given = textAt(put.resource.top, 'sku.name') ?? textAt(put.existing?.top, 'sku.name');
+  return given ?? (context.settings.basicPublicIps ? 'Basic' : 'Standard');
+}
+
 function takenAddresses(context: ArmContext): Set<string> {
   return new Set(
     context.graph.list(TYPES.publicIp).flatMap((other) => textAt(other.properties, 'ipAddress') ?? []),
@@ -43,17 +51,20 @@ function takenAddresses(context: ArmContext): Set<string> {
 
 function beforePut(context: ArmContext, put: Put): void {
   const { resource, existing } = put;
-  checkKind(put);
+  checkKind(context, put);
+  const sku = skuOf(context, put);
+  const method =
+    textAt(resource.properties, 'publicIPAllocationMethod') ?? (sku === 'Basic' ? 'Dynamic' : 'Static');
   if (!existing) checkNetworkQuota(context, resource.location ?? '', 'PublicIPAddresses');
   if (existing && JSON.stringify(existing.top.zones) !== JSON.stringify(resource.top.zones)) {
     throw notChangeable('zones');
   }
-  resource.top.sku = { name: 'Standard', tier: 'Regional' };
+  resource.top.sku = { name: sku, tier: 'Regional' };
   resource.properties = {
     resourceGuid: existing?.properties.resourceGuid ?? context.newGuid(),
     ipAddress: existing?.properties.ipAddress ?? freeLoopbackAddress('public', takenAddresses(context)),
     publicIPAddressVersion: 'IPv4',
-    publicIPAllocationMethod: 'Static',
+    publicIPAllocationMethod: method,
     idleTimeoutInMinutes: resource.properties.idleTimeoutInMinutes ?? 4,
     ...(resource.properties.dnsSettings ? { dnsSettings: resource.properties.dnsSettings } : {}),
     ...(resource.properties.deleteOption ? { deleteOption: resource.properties.deleteOption } : {}),

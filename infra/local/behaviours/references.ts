@@ -52,6 +52,11 @@ export function notChangeable(path: string): ArmError {
   return new ArmError(409, 'PropertyChangeNotAllowed', `Changing property '${path}' is not allowed.`, path);
 }
 
+/** Azure takes enumerated words in any case and shows its own spelling. */
+export function spelledOption<T extends string>(given: string, words: readonly T[]): T | undefined {
+  return words.find((word) => word.toLowerCase() === given.toLowerCase());
+}
+
 /** `{id}` of a sub-resource field. */
 export function idOf(value: unknown): string | undefined {
   return isObject(value) && typeof value.id === 'string' ? value.id : undefined;

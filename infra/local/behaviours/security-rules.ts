@@ -51,7 +51,8 @@ function checkPrefixes(rule: Rule, values: readonly string[], field: string): vo
     );
   }
   for (const value of values) {
-    const tag = /^[A-Za-z][A-Za-z0-9.]*$/.test(value);
+    // As recorded: Azure takes a bare number for an address.
+    const tag = /^[A-Za-z][A-Za-z0-9.]*$|^\d+$/.test(value);
     if (value === '*' || tag || parsePrefix(value) || parseAddress(value) !== undefined) continue;
     throw new ArmError(
       400,

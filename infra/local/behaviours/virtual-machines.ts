@@ -33,7 +33,10 @@ function osProfile(put: Put): JsonObject {
   }
   if (textAt(profile, 'adminUsername') === undefined) throw requiredMissing('osProfile.adminUsername');
   const keys = listAt(profile, 'linuxConfiguration.ssh.publicKeys');
-  if (keys.length === 0 && textAt(profile, 'adminPassword') === undefined) {
+  const isWindows = profile.windowsConfiguration !== undefined;
+  if (isWindows && textAt(profile, 'adminPassword') === undefined)
+    throw requiredMissing('osProfile.adminPassword');
+  if (!isWindows && keys.length === 0 && textAt(profile, 'adminPassword') === undefined) {
     throw new ArmError(
       400,
       'InvalidParameter',
@@ -108,6 +111,8 @@ function keptProperties(properties: JsonObject): JsonObject {
     'securityProfile',
     'additionalCapabilities',
     'priority',
+    'evictionPolicy',
+    'billingProfile',
   ];
   return Object.fromEntries(
     names.flatMap((name) => (properties[name] === undefined ? [] : [[name, properties[name]]])),

@@ -42,7 +42,7 @@ export function targetOf(method: string, url: URL): Target {
   });
   const isSubscription = lower[0] === 'subscriptions';
   const isArm = isSubscription || lower[0] === 'tenants' || lower[0] === 'providers';
-  if (!isArm || !/management\./.test(url.hostname)) return other(url.hostname, undefined);
+  if (!isArm || !/management\.|^localhost$/.test(url.hostname)) return other(url.hostname, undefined);
   const poll = pollOf(raw, lower);
   if (poll !== undefined) return poll;
   if (!isSubscription) return other(`/${lower.join('/')}`, lower[0] === 'tenants');

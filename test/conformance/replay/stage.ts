@@ -63,7 +63,7 @@ export function makeStage(hand: StageHand, knowledge: Knowledge): Stage {
           const key = keyIn(resourceGroup, type, each.name);
           if (await hand.exists(key)) continue;
           const isReady = round === 2 || (await allThere(hand, each, key));
-          if (isReady) await make(key, type, each, index);
+          if (isReady) await make(key, type, asShown(each, knowledge.bodyOf(key, index)), index);
         }
       }
     },
@@ -77,6 +77,22 @@ export function makeStage(hand: StageHand, knowledge: Knowledge): Stage {
     return hand.put(key, newest, plain);
   };
   return stage;
+}
+
+/** Azure names the OS disk that a template leaves nameless; later requests go by that name. */
+function asShown(wanted: JsonObject, shown: JsonObject | undefined): JsonObject {
+  const name = textAt(shown, 'properties.storageProfile.osDisk.name');
+  const properties = isObject(wanted.properties) ? wanted.properties : {};
+  const storage = isObject(properties.storageProfile) ? properties.storageProfile : undefined;
+  if (name === undefined || storage === undefined) return wanted;
+  const osDisk = { ...(isObject(storage.osDisk) ? storage.osDisk : {}), name };
+  const dataDisks = objectsAt(storage, 'dataDisks').map((disk) => {
+    const same = objectsAt(shown, 'properties.storageProfile.dataDisks').find(
+      (each) => each.lun === disk.lun,
+    );
+    return same === undefined ? disk : { ...disk, name: same.name };
+  });
+  return { ...wanted, properties: { ...properties, storageProfile: { ...storage, osDisk, dataDisks } } };
 }
 
 async function allThere(hand: StageHand, body: JsonObject, key: string): Promise<boolean> {
@@ -125,16 +141,24 @@ const SHOWN_ONLY = [
 ];
 
 /** What a client would have sent to get this: without what only Azure writes, and within what Local Azure has. */
-function writable(type: string, body: JsonObject, key: string): JsonObject {
+export function writable(type: string, body: JsonObject, key: string): JsonObject {
   const top = Object.fromEntries(
     Object.entries(body).filter(([name, value]) => !SHOWN_ONLY.includes(name) && value !== null),
   );
-  const fitted = fit(withoutNulls(withoutForeign(top, key))) as JsonObject;
+  const fitted = fitSizes(withoutNulls(withoutForeign(top, key))) as JsonObject;
   const properties: JsonObject = isObject(fitted.properties) ? { ...fitted.properties } : {};
   const all: JsonObject = { ...fitted, properties };
   if (type === 'Microsoft.Compute/virtualMachines') return machineBody(all, properties);
-  if (type === 'Microsoft.Compute/disks' && textAt(properties, 'creationData.createOption') === 'FromImage') {
-    return { ...all, properties: { ...properties, creationData: { createOption: 'Empty' } } };
+  if (type === 'Microsoft.Compute/disks' || type === 'Microsoft.Compute/snapshots')
+    return diskBody(all, properties);
+  if (type === 'Microsoft.Network/networkSecurityGroups/securityRules')
+    return { properties: ruleBody(properties) };
+  if (type === 'Microsoft.Network/networkSecurityGroups') {
+    const securityRules = objectsAt(properties, 'securityRules').map((rule) => ({
+      name: rule.name,
+      properties: ruleBody(isObject(rule.properties) ? rule.properties : {}),
+    }));
+    return { ...all, properties: { securityRules } };
   }
   if (type === 'Microsoft.Storage/storageAccounts') {
     return {
@@ -146,9 +170,30 @@ function writable(type: string, body: JsonObject, key: string): JsonObject {
   return all;
 }
 
+/** Bytes that the recording does not hold are empty ones. */
+function diskBody(all: JsonObject, properties: JsonObject): JsonObject {
+  const option = textAt(properties, 'creationData.createOption') ?? 'Empty';
+  const { securityProfile: _profile, ...plain } = properties;
+  if (/^(Copy|CopyStart|Empty|Upload)$/i.test(option)) return { ...all, properties };
+  const empty = { creationData: { createOption: 'Empty' }, diskSizeGB: properties.diskSizeGB ?? 10 };
+  return { ...all, properties: { ...plain, ...empty } };
+}
+
+/** A rule between application security groups, which Local Azure does not have, is one between all. */
+function ruleBody(properties: JsonObject): JsonObject {
+  const filled = { ...properties };
+  for (const side of ['source', 'destination']) {
+    const many = filled[`${side}AddressPrefixes`];
+    const hasMany = Array.isArray(many) && many.length > 0;
+    if (!hasMany && !filled[`${side}AddressPrefix`]) filled[`${side}AddressPrefix`] = '*';
+  }
+  return filled;
+}
+
 function machineBody(all: JsonObject, properties: JsonObject): JsonObject {
   const storage = isObject(properties.storageProfile) ? properties.storageProfile : {};
-  const osDisk = isObject(storage.osDisk) ? { ...storage.osDisk } : {};
+  const osDisk: JsonObject = isObject(storage.osDisk) ? { ...storage.osDisk } : {};
+  delete osDisk.vhd;
   const option = String(osDisk.createOption ?? 'FromImage');
   if (option.toLowerCase() !== 'attach') {
     const sku = textAt(osDisk, 'managedDisk.storageAccountType');
@@ -157,11 +202,12 @@ function machineBody(all: JsonObject, properties: JsonObject): JsonObject {
   const dataDisks = objectsAt(storage, 'dataDisks').map((disk) => {
     if (String(disk.createOption).toLowerCase() === 'attach') return disk;
     const sku = textAt(disk, 'managedDisk.storageAccountType');
-    return { ...disk, managedDisk: sku === undefined ? {} : { storageAccountType: sku } };
+    const { vhd: _vhd, ...plain } = disk;
+    return { ...plain, managedDisk: sku === undefined ? {} : { storageAccountType: sku } };
   });
   const profile = isObject(properties.osProfile) ? { ...properties.osProfile } : undefined;
-  if (profile !== undefined && profile.linuxConfiguration === undefined)
-    profile.adminPassword = 'Staged-password-1';
+  const keys = objectsAt(profile, 'linuxConfiguration.ssh.publicKeys');
+  if (profile !== undefined && keys.length === 0) profile.adminPassword = 'Staged-password-1';
   const { osProfile: _profile, vmId: _id, instanceView: _view, ...rest } = properties;
   return {
     ...all,
@@ -174,11 +220,13 @@ function machineBody(all: JsonObject, properties: JsonObject): JsonObject {
 }
 
 /** References to types that Local Azure does not have fall away, with the object that is nothing but the reference. */
-export function withoutForeign(value: unknown, ownKey: string): unknown {
-  const isForeign = (entry: unknown): boolean =>
-    isObject(entry) &&
-    typeof entry.id === 'string' &&
-    referencesIn([entry.id], ownKey).some((each) => typeOf(each.type) === undefined);
+function withoutForeign(value: unknown, ownKey: string): unknown {
+  const isForeign = (entry: unknown): boolean => {
+    const id = isObject(entry) ? entry.id : entry;
+    return (
+      typeof id === 'string' && referencesIn([id], ownKey).some((each) => typeOf(each.type) === undefined)
+    );
+  };
   if (Array.isArray(value))
     return value.filter((entry) => !isForeign(entry)).map((entry) => withoutForeign(entry, ownKey));
   if (!isObject(value)) return value;
@@ -202,7 +250,7 @@ function withoutNulls(value: unknown): unknown {
 }
 
 /** A size that is not in Local Azure's table is mapped to a common one, as names and subscriptions are. */
-export function fit(value: unknown): unknown {
+export function fitSizes(value: unknown): unknown {
   return mapStrings(value, (text, name) => {
     if (name === 'vmSize' && findSize(text, 'eastus') === undefined) return 'Standard_D2s_v3';
     return text;

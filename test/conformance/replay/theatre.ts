@@ -30,7 +30,10 @@ async function replayOne(recording: Recording): Promise<Outcome[]> {
   try {
     const known = local.settings.now().locations;
     const more = locationsIn(recording).filter((name) => !known.some((each) => each.name === name));
-    local.settings.change({ locations: [...known, ...more.map((name) => ({ name, displayName: name }))] });
+    local.settings.change({
+      basicPublicIps: true,
+      locations: [...known, ...more.map((name) => ({ name, displayName: name }))],
+    });
     const client = await openClient(local.endpoint);
     try {
       return await replay(recording, { local, client, clock });

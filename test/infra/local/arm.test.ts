@@ -134,10 +134,10 @@ describe('any resource', () => {
       code: 'NoRegisteredProviderFound',
     });
     expect(await rawGet(`${compute}/dusks/d?api-version=2026-03-02`)).toEqual({
-      status: 404,
-      code: 'InvalidResourceType',
+      status: 501,
+      code: 'NotImplemented',
     });
-    expect(await rawGet(`${group}/providers/Microsoft.Nix/x/d?api-version=2026-03-02`)).toEqual({
+    expect(await rawGet(`${group}/providers/Contoso.Nix/x/d?api-version=2026-03-02`)).toEqual({
       status: 404,
       code: 'InvalidResourceNamespace',
     });

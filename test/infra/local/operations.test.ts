@@ -91,7 +91,7 @@ describe('the shapes of long-running operations', () => {
     await subscription.network.networkSecurityGroups.delete('standby-rg', 'shape');
     const gone = answerTo(subscription, 'DELETE', '/networkSecurityGroups/shape?');
     expect(gone).toMatchObject({ status: 202, body: '' });
-    expect(gone.headers.location).toContain('monitor=true');
+    expect(gone.headers.location).toContain('/operationResults/');
   });
   it('a virtual machine: 201 and Creating, one header; actions and deletion 202 with both', async () => {
     await subscription.compute.virtualMachines.createOrUpdate(
