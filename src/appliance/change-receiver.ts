@@ -30,6 +30,9 @@ export interface ChangeReceiverOptions extends Omit<TranslatorOptions, 'markMs' 
   onProblem(error: StandbyError): void;
 }
 
+/** What is used of a connection here. */
+export type ChangesConnection = Pick<Connection, 'name' | 'closed' | 'close' | 'post'>;
+
 export interface DurableNews {
   readonly sequence: bigint;
   readonly bytes: number;
@@ -75,7 +78,7 @@ export class ChangeReceiver {
   }
 
   /** The next connection of the stream; answers what it goes on after. */
-  open(connection: Connection): Promise<{ readonly after: bigint; readonly lane: LaneFrames }> {
+  open(connection: ChangesConnection): Promise<{ readonly after: bigint; readonly lane: LaneFrames }> {
     return this.#inTurn(async () => {
       await this.#endCurrent('a newer connection of the same stream came');
       const { journal, openSet } = this.#options;
@@ -149,7 +152,7 @@ export class ChangeReceiver {
 class ChangeConnection implements LaneFrames {
   readonly settled: Promise<void>;
   readonly #options: ChangeReceiverOptions;
-  readonly #connection: Connection;
+  readonly #connection: ChangesConnection;
   readonly #translator: ChangeTranslator;
   readonly #tell: (news: DurableNews) => void;
   readonly #over = new AbortController();
@@ -165,7 +168,7 @@ class ChangeConnection implements LaneFrames {
 
   constructor(
     options: ChangeReceiverOptions,
-    connection: Connection,
+    connection: ChangesConnection,
     translator: ChangeTranslator,
     after: bigint,
     tell: (news: DurableNews) => void,

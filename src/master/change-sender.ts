@@ -4,7 +4,7 @@ import { isStandbyError, messageOf, StandbyError } from '../errors.ts';
 import type { Log } from '../log.ts';
 import type { Credentials } from '../wire/certificates.ts';
 import type { Checksum } from '../wire/checksum.ts';
-import { Connection } from '../wire/connection.ts';
+import { Connection, type LaneFrames } from '../wire/connection.ts';
 import { dialAppliance } from '../wire/dial.ts';
 import { FRAME, protocolBroken } from '../wire/frame.ts';
 import { LIMITS, PROTOCOL, type Timings } from '../wire/limits.ts';
@@ -32,7 +32,12 @@ export interface ChangeSenderOptions {
   readonly timings: Timings;
   /** What the appliance should hear. `lost`: nothing more will come. */
   onProblem(error: StandbyError, lost: boolean): void;
+  /** Tests only: a link that drops, delays and cuts what they want. */
+  readonly dial?: (lane: LaneFrames) => Promise<ChangesLink>;
 }
+
+/** What is used of a connection here. */
+export type ChangesLink = Pick<Connection, 'request' | 'sendFrame' | 'signal' | 'close' | 'closed'>;
 
 /** Before the stream is asked again after it failed. */
 const RETRY_MS = 2_000;
@@ -116,8 +121,14 @@ export class ChangeSender {
     }
   }
 
-  async #dial(): Promise<Connection> {
+  async #dial(): Promise<ChangesLink> {
     const { appliance, credentials, clock, log, timings } = this.#options;
+    const lane: LaneFrames = {
+      limitOf: (type) => (type === FRAME.durable ? EMPTY_FRAME_BYTES : undefined),
+      bufferFor: (_type, length) => Buffer.allocUnsafe(length),
+      onFrame: (_header, body) => this.#onDurable(body),
+    };
+    if (this.#options.dial) return await this.#options.dial(lane);
     const { address, port, id } = appliance;
     const endpoint = { address, port, clock, timeoutMs: timings.handshakeMs };
     const socket = await dialAppliance(endpoint, credentials, id);
@@ -128,15 +139,11 @@ export class ChangeSender {
       timings,
       proven: true,
       handlers: {},
-      lane: {
-        limitOf: (type) => (type === FRAME.durable ? EMPTY_FRAME_BYTES : undefined),
-        bufferFor: (_type, length) => Buffer.allocUnsafe(length),
-        onFrame: (_header, body) => this.#onDurable(body),
-      },
+      lane,
     });
   }
 
-  async #greet(connection: Connection): Promise<bigint> {
+  async #greet(connection: ChangesLink): Promise<bigint> {
     const { scenarioId, epoch } = this.#options;
     const { after } = await connection.request('hello', {
       purpose: 'changes',
@@ -148,7 +155,7 @@ export class ChangeSender {
     return BigInt(after);
   }
 
-  async #pump(connection: Connection, from: bigint): Promise<void> {
+  async #pump(connection: ChangesLink, from: bigint): Promise<void> {
     const { changes, diskIds, checksum, clock } = this.#options;
     const signal = AbortSignal.any([this.#over.signal, connection.signal]);
     signal.addEventListener('abort', () => this.#wake(), { once: true });
