@@ -1,7 +1,10 @@
 import type { WizardStart } from '../src/cli/shell.ts';
+import { timeText } from '../src/clock.ts';
 import type { Context } from '../src/control/context.ts';
 import { type Screen, textOf } from '../src/control/screen.ts';
 import {
+  offeredPoints,
+  type PointRequest,
   proposeSwitchover,
   reportNotices,
   type SwitchoverOutcome,
@@ -16,8 +19,11 @@ import { gather } from './wizard.ts';
 export async function switchoverWizard(context: Context, start: WizardStart): Promise<SwitchoverOutcome> {
   const { host } = context;
   const name = String(start.preset.scenario ?? '') || (await chooseScenario(context));
+  const { preset } = start;
   const proposal = await proposeSwitchover(context, name, {
-    acceptUnprovenBoot: start.preset.acceptUnprovenBoot === true,
+    acceptUnprovenBoot: preset.acceptUnprovenBoot === true,
+    acceptUnprotected: preset.acceptUnprotected === true,
+    ...(await choosePointOf(context, name, preset)),
   });
   tellPlan(context, proposal);
   const confirm = typedNameScreen(proposal);
@@ -25,6 +31,58 @@ export async function switchoverWizard(context: Context, start: WizardStart): Pr
   const outcome = await switchOver(context, proposal);
   for (const notice of reportNotices(outcome.report)) host.tell(notice);
   return outcome;
+}
+
+/** Flags say it; a person at a terminal chooses from the bookmarks, and says whether to wait (G-75). */
+async function choosePointOf(
+  context: Context,
+  name: string,
+  preset: WizardStart['preset'],
+): Promise<PointRequest> {
+  const given = preset.point as PointRequest['point'];
+  const wait = preset.waitForJournals === false ? { waitForJournals: false } : {};
+  if (given !== undefined || !context.host.interactive)
+    return { ...(given ? { point: given } : {}), ...wait };
+  const offered = await offeredPoints(context, name);
+  if (!offered || preset.waitForJournals === false) return wait;
+  const answers = await gather(context.host, pointScreens(offered), {});
+  const to = textOf(answers.to);
+  if (to !== LATEST) return { point: { bookmark: to } };
+  return answers.waitForJournals === false ? { waitForJournals: false } : {};
+}
+
+const LATEST = 'latest';
+
+function pointScreens(
+  bookmarks: readonly { readonly name: string; readonly timeMs: number }[],
+): readonly Screen[] {
+  return [
+    {
+      name: 'to',
+      question: () => ({
+        name: 'to',
+        kind: 'select',
+        message: 'Which state of the master',
+        hint: 'any time of the rewind window: leave with Ctrl-C and use --to-time',
+        default: LATEST,
+        choices: [
+          { value: LATEST, label: 'latest: everything received' },
+          ...bookmarks.map((one) => ({ value: one.name, label: `${one.name} (${timeText(one.timeMs)})` })),
+        ],
+      }),
+    },
+    {
+      name: 'waitForJournals',
+      when: (answers) => answers.to === LATEST,
+      question: () => ({
+        name: 'waitForJournals',
+        kind: 'confirm',
+        message: 'Wait until everything received is applied?',
+        hint: 'no: it begins at once, and what is in the journal only is lost',
+        default: true,
+      }),
+    },
+  ];
 }
 
 function tellPlan({ host }: Context, proposal: SwitchoverProposal): void {
@@ -44,7 +102,7 @@ function tellPlan({ host }: Context, proposal: SwitchoverProposal): void {
   });
   const steps = plan.stages.flat().map((step, index) => `  ${index + 1}. ${step.title}`);
   host.tell({ kind: 'text', level: 'info', text: `Steps:\n${steps.join('\n')}` });
-  host.tell({ kind: 'text', level: 'warning', text: loss });
+  host.tell({ kind: 'text', level: 'warning', text: loss.text });
   host.tell({ kind: 'text', level: 'warning', text: confirmationText(scenario) });
 }
 

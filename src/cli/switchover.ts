@@ -1,8 +1,10 @@
 import type { Command } from 'commander';
 import { inputError } from '../errors.ts';
+import { optionText } from './answers.ts';
 import { type Call, leaf } from './command.ts';
 import { done } from './people.ts';
 import type { Shell } from './shell.ts';
+import { timeOf } from './time-option.ts';
 
 export function addSwitchoverCommands(program: Command, shell: Shell): void {
   leaf(
@@ -13,6 +15,13 @@ export function addSwitchoverCommands(program: Command, shell: Shell): void {
     switchover,
   )
     .option('--undo', 'take back exactly what an unfinished switchover has made')
+    .option('--to <bookmark>', 'live scenarios: latest (default), or a bookmark')
+    .option('--to-time <time>', "live scenarios: the state at this time of the master's clock")
+    .option('--no-wait-for-journals', 'begin at once: received changes that are not applied yet are lost')
+    .option(
+      '--accept-unprotected',
+      'the replica does not follow its master now: go on from its last position',
+    )
     .option('--accept-unproven-boot', 'you have looked: go live although the boot could not be proven');
   const vm = program.command('vm').description('The standby VM of a stopped scenario');
   leaf(vm, 'start <scenario>', 'Starts it from the copied disks as they are', shell, start);
@@ -25,10 +34,31 @@ export function addSwitchoverCommands(program: Command, shell: Shell): void {
 async function switchover(call: Call): Promise<unknown> {
   if (call.options.undo === true) return undo(call);
   const wizards = await call.shell.parts.wizards();
-  const preset = { scenario: call.args[0], acceptUnprovenBoot: call.options.acceptUnprovenBoot };
+  const { acceptUnprovenBoot, acceptUnprotected, waitForJournals } = call.options;
+  const preset = {
+    scenario: call.args[0],
+    acceptUnprovenBoot,
+    acceptUnprotected,
+    ...(waitForJournals === false ? { waitForJournals } : {}),
+    ...pointOf(call),
+  };
   const outcome = (await wizards.switchover(await call.context(), { preset, yes: call.yes })) as Outcome;
   return documentOf(outcome);
 }
+
+/** Where the replica is brought to, from the flags. */
+function pointOf(call: Call): { readonly point?: ReplicaPoint } {
+  const to = optionText(call, 'to');
+  const time = optionText(call, 'toTime');
+  if (to !== undefined && time !== undefined) {
+    throw inputError('POINT_TWICE', '--to and --to-time do not go together.', 'Give one of them.');
+  }
+  if (time !== undefined) return { point: { timeMs: timeOf(time, call.shell.clock.now(), 'last') } };
+  if (to === undefined) return {};
+  return { point: to.trim().toLowerCase() === 'latest' ? { latest: true } : { bookmark: to.trim() } };
+}
+
+type ReplicaPoint = NonNullable<import('../control/switchover.ts').PointRequest['point']>;
 
 type Outcome = import('../control/switchover.ts').SwitchoverOutcome;
 type Report = Outcome['report'];
@@ -38,14 +68,17 @@ function documentOf({
   scenario,
   status,
   report,
+  loss,
 }: {
   scenario: Outcome['scenario'];
   status: Outcome['status'];
   report?: Report;
+  loss?: Outcome['loss'];
 }) {
   return {
     scenario: scenario.name,
     state: status.state,
+    ...(loss ? { loss, rpoSeconds: loss.rpoSeconds } : {}),
     ...(report
       ? {
           vmId: report.vm?.id,

@@ -1,9 +1,9 @@
 import { inputError } from '../errors.ts';
 
-/** A time as people type it: `22:30` is the next such time of this machine's clock; a date without a zone is its own, too. */
-export function timeOf(text: string, nowMs: number): number {
+/** A time as people type it: `22:30` is the next (or last) such time of this machine's clock; a date without a zone is its own, too. */
+export function timeOf(text: string, nowMs: number, which: 'next' | 'last' = 'next'): number {
   const clock = /^(\d{1,2}):(\d{2})$/.exec(text.trim());
-  if (clock) return nextTime(text, Number(clock[1]), Number(clock[2]), nowMs);
+  if (clock) return dayTime(text, { hours: Number(clock[1]), minutes: Number(clock[2]) }, nowMs, which);
   const atMs = /^\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}(\.\d+)?)?( ?(Z|UTC|[+-]\d{2}:?\d{2}))?)?$/.test(
     text.trim(),
   )
@@ -13,11 +13,17 @@ export function timeOf(text: string, nowMs: number): number {
   throw notATime(text);
 }
 
-function nextTime(text: string, hours: number, minutes: number, nowMs: number): number {
+function dayTime(
+  text: string,
+  { hours, minutes }: { readonly hours: number; readonly minutes: number },
+  nowMs: number,
+  which: 'next' | 'last',
+): number {
   if (hours > 23 || minutes > 59) throw notATime(text);
   const at = new Date(nowMs);
   at.setHours(hours, minutes, 0, 0);
-  if (at.getTime() <= nowMs) at.setDate(at.getDate() + 1);
+  if (which === 'next' && at.getTime() <= nowMs) at.setDate(at.getDate() + 1);
+  if (which === 'last' && at.getTime() > nowMs) at.setDate(at.getDate() - 1);
   return at.getTime();
 }
 

@@ -53,7 +53,7 @@ export async function makeWork(
         context,
         scenario,
         change,
-        refuseForeignState(scenario, statesInTheWay(facts.moment, change), facts.runId),
+        refuseForeignState(scenario, statesInTheWay(facts.moment, change, options), facts.runId),
       ),
     event: (event) =>
       appendEvent(context, {
@@ -72,10 +72,18 @@ export async function makeWork(
   };
 }
 
-function statesInTheWay(moment: Moment, change: StatusChange): readonly ScenarioState[] {
+function statesInTheWay(
+  moment: Moment,
+  change: StatusChange,
+  options: ScenarioRunInput['options'],
+): readonly ScenarioState[] {
   if (change.state === undefined) return [];
   if (moment === 'run') return STANDBY_STATES;
-  return change.state === 'switching-over' ? [...COPYING_STATES, ...STANDBY_STATES] : COPYING_STATES;
+  // The operator has said that the replica need not have caught up.
+  const copying = COPYING_STATES.filter(
+    (state) => state !== 'draining' || options.acceptUnprotected !== true,
+  );
+  return change.state === 'switching-over' ? [...copying, ...STANDBY_STATES] : copying;
 }
 
 /** The definition and the master as they are now. */

@@ -1,15 +1,16 @@
 import { randomUUID } from 'node:crypto';
-import { timeText } from '../clock.ts';
 import { inputError } from '../errors.ts';
 import type { Scenario, ScenarioStatus } from '../model/scenario.ts';
 import type { Plan, RunRecord } from '../plan/plan.ts';
 import { refusalToSwitchOver } from '../switchover/ready.ts';
 import { reportNotices, type SwitchoverReport, switchoverReport } from '../switchover/report.ts';
-import { switchoverPlan } from '../switchover/switchover.ts';
+import { type SwitchoverOptions, switchoverPlan } from '../switchover/switchover.ts';
 import type { Context } from './context.ts';
+import { type Chosen, type LossStatement, lossOf } from './loss.ts';
 import { scenarioNamed, unfinishedRuns } from './scenario-named.ts';
 import { statusOf } from './scenario-status.ts';
 import { carryOut, freshInput, makeWork, type ScenarioRunInput, takeBack } from './scenario-work.ts';
+import { choosePoint, type PointRequest, sealOptionsOf } from './switchover-point.ts';
 
 export const SWITCHOVER = 'switchover';
 
@@ -22,31 +23,69 @@ export interface SwitchoverProposal {
   readonly plan: Plan;
   /** Every Azure resource it will make, with its name. */
   readonly makes: readonly { readonly type: string; readonly name: string }[];
-  /** Up to which moment of the master the standby will have its data. */
-  readonly loss: string;
+  /** Up to which moment of the master the standby will have its data, and what is known to be lost. */
+  readonly loss: LossStatement;
   /** An unfinished switchover that is gone on with. */
   readonly unfinished?: RunRecord;
+}
+
+export interface SwitchoverRequest extends PointRequest {
+  readonly acceptUnprovenBoot?: boolean;
+  /** The replica does not follow its master, and the operator goes on all the same (G-70). */
+  readonly acceptUnprotected?: boolean;
+}
+
+function planOptions({ options }: ScenarioRunInput): SwitchoverOptions {
+  const seal = sealOptionsOf(options);
+  return {
+    ...(seal ? { seal } : {}),
+    ...(options.acceptUnprotected === true ? { acceptUnprotected: true } : {}),
+  };
+}
+
+/** A switchover that was begun keeps its position: the replica may have been brought there already. */
+async function chosenPoint(
+  context: Context,
+  scenario: Scenario,
+  request: PointRequest,
+  kept: ScenarioRunInput | undefined,
+): Promise<Chosen> {
+  if (!kept) return choosePoint(context, scenario, request);
+  const { point = { latest: true }, drain = true } = sealOptionsOf(kept.options) ?? {};
+  const isSame = request.point === undefined || JSON.stringify(request.point) === JSON.stringify(point);
+  if (isSame && (request.waitForJournals ?? drain) === drain) return { point, waitForJournals: drain };
+  throw inputError(
+    'POINT_IS_CHOSEN',
+    `The unfinished switchover of ${scenario.name} was begun to another position.`,
+    `Go on with that (leave --to, --to-time and --no-wait-for-journals out), or take it back first: standby switchover ${scenario.name} --undo`,
+  );
 }
 
 /** Refuses what cannot be switched over, and shows what would be made. Changes nothing. */
 export async function proposeSwitchover(
   context: Context,
   name: string,
-  options: { readonly acceptUnprovenBoot?: boolean } = {},
+  request: SwitchoverRequest = {},
 ): Promise<SwitchoverProposal> {
   const scenario = await scenarioNamed(context, name);
   const status = await statusOf(context, scenario);
   const unfinished = await unfinishedOf(context, scenario);
   const runId = unfinished?.id ?? randomUUID();
-  const refusal = unfinished ? undefined : refusalToSwitchOver(scenario, status, runId);
+  const accepted = {
+    ...(request.acceptUnprovenBoot ? { acceptUnprovenBoot: true } : {}),
+    ...(request.acceptUnprotected ? { acceptUnprotected: true } : {}),
+  };
+  const refusal = unfinished ? undefined : refusalToSwitchOver(scenario, status, runId, accepted);
   if (refusal) throw refusal;
-  const given = options.acceptUnprovenBoot ? { acceptUnprovenBoot: true } : {};
   const kept = unfinished?.input as ScenarioRunInput | undefined;
+  const chosen = await chosenPoint(context, scenario, request, kept);
+  const point = 'latest' in chosen.point ? {} : { point: chosen.point };
+  const wait = chosen.waitForJournals ? {} : { waitForJournals: false };
   const input = kept
-    ? { ...kept, options: { ...kept.options, ...given } }
-    : await freshInput(context, scenario, given);
+    ? { ...kept, options: { ...kept.options, ...accepted } }
+    : await freshInput(context, scenario, { ...accepted, ...point, ...wait });
   const work = await makeWork(context, { runId, input, moment: 'switchover' });
-  const plan = switchoverPlan(work);
+  const plan = switchoverPlan(work, planOptions(input));
   return {
     scenario,
     status,
@@ -54,18 +93,9 @@ export async function proposeSwitchover(
     input,
     plan,
     makes: plan.stages.flat().flatMap((step) => step.makes ?? []),
-    loss: lossStatement(status),
+    loss: await lossOf(context, scenario, status, chosen),
     ...(unfinished ? { unfinished } : {}),
   };
-}
-
-/** What is lost is what the master did after the copy; at rest, nothing as long as it stayed switched off. */
-export function lossStatement(status: ScenarioStatus): string {
-  if (status.synchronisedAtMs === undefined) return 'No copy was ever finished.';
-  return (
-    `The standby will have the data of ${timeText(status.synchronisedAtMs)}. The master was copied at rest and is not ` +
-    'being replicated: whatever it has written after that moment will not be there.'
-  );
 }
 
 export interface SwitchoverOutcome {
@@ -73,7 +103,11 @@ export interface SwitchoverOutcome {
   readonly status: ScenarioStatus;
   readonly run: RunRecord;
   readonly report: SwitchoverReport;
+  /** As it was shown before the confirmation. */
+  readonly loss: LossStatement;
 }
+
+export { offeredPoints, type PointRequest } from './switchover-point.ts';
 
 /** The report for people. */
 export { reportNotices };
@@ -97,6 +131,7 @@ export async function switchOver(context: Context, proposal: SwitchoverProposal)
     status: await statusOf(context, scenario),
     run: done,
     report: switchoverReport(work, done),
+    loss: proposal.loss,
   };
 }
 
@@ -140,7 +175,7 @@ function pastCommit({ name }: Scenario): Error {
 export async function undoSwitchoverRun(context: Context, unfinished: RunRecord): Promise<UndoReport> {
   const input = unfinished.input as ScenarioRunInput;
   const work = await makeWork(context, { runId: unfinished.id, input, moment: 'switchover' });
-  const run = await takeBack(context, unfinished, switchoverPlan(work));
+  const run = await takeBack(context, unfinished, switchoverPlan(work, planOptions(input)));
   return { scenario: input.scenario, status: await statusOf(context, input.scenario), run };
 }
 

@@ -1,4 +1,6 @@
+import { timeText } from '../clock.ts';
 import { inputError, type StandbyError } from '../errors.ts';
+import { isLiveCapture } from '../model/capture.ts';
 import type { Scenario, ScenarioStatus } from '../model/scenario.ts';
 
 /**
@@ -6,11 +8,13 @@ import type { Scenario, ScenarioStatus } from '../model/scenario.ts';
  * by its first step.
  */
 export function refusalToSwitchOver(
-  scenario: Pick<Scenario, 'name'>,
+  scenario: Pick<Scenario, 'name' | 'capture'>,
   status: ScenarioStatus,
   runId?: string,
+  options: { readonly acceptUnprotected?: boolean } = {},
 ): StandbyError | undefined {
   const { name } = scenario;
+  if (isBehind(scenario, status)) return options.acceptUnprotected ? undefined : behind(scenario, status);
   switch (status.state) {
     case 'synchronised':
     case 'replicating':
@@ -49,6 +53,28 @@ export function refusalToSwitchOver(
         `Wait until it is synchronised: standby status ${name}`,
       );
   }
+}
+
+/** A live replica that was whole once, and does not follow its master now: possible, but only when a person says so (G-70). */
+function isBehind(
+  { capture }: Pick<Scenario, 'capture'>,
+  { state, synchronisedAtMs }: ScenarioStatus,
+): boolean {
+  return (
+    isLiveCapture(capture) && synchronisedAtMs !== undefined && ['resync-needed', 'draining'].includes(state)
+  );
+}
+
+function behind({ name }: Pick<Scenario, 'name'>, status: ScenarioStatus): StandbyError {
+  const at = status.seen?.appliedAtMs ?? status.synchronisedAtMs ?? 0;
+  const means = `the standby then has the data of ${timeText(at)} or a little later, and what the master did after that is lost`;
+  const reason = status.reason ?? 'what changed meanwhile has not all come yet';
+  const isLost = status.state === 'resync-needed';
+  return inputError(
+    isLost ? 'RESYNC_NEEDED' : 'SYNC_NOT_FINISHED',
+    `The replica of "${name}" does not follow its master now (${status.state}): ${reason}`,
+    `${isLost ? `Synchronise anew: standby run ${name}` : `Wait: standby status ${name} --watch`}. If the master is lost: standby switchover ${name} --accept-unprotected (${means})`,
+  );
 }
 
 /** Why `vm start` cannot begin; undefined when it can. It is for stopped scenarios whose copy once was complete. */

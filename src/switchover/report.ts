@@ -4,6 +4,7 @@ import type { DiskDigest } from '../model/scenario.ts';
 import type { Verdict } from '../model/verdict.ts';
 import type { RunRecord, RunStatus, StepStatus } from '../plan/plan.ts';
 import type { Notice } from '../ports/host.ts';
+import type { ReplicaPoint } from '../wire/control-session.ts';
 import { blueprintOf, RESOURCE_TYPES } from './blueprint.ts';
 import { COMMIT_SWITCHOVER } from './steps/commit-switchover.ts';
 import { createNetworkInterfaceId, type MadeNic } from './steps/create-network-interface.ts';
@@ -53,6 +54,13 @@ export interface SwitchoverReport {
     readonly epoch: number;
     readonly synchronisedAt?: string;
     readonly digests: readonly DiskDigest[];
+    /** Live: the position that was switched to; the time is the master's. */
+    readonly position?: {
+      readonly sequence: string;
+      readonly at: string;
+      readonly leftOutChanges: number;
+      readonly point: ReplicaPoint;
+    };
   };
   readonly boot?: {
     readonly outcome: BootProof['outcome'];
@@ -96,7 +104,7 @@ export function switchoverReport(work: ReportWork, run: RunRecord): SwitchoverRe
     addresses,
     ...(sealed ? { copied: copiedOf(sealed) } : {}),
     ...(boot ? { boot: { outcome: boot.outcome, bootMs: boot.bootMs, verdicts: boot.verdicts } } : {}),
-    events: live && vm && boot ? eventsOf(scenario, vm.id, boot, restarted) : [],
+    events: live && vm && boot ? eventsOf(scenario, vm.id, boot, restarted, sealed) : [],
     checklist: live ? operationChecklist(inventory, boot?.address) : [],
     tell: live && !restarted ? whomToTell(inventory, addresses) : [],
   };
@@ -107,8 +115,10 @@ function eventsOf(
   vmId: string,
   boot: BootProof,
   restarted: boolean,
+  sealed: Sealed | undefined,
 ): readonly WorkEvent[] {
-  return restarted ? [vmOnlineEvent(vmId)] : switchedOverEvents(scenario, vmId, BOOT_WORDS[boot.outcome]);
+  if (restarted) return [vmOnlineEvent(vmId)];
+  return switchedOverEvents(scenario, vmId, BOOT_WORDS[boot.outcome], sealed);
 }
 
 type Outputs = ReadonlyMap<string, unknown>;
@@ -176,6 +186,16 @@ function copiedOf(sealed: Sealed): SwitchoverReport['copied'] {
     epoch: sealed.epoch,
     ...(sealed.synchronisedAtMs === undefined ? {} : { synchronisedAt: isoTime(sealed.synchronisedAtMs) }),
     digests: sealed.digests,
+    ...(sealed.position
+      ? {
+          position: {
+            sequence: sealed.position.sequence,
+            at: isoTime(sealed.position.timeMs),
+            leftOutChanges: sealed.position.leftOutChanges,
+            point: sealed.point ?? { latest: true },
+          },
+        }
+      : {}),
   };
 }
 
@@ -237,9 +257,21 @@ function copiedNotices(
   const size = copied.digests.reduce((sum, disk) => sum + disk.sizeBytes, 0) / GIB;
   const at = copied.synchronisedAt ? timeText(Date.parse(copied.synchronisedAt)) : 'an unknown time';
   const disks = copied.digests.length === 1 ? '1 disk' : `${copied.digests.length} disks`;
+  if (copied.position) return [text('info', livePosition(copied.position, disks, size))];
   const position = `Last position copied: epoch ${copied.epoch}, synchronised at ${at}, ${disks}, ${size.toFixed(1)} GiB.`;
   const unsealed = `The replica was not sealed: ${copied.notSealedBecause ?? 'its appliance did not answer'}`;
   return [text('info', position), ...(copied.sealed ? [] : [text('warning', unsealed)])];
+}
+
+function livePosition(
+  { sequence, at, leftOutChanges, point }: NonNullable<NonNullable<SwitchoverReport['copied']>['position']>,
+  disks: string,
+  gib: number,
+): string {
+  const chosen =
+    'bookmark' in point ? `bookmark "${point.bookmark}"` : 'latest' in point ? 'the newest' : 'as chosen';
+  const left = leftOutChanges > 0 ? ` ${leftOutChanges} received changes after it were left out.` : '';
+  return `Switched to position ${sequence} (${chosen}), ${timeText(Date.parse(at))} by the master's clock; ${disks}, ${gib.toFixed(1)} GiB.${left}`;
 }
 
 function seconds(ms: number | undefined): string {

@@ -1,4 +1,5 @@
 import type { Plan, Step, StepContext } from '../plan/plan.ts';
+import type { SealOptions } from '../wire/control-session.ts';
 import { type Blueprint, blueprintOf } from './blueprint.ts';
 import { refusalToSwitchOver } from './ready.ts';
 import { commitSwitchoverStep } from './steps/commit-switchover.ts';
@@ -23,15 +24,26 @@ import { waitRunningStep } from './steps/wait-running.ts';
 import { tellingWhatIsLeft } from './telling.ts';
 import type { Work } from './work.ts';
 
+export interface SwitchoverOptions {
+  /** Live scenarios: where the replica is brought to. */
+  readonly seal?: SealOptions;
+  /** The replica does not follow its master, and the operator goes on all the same. */
+  readonly acceptUnprotected?: boolean;
+}
+
 /** `standby switchover`: builds the standby VM from the sealed replica and proves that it boots. Kind `switchover`. */
-export function switchoverPlan(work: Work): Plan {
+export function switchoverPlan(work: Work, options: SwitchoverOptions = {}): Plan {
   const blueprint = blueprintOf(work);
   return {
     kind: 'switchover',
     title: `Switchover of ${work.scenario.name}`,
     stages: tellingWhatIsLeft(work, `standby switchover ${work.scenario.name} --undo`, [
-      [verifyScenarioStep(work, refusalToSwitchOver)],
-      [sealReplicaStep(work, { lenient: false })],
+      [
+        verifyScenarioStep(work, (scenario, status, runId) =>
+          refusalToSwitchOver(scenario, status, runId, options),
+        ),
+      ],
+      [sealReplicaStep(work, { ...options.seal, lenient: false })],
       ...standbyStages(work, blueprint),
     ]),
   };

@@ -1,5 +1,7 @@
+import { timeText } from '../clock.ts';
 import { growsUnderGpt, type MasterInventory } from '../model/disk.ts';
 import type { Scenario } from '../model/scenario.ts';
+import type { Sealed } from './steps/seal-replica.ts';
 import type { WorkEvent } from './work.ts';
 
 /** What people are told around a switchover, in one place: before it, when it is done, and what to do then. */
@@ -12,7 +14,19 @@ export function confirmationText(scenario: Pick<Scenario, 'name' | 'vm'>): strin
   );
 }
 
-export function switchedOverEvents(scenario: Scenario, vmId: string, boot: string): readonly WorkEvent[] {
+/** `at position 812 of 2030-01-15 03:00:00 UTC (master's clock)`; undefined for a copy at rest. */
+export function positionText({ position }: Pick<Sealed, 'position'>): string | undefined {
+  if (!position) return undefined;
+  return `at position ${position.sequence} of ${timeText(position.timeMs)} (master's clock)`;
+}
+
+export function switchedOverEvents(
+  scenario: Scenario,
+  vmId: string,
+  boot: string,
+  sealed: Pick<Sealed, 'position'> = {},
+): readonly WorkEvent[] {
+  const at = positionText(sealed);
   return [
     {
       level: 'info',
@@ -22,8 +36,8 @@ export function switchedOverEvents(scenario: Scenario, vmId: string, boot: strin
     {
       level: 'info',
       code: 'SWITCHOVER_COMPLETE',
-      text: `The switchover is complete. The Azure VM "${scenario.vm.name}" that stands for the master is now active (boot ${boot}).`,
-      data: { vmName: scenario.vm.name, boot },
+      text: `The switchover is complete. The Azure VM "${scenario.vm.name}" that stands for the master is now active (boot ${boot})${at === undefined ? '' : `, ${at}`}.`,
+      data: { vmName: scenario.vm.name, boot, ...(sealed.position ? { position: sealed.position } : {}) },
     },
     vmOnlineEvent(vmId),
   ];

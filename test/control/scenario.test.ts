@@ -255,7 +255,7 @@ describe('Switching over', () => {
     const before = world.cloud.made.length;
     const proposal = await proposeSwitchover(world.context, 'web');
     expect(world.cloud.made.length).toBe(before);
-    expect(proposal.loss).toContain('not being replicated');
+    expect(proposal.loss.text).toContain('not being replicated');
     const { status, report } = await switchOver(world.context, proposal);
     expect(status.state).toBe('switched-over');
     expect(report.vm?.name).toBe('web01');

@@ -1,8 +1,15 @@
 import { StandbyError } from '../../src/errors.ts';
 import { GIB } from '../../src/model/disk.ts';
 import type { DiskDigest } from '../../src/model/scenario.ts';
-import type { ControlSession, CopyProgress, ReplicaSpec } from '../../src/wire/control-session.ts';
+import type {
+  ControlSession,
+  CopyOptions,
+  CopyProgress,
+  ReplicaSpec,
+} from '../../src/wire/control-session.ts';
+import { ENGINE_VERSION } from '../../src/wire/version.ts';
 import { APPLIANCE_VM_ID, type FakeCloud } from './fake-cloud.ts';
+import { FakeLive } from './fake-live.ts';
 
 /** An appliance in memory: it sees the disks that the fake cloud attached, and "copies" in a few polls. */
 export class FakeAppliance {
@@ -19,6 +26,10 @@ export class FakeAppliance {
   /** The next copy ends with this. */
   failure: CopyProgress['error'];
   starts = 0;
+  /** There from the first start with a live capture method on; a new epoch makes a new one. */
+  live: FakeLive | undefined;
+  /** Changes each new live replica before anybody sees it. */
+  prepare: (live: FakeLive) => void = () => undefined;
   #polls = 0;
 
   constructor(fake: FakeCloud) {
@@ -48,7 +59,7 @@ export class FakeAppliance {
       throw new StandbyError({ code: 'REPLICA_UNKNOWN', what: 'No replica was opened.' });
     };
     return {
-      hello: { applianceId: 'appliance-1', engineVersion: '0', protocol: 1, clockDifferenceMs: 0 },
+      hello: { applianceId: 'appliance-1', engineVersion: ENGINE_VERSION, protocol: 1, clockDifferenceMs: 0 },
       disks: async () =>
         (this.#fake.machines.get(APPLIANCE_VM_ID.toLowerCase())?.dataDisks ?? []).map(({ diskId, lun }) => ({
           lun,
@@ -58,7 +69,7 @@ export class FakeAppliance {
       offerJoin: async () => undefined,
       pendingJoins: async () => [],
       grantJoin: async () => undefined,
-      masters: async () => [{ masterId: 'master-1', connected: true }],
+      masters: async () => [{ masterId: 'master-1', connected: this.live?.masterHere ?? true }],
       openReplica: async (spec) => {
         if (this.spec && spec.epoch < this.spec.epoch)
           throw new StandbyError({ code: 'EPOCH_OLD', what: 'Old epoch.' });
@@ -67,8 +78,9 @@ export class FakeAppliance {
         this.spec = spec;
         this.sealed = false;
         this.phase = 'idle';
+        this.live = undefined;
       },
-      startCopy: async () => {
+      startCopy: async (_scenarioId, options) => {
         expectSpec();
         if (this.masterAwayTimes-- > 0) {
           throw new StandbyError({
@@ -77,6 +89,7 @@ export class FakeAppliance {
             retry: 'later',
           });
         }
+        if (options.capture !== 'at-rest') return this.#startLive(options);
         if (this.phase === 'synchronised' || this.phase === 'copying') return;
         this.starts++;
         this.#polls = 0;
@@ -84,10 +97,12 @@ export class FakeAppliance {
       },
       progress: async () => this.#progress(expectSpec()),
       stopCopy: async () => {
+        this.live?.stop();
         this.phase = 'idle';
       },
-      seal: async () => {
+      seal: async (_scenarioId, options = {}) => {
         const { epoch } = expectSpec();
+        if (this.live) return this.live.seal(options, epoch);
         if (this.phase !== 'synchronised')
           throw new StandbyError({ code: 'NOT_SYNCHRONISED', what: 'Not whole.' });
         this.sealed = true;
@@ -95,10 +110,14 @@ export class FakeAppliance {
       },
       unseal: async () => {
         this.sealed = false;
+        this.live?.unseal();
       },
-      bookmark: async (_scenarioId, name) => ({ name, sequence: '1', timeMs: 1 }),
-      bookmarks: async () => ({ bookmarks: [], rewindFromMs: 0 }),
-      scrub: async () => undefined,
+      bookmark: async (_scenarioId, name) => this.#expectLive().bookmark(name),
+      bookmarks: async () => ({
+        bookmarks: this.#expectLive().bookmarks,
+        rewindFromMs: this.#expectLive().masterNow() - 3_600_000,
+      }),
+      scrub: async () => this.#expectLive().scrub(),
       closeReplica: async () => {
         this.spec = undefined;
       },
@@ -106,8 +125,24 @@ export class FakeAppliance {
     };
   }
 
+  #expectLive(): FakeLive {
+    if (this.live) return this.live;
+    throw new StandbyError({ code: 'NOT_REPLICATING', what: 'It does not replicate.' });
+  }
+
+  #startLive(options: CopyOptions): void {
+    if (!this.live) {
+      this.live = new FakeLive(() => this.digests());
+      this.prepare(this.live);
+    }
+    this.starts++;
+    this.live.start(options);
+  }
+
   #progress(spec: ReplicaSpec): CopyProgress {
     const totalBytes = spec.disks.reduce((sum, disk) => sum + disk.sizeBytes, 0);
+    const { scenarioId, epoch } = spec;
+    if (this.live) return this.live.progress({ scenarioId, epoch, totalBytes });
     if (this.phase === 'copying' && ++this.#polls > 3) {
       this.phase = this.failure ? 'failed' : 'synchronised';
     }

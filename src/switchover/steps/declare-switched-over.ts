@@ -7,6 +7,7 @@ import type { Step, StepContext } from '../../plan/plan.ts';
 import { switchedOverEvents, vmOnlineEvent } from '../words.ts';
 import type { Work } from '../work.ts';
 import { type BootProof, PROVE_BOOT } from './prove-boot.ts';
+import { SEAL_REPLICA, type Sealed } from './seal-replica.ts';
 
 export const DECLARE_SWITCHED_OVER = 'declare-switched-over';
 
@@ -35,7 +36,7 @@ export function declareSwitchedOverStep(
       });
       const events = options.restarted
         ? [vmOnlineEvent(vmId)]
-        : switchedOverEvents(work.scenario, vmId, BOOT_WORDS[outcome]);
+        : switchedOverEvents(work.scenario, vmId, BOOT_WORDS[outcome], context.output<Sealed>(SEAL_REPLICA));
       for (const event of events) await work.event(event);
       return { vmId, atMs: work.clock.now() };
     },

@@ -4,12 +4,16 @@
  * Sealing twice gives the same answer; dying at any line is repaired by sealing again. Undo takes the seal back and
  * gives the scenario its former state.
  *
+ * A live replica is brought to a position before: the last one received, or the one that was asked for; the same one
+ * again when the step is resumed. Undo goes on from where the replica was, also after a rewind.
+ *
  * A lenient seal (`vm start`) goes on without the appliance: the disks are then taken as they are, and it says so.
  */
 import { messageOf, StandbyError } from '../../errors.ts';
+import { isLiveCapture } from '../../model/capture.ts';
 import type { DiskDigest, ScenarioStatus } from '../../model/scenario.ts';
 import type { Step, StepContext } from '../../plan/plan.ts';
-import type { SealedReplica } from '../../wire/control-session.ts';
+import type { ReplicaPoint, SealedReplica, SealOptions } from '../../wire/control-session.ts';
 import { isPassing, withSession } from '../appliance-session.ts';
 import type { Work } from '../work.ts';
 import { VERIFY_SCENARIO, type Verified } from './verify-scenario.ts';
@@ -22,27 +26,39 @@ export interface Sealed {
   readonly why?: string;
   readonly epoch: number;
   readonly synchronisedAtMs?: number;
+  /** Of a live replica: of the last proof, before the position. */
   readonly digests: readonly DiskDigest[];
+  /** Live: where it was brought to. */
+  readonly position?: SealedReplica['position'];
+  readonly point?: ReplicaPoint;
 }
 
-export function sealReplicaStep(work: Work, options: { readonly lenient: boolean }): Step<Sealed> {
+export interface SealChoice extends SealOptions {
+  readonly lenient: boolean;
+}
+
+export function sealReplicaStep(work: Work, choice: SealChoice): Step<Sealed> {
+  const { lenient, ...options } = choice;
+  const isLive = isLiveCapture(work.scenario.capture);
   return {
     id: SEAL_REPLICA,
-    title: options.lenient ? 'Seal the replica, if its appliance answers' : 'Seal the replica',
+    title: lenient ? 'Seal the replica, if its appliance answers' : 'Seal the replica',
     async run(context) {
       const status = await work.setStatus({ state: 'switching-over', activeRunId: work.runId });
       try {
-        const held = await withSession(work, (session) => session.seal(work.scenario.id));
-        assertSameCopy(work, status, held);
-        return { sealed: true, ...held };
+        const held = await withSession(work, (session) =>
+          isLive ? session.seal(work.scenario.id, options) : session.seal(work.scenario.id),
+        );
+        if (isLive) assertSameReplica(work, status, held, options);
+        else assertSameCopy(work, status, held);
+        return { sealed: true, ...held, ...(isLive && options.point ? { point: options.point } : {}) };
       } catch (error) {
-        if (!options.lenient || !isPassing(error)) throw whenUnreachable(work, error);
+        if (!lenient || !isPassing(error)) throw whenUnreachable(work, error);
         return unsealed(status, error, context);
       }
     },
     async undo(context, out) {
-      if (out?.sealed ?? !options.lenient)
-        await withSession(work, (session) => session.unseal(work.scenario.id));
+      if (out?.sealed ?? !lenient) await withSession(work, (session) => session.unseal(work.scenario.id));
       const { stateBefore } = context.output<Verified>(VERIFY_SCENARIO);
       await work.setStatus({ state: stateBefore, activeRunId: undefined });
     },
@@ -75,6 +91,46 @@ function assertSameCopy(work: Work, status: ScenarioStatus, held: SealedReplica)
       : `It holds epoch ${held.epoch}; epoch ${status.epoch} was finished.`,
     next: `Take the switchover back (standby switchover ${work.scenario.name} --undo), then copy again: standby run ${work.scenario.name}`,
   });
+}
+
+/**
+ * A live replica has moved on since its digests were taken, so they prove nothing of now. It must be of the epoch that
+ * replicates, whole (a digest of every disk: both ends were equal once), at a position, and its newest one must not lie
+ * before what was seen of it already.
+ */
+function assertSameReplica(
+  work: Work,
+  status: ScenarioStatus,
+  held: SealedReplica,
+  options: SealOptions,
+): void {
+  const why = faultOf(work, status, held, options);
+  if (why === undefined) return;
+  throw new StandbyError({
+    code: 'REPLICA_NOT_THE_SAME',
+    what: `The appliance holds another replica of "${work.scenario.name}" than the one that was replicating.`,
+    why,
+    next: `Take the switchover back (standby switchover ${work.scenario.name} --undo), then synchronise anew: standby run ${work.scenario.name}`,
+  });
+}
+
+function faultOf(
+  work: Work,
+  status: ScenarioStatus,
+  held: SealedReplica,
+  options: SealOptions,
+): string | undefined {
+  if (held.epoch !== status.epoch)
+    return `It holds epoch ${held.epoch}; epoch ${status.epoch} was replicating.`;
+  const without = work.inventory.disks.find((disk) => !held.digests.some((one) => one.diskId === disk.id));
+  if (without) return `${without.id} was never proven equal there.`;
+  if (!held.position) return 'It does not say at which position it is.';
+  const isNewest = options.point === undefined || 'latest' in options.point;
+  const { seen } = status;
+  if (isNewest && seen && BigInt(held.position.sequence) < BigInt(seen.appliedSequence)) {
+    return `It is at position ${held.position.sequence}; position ${seen.appliedSequence} was there already.`;
+  }
+  return undefined;
 }
 
 function whenUnreachable(work: Work, error: unknown): unknown {
