@@ -17,6 +17,8 @@ export interface Config {
   readonly clientSecret?: string;
   /** What can be made again: the engine's bundle, the demo's kernel. Several homes may share it. */
   readonly cacheFolder: string;
+  /** A table of prices in place of ours. */
+  readonly pricesFile?: string;
   readonly logLevel: LogLevel;
   /** HOST:PORT where an engine listens; wins over its flag. */
   readonly listen?: string;
@@ -52,6 +54,7 @@ const variables = z.object({
   STANDBY_PASSPHRASE: z.string().min(8, 'must have at least 8 characters').optional(),
   STANDBY_CLIENT_SECRET: z.string().optional(),
   STANDBY_CACHE: z.string().optional(),
+  STANDBY_PRICES: z.string().optional(),
   STANDBY_LOG_LEVEL: z.enum(LOG_LEVELS, `must be one of ${LOG_LEVELS.join(', ')}`).default('info'),
   STANDBY_LISTEN: listen.optional(),
   STANDBY_CRASH_AT: crashAt.optional(),
@@ -84,6 +87,7 @@ export function loadConfig(env: NodeJS.ProcessEnv, overrides: { home?: string } 
     ...optional('passphrase', values.STANDBY_PASSPHRASE),
     ...optional('clientSecret', values.STANDBY_CLIENT_SECRET),
     cacheFolder: resolve(values.STANDBY_CACHE ?? join(homeFolder, 'cache')),
+    ...optional('pricesFile', values.STANDBY_PRICES && resolve(values.STANDBY_PRICES)),
     logLevel: values.STANDBY_LOG_LEVEL,
     ...optional('listen', values.STANDBY_LISTEN),
     ...optional('crashAt', values.STANDBY_CRASH_AT),

@@ -25,6 +25,10 @@ export function addAccountCommands(program: Command, shell: Shell): void {
   secretOption(
     leaf(account, 'renew <account>', 'Puts a new client secret in place of the old one', shell, renewAccount),
   ).option('--secret-expires-on <date>', 'when the new client secret ends, YYYY-MM-DD');
+  leaf(account, 'role [account]', 'What the application may not do yet, and its role', shell, role).option(
+    '--print',
+    'print the least-privilege custom role as JSON, for `az role definition create`',
+  );
   leaf(account, 'remove <account>', 'Forgets an account that nothing uses', shell, removeAccount);
 }
 
@@ -75,6 +79,19 @@ async function renewAccount(call: Call): Promise<unknown> {
   });
   await tellAll(call, `Account ${account.name}`, lines);
   return { account, verdicts: lines };
+}
+
+async function role(call: Call): Promise<unknown> {
+  const control = await import('../control/account-role.ts');
+  const name = call.args[0] === undefined ? undefined : String(call.args[0]);
+  if (call.options.print === true) {
+    const definition = await control.printedRole(await call.context(), name);
+    if (!call.json) call.shell.stdout.write(`${JSON.stringify(definition, null, 2)}\n`);
+    return definition;
+  }
+  const { account, lines, missing } = await control.missingOfRole(await call.context(), name);
+  await tellAll(call, `Account ${account.name}`, lines);
+  return new Outcome({ account: account.name, missing, verdicts: lines }, missing.length > 0 ? 3 : 0);
 }
 
 async function removeAccount(call: Call): Promise<unknown> {

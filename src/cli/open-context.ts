@@ -37,6 +37,7 @@ export async function openContext(parts: Parts): Promise<Context & { close(): Pr
     clock,
     log,
     homeFolder: config.homeFolder,
+    ...(config.pricesFile === undefined ? {} : { pricesFile: config.pricesFile }),
     owner: makeOwner(),
     cloudWith,
     async cloudFor(account) {

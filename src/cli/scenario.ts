@@ -20,7 +20,9 @@ export function addScenarioCommands(program: Command, shell: Shell): void {
   ).addHelpText('after', '\nFor the second NIC add 1 to a flag (--subnet1), for the third 2, and so on.');
   leaf(scenario, 'list', 'Lists the scenarios and their states', shell, list);
   leaf(scenario, 'show <scenario>', 'Shows a definition', shell, show);
-  leaf(scenario, 'verify <scenario>', 'Checks a definition against Azure as it is now', shell, verify);
+  acceptOption(
+    leaf(scenario, 'verify <scenario>', 'Finds what would fail at a switchover today', shell, verify),
+  );
   acceptOption(
     answerFlags(
       leaf(scenario, 'edit <scenario>', 'Changes a scenario that stands still', shell, edit),
@@ -110,6 +112,8 @@ async function verify(call: Call): Promise<unknown> {
   const { scenario, status, verdicts } = await verifySavedScenario(
     await call.context(),
     String(call.args[0]),
+    'watch',
+    acceptedOf(call),
   );
   await tellAll(call, `Scenario ${scenario.name}`, verdicts);
   const accepted = scenario.acceptedWarnings.map((one) => one.code);

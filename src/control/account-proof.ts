@@ -3,7 +3,8 @@ import { isStandbyError, StandbyError } from '../errors.ts';
 import { type Account, daysUntil } from '../model/account.ts';
 import type { Verdict } from '../model/verdict.ts';
 import type { Cloud, CloudAccess } from '../ports/cloud.ts';
-import { missingActions, NEEDED_ACTIONS } from './permissions.ts';
+import { permits } from '../verify/permitted.ts';
+import { roleActions } from './role.ts';
 
 /** What proving an account found. `failure` is the first thing that is wrong; later lines are then skipped. */
 export interface AccountProof {
@@ -105,18 +106,26 @@ async function proveSubscription(access: CloudAccess): Promise<Omit<Verdict, 'co
 }
 
 async function provePermissions(access: CloudAccess): Promise<Omit<Verdict, 'code' | 'title'>> {
-  const missing = missingActions(await access.permissions(), NEEDED_ACTIONS);
-  if (missing.length === 0)
-    return { status: 'ok', found: `all ${NEEDED_ACTIONS.length} needed actions are allowed` };
+  const { needed, missing } = await missingActions(access);
+  if (missing.length === 0) return { status: 'ok', found: `all ${needed.length} needed actions are allowed` };
   // A role may have been given on resource groups only; that is seen when they are chosen, so it does not stop here.
   const shown = missing.slice(0, 5).join(', ');
   const more = missing.length > 5 ? ` and ${missing.length - 5} more` : '';
   return {
     status: 'warning',
     found: `not allowed on the whole subscription: ${shown}${more}`,
-    expected: `${NEEDED_ACTIONS.length} actions on the subscription or on every resource group used`,
-    next: 'Give the app a role such as Contributor: portal, Subscriptions, Access control (IAM).',
+    expected: `${needed.length} actions on the subscription or on every resource group used`,
+    next: 'Give the app the role of `standby account role --print`, or Contributor: portal, Subscriptions, Access control (IAM).',
   };
+}
+
+/** On the whole subscription. */
+export async function missingActions(
+  access: CloudAccess,
+): Promise<{ readonly needed: readonly string[]; readonly missing: readonly string[] }> {
+  const found = await access.permissions();
+  const needed = roleActions();
+  return { needed, missing: needed.filter((action) => !permits(found.roles ?? [found], action)) };
 }
 
 async function proveProviders(access: CloudAccess): Promise<Omit<Verdict, 'code' | 'title'>> {

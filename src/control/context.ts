@@ -16,6 +16,8 @@ export interface Context {
   readonly clock: Clock;
   readonly log: Log;
   readonly homeFolder: string;
+  /** A price table in place of ours (STANDBY_PRICES). */
+  readonly pricesFile?: string;
   /** Who holds leases: unique for each process. */
   readonly owner: string;
   /** A cloud for a saved account (its secret is decrypted inside). */

@@ -7,6 +7,8 @@ import { verifyScenario } from '../verify/verify.ts';
 import { refuseFindings } from './checks-failed.ts';
 import type { Context } from './context.ts';
 import { appendEvent } from './events.ts';
+import { priceTable } from './price-file.ts';
+import { scenarioActions } from './role.ts';
 import type { ScenarioFile } from './scenario-file.ts';
 import { scenarioNamed, unfinishedRuns } from './scenario-named.ts';
 import { scenarioFromFile } from './scenario-resolve.ts';
@@ -129,14 +131,16 @@ function refuseMovingCopies(saved: Scenario, changed: Scenario): void {
   );
 }
 
-/** Looks only; changes nothing. */
+/** Looks, and stores nothing but the warnings that the person accepts by code. */
 export async function verifySavedScenario(
   context: Context,
   name: string,
-  moment: Moment = 'create',
+  moment: Moment = 'watch',
+  accept: readonly string[] = [],
 ): Promise<ScenarioReport> {
-  const scenario = await scenarioNamed(context, name);
-  const verdicts = await verdictsFor(context, scenario, moment);
+  const saved = await scenarioNamed(context, name);
+  const verdicts = await verdictsFor(context, saved, moment);
+  const scenario = await acceptWarnings(context, saved, accept, verdicts);
   return { scenario, status: await statusOf(context, scenario), verdicts };
 }
 
@@ -162,11 +166,13 @@ export async function verdictsFor(
   moment: Moment,
 ): Promise<readonly Verdict[]> {
   const { store } = context;
-  const [account, appliance, master, otherScenarios] = await Promise.all([
+  const [account, appliance, master, otherScenarios, status, prices] = await Promise.all([
     store.accounts.get(scenario.accountId),
     store.appliances.get(scenario.applianceId),
     store.masters.get(scenario.masterId),
     store.scenarios.list(),
+    store.statuses.get(scenario.id),
+    priceTable(context),
   ]);
   if (!account) throw accountGone(scenario);
   const cloud = await context.cloudFor(account);
@@ -180,6 +186,9 @@ export async function verdictsFor(
       account,
       otherScenarios,
       ...(session ? { session } : {}),
+      ...(status ? { status } : {}),
+      actions: scenarioActions(scenario, master?.inventory, appliance),
+      prices,
       clock: context.clock,
       moment,
     });

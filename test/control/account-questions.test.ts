@@ -5,7 +5,6 @@ import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
 import { systemClock } from '../../src/clock.ts';
 import { accountQuestions } from '../../src/control/account-questions.ts';
-import { missingActions } from '../../src/control/permissions.ts';
 import { makeAuthority } from '../../src/wire/certificates.ts';
 
 const TENANT = '6f9d1c2e-1111-4222-8333-444455556666';
@@ -83,24 +82,5 @@ describe('account questions', () => {
     writeFileSync(key, privateKey.export({ type: 'pkcs8', format: 'pem' }));
     expect(problem('caFile', ca, { environment: 'custom' })).toBeUndefined();
     expect(problem('caFile', key, { environment: 'custom' })).toMatch(/cannot be used/);
-  });
-});
-
-describe('missing actions', () => {
-  const needed = ['Microsoft.Compute/disks/write', 'Microsoft.Network/networkInterfaces/join/action'];
-  it.each([
-    ['nothing is missing for an owner', ['*'], [], []],
-    [
-      'a provider’s wildcard reaches over slashes',
-      ['microsoft.compute/*', 'Microsoft.Network/*/action'],
-      [],
-      [],
-    ],
-    ['what is taken away is missing', ['*'], ['Microsoft.Compute/*/write'], [needed[0]]],
-    ['a wildcard stands for what it says only', ['Microsoft.Compute/disks/*'], [], [needed[1]]],
-    ['everything is missing for nobody', [], [], needed],
-    ['a point is a point', ['MicrosoftXCompute/disks/write', needed[1] ?? ''], [], [needed[0]]],
-  ])('%s', (_, actions, notActions, missing) => {
-    expect(missingActions({ actions, notActions }, needed)).toEqual(missing);
   });
 });

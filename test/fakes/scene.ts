@@ -125,7 +125,16 @@ export function rightCloud(): FakeCloud {
       ],
     },
   ];
-  fake.securityGroups = [{ id: NSG_ID, name: 'web', location: REGION, rules: [], tags: {} }];
+  const everybody = {
+    sourcePrefixes: ['*'],
+    destinationPrefixes: ['*'],
+    destinationPorts: ['*'],
+    protocol: '*',
+  };
+  const rules = [
+    { name: 'any', priority: 100, direction: 'Inbound', access: 'Allow', ...everybody } as const,
+  ];
+  fake.securityGroups = [{ id: NSG_ID, name: 'web', location: REGION, rules, tags: {} }];
   fake.machines.set(APPLIANCE_VM_ID.toLowerCase(), {
     id: APPLIANCE_VM_ID,
     name: 'appliance',

@@ -72,10 +72,11 @@ export function makeVirtualMachines(azure: Azure): CloudMachines {
   return {
     async list(location) {
       const client = await clients.compute();
-      const found = await calls.collect('The VMs could not be read.', () =>
-        location ? client.virtualMachines.listByLocation(location) : client.virtualMachines.listAll(),
-      );
-      return found.map(machineOf);
+      // All of them, and not Azure's list for a region: that one needs an action of its own.
+      const found = await calls.collect('The VMs could not be read.', () => client.virtualMachines.listAll());
+      const isHere = (machine: VirtualMachine) =>
+        !location || machine.location.toLowerCase() === location.toLowerCase();
+      return found.filter(isHere).map(machineOf);
     },
     async get(id) {
       const { resourceGroup, name } = parseArmId(id);

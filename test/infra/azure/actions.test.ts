@@ -109,7 +109,7 @@ async function disksAndMachines(nicId: string): Promise<void> {
   const { id } = await during('machines.createFromDisks', () =>
     machines.createFromDisks({ ...place, name: 'vm', osDiskId: osDisk.id, osType: 'Linux', ...parts }),
   );
-  await during('machines.list', () => machines.list());
+  await during('machines.list', () => machines.list(location));
   await during('machines.get', () => machines.get(id));
   await during('machines.instance', () => machines.instance(id));
   await during('machines.serialLog', () => machines.serialLog(id));
