@@ -1,17 +1,17 @@
-import { CHUNK_BYTES } from '../block/chunks.ts';
 import { isStandbyError, messageOf, StandbyError } from '../errors.ts';
 import { DEFAULT_LIMITS } from '../journal/limits.ts';
 import { type Connection, fromWire, type LaneFrames, toWire } from '../wire/connection.ts';
 import type { ReplicaBookmark, Replication, SealedReplica, SealOptions } from '../wire/control-session.ts';
 import { protocolBroken } from '../wire/frame.ts';
 import type { Params, WireError } from '../wire/messages.ts';
-import { replicaDiffers } from './compare.ts';
 import { journalFolder, journalLimits, removeJournals } from './journal-room.ts';
 import { LiveReplica, type LiveWorld, streamNotWanted } from './live-replica.ts';
 import type { ReceivingDisk } from './receiver.ts';
 import type { ReplicaBook } from './replica-book.ts';
+import { isAway } from './replica-copy.ts';
 import type { LiveRecord } from './replica-record.ts';
-import type { ProofOutcome } from './stream-proof.ts';
+import { StreamAsks } from './stream-asks.ts';
+import { forgetDiffering, type ProofOutcome, replicaProof, replicaStrays } from './stream-proof.ts';
 
 /**
  * The phases of a replica that follows its master: stream, copy, drain, proof, replicating (docs/WIRE.md). Promises:
@@ -29,8 +29,6 @@ export interface PhasesHost {
   fail(error: unknown): Promise<void>;
 }
 
-/** Restarting a stream may read whole disks first; a lost session ends the wait. */
-const RESTART_MS = 24 * 3_600_000;
 /** So many proofs in a row with differences are no chance: a disk is broken. */
 const PROOFS_MAX = 5;
 /** Journals that say this cannot be gone on with. */
@@ -40,6 +38,7 @@ export class LivePhases {
   readonly #world: LiveWorld;
   readonly #book: ReplicaBook;
   readonly #host: PhasesHost;
+  readonly #asks: StreamAsks;
   #live: LiveReplica | undefined;
   #proofs = 0;
   #problem: { readonly error: WireError; readonly at: bigint | undefined } | undefined;
@@ -48,6 +47,7 @@ export class LivePhases {
     this.#world = world;
     this.#book = book;
     this.#host = host;
+    this.#asks = new StreamAsks(book, world.log, () => host.session());
   }
 
   get #record() {
@@ -63,13 +63,14 @@ export class LivePhases {
   /** At the engine's start: the journal settles the disks before anything else. What fails is tried again when needed. */
   async load(): Promise<void> {
     const { live, spec, phase } = this.#record;
-    if (!live || phase === 'resync-needed') return;
+    if (!live) return;
     try {
       await this.#open(live);
     } catch (error) {
       const { log } = this.#world;
       log.error('the replica cannot be opened', { scenarioId: spec.scenarioId, error: messageOf(error) });
-      if (isStandbyError(error) && LOST.test(error.code)) await this.#mark(error);
+      if (isStandbyError(error) && LOST.test(error.code) && phase !== 'resync-needed')
+        await this.#mark(error);
     }
   }
 
@@ -78,7 +79,7 @@ export class LivePhases {
     if (this.#record.live) {
       const live = this.#live ?? (await this.#open(this.#record.live));
       live.accept();
-      await this.#askStream(session, false);
+      await this.#asks.start(session, false);
     } else {
       await this.#begin(session);
     }
@@ -109,7 +110,7 @@ export class LivePhases {
   /** In turn. Nothing is taken or moved any more; the master keeps what changes. */
   async stop(reason: string): Promise<void> {
     await this.#live?.quiet(reason);
-    if (this.#record.live) this.#tellMaster(false);
+    if (this.#record.live) this.#asks.stop(false);
     await this.#remember();
   }
 
@@ -117,7 +118,7 @@ export class LivePhases {
   async drop(reason: string, forget: boolean): Promise<void> {
     if (!this.#record.live) return;
     await this.close(reason);
-    if (forget) this.#tellMaster(true);
+    if (forget) this.#asks.stop(true);
     await this.#book.save({ live: undefined });
     await removeJournals(this.#world.stateFolder, this.#record.spec.scenarioId);
   }
@@ -145,7 +146,10 @@ export class LivePhases {
 
   /** In turn. Forward again, wherever the seal had brought it. */
   async unseal(): Promise<void> {
-    if (this.#record.live) this.#goOn(await this.#opened());
+    if (!this.#record.live) return;
+    const live = await this.#opened();
+    this.#goOn(live);
+    if (!this.#record.wanted) await live.moveTo({ latest: true }, true);
   }
 
   async bookmark(name: string): Promise<ReplicaBookmark> {
@@ -160,6 +164,10 @@ export class LivePhases {
 
   replication(): Replication | undefined {
     return this.#live?.replication(this.#record.live?.proof);
+  }
+
+  giveUpAsking(reason: string): void {
+    this.#asks.giveUp(reason);
   }
 
   // --- what the master does
@@ -213,7 +221,7 @@ export class LivePhases {
     const { stateFolder } = this.#world;
     // What an earlier attempt copied is older than the stream that begins now.
     if (identities.length > 0) await this.#host.forgetChunks();
-    const { originSequence } = await this.#askStream(session, true);
+    const { originSequence } = await this.#asks.start(session, true);
     if (originSequence === undefined) throw protocolBroken('no sequence to begin a stream with');
     await removeJournals(stateFolder, spec.scenarioId);
     const folder = journalFolder(stateFolder, spec.scenarioId, spec.epoch);
@@ -227,15 +235,6 @@ export class LivePhases {
     };
     await this.#book.save({ live });
     (await this.#open(live)).accept();
-  }
-
-  async #askStream(session: Connection, fresh: boolean): Promise<{ originSequence?: string | undefined }> {
-    const { spec, options } = this.#record;
-    if (!options) throw new RangeError('a stream is wanted without options');
-    const { scenarioId, epoch } = spec;
-    const disks = spec.disks.map(({ diskId, sizeBytes, excluded }) => ({ diskId, sizeBytes, excluded }));
-    const start = { scenarioId, epoch, capture: options.capture, fresh, disks };
-    return await session.request('streamStart', start, fresh ? RESTART_MS : undefined);
   }
 
   async #replicate(session: Connection): Promise<void> {
@@ -264,6 +263,7 @@ export class LivePhases {
       spec,
       live,
       isCompared: options?.capture !== 'nbd',
+      isLost: phase === 'resync-needed',
       onNews: () => this.#book.tellChange(),
       onProblem: (error) => void this.#host.inTurn(async () => this.#live === opened && this.trouble(error)),
     });
@@ -302,23 +302,13 @@ export class LivePhases {
     } else session.close('it did not answer for the proof');
   }
 
-  async #proven({ sequence, digests, differences }: ProofOutcome): Promise<void> {
+  async #proven(outcome: ProofOutcome): Promise<void> {
+    const { sequence, digests, differences } = outcome;
     const { live, spec } = this.#record;
     if (!live) return;
     const nowMs = this.#world.clock.now();
-    const differing = differences.map(({ disk, chunks }) => ({
-      diskId: disk.diskId,
-      bytes: Math.min(chunks.length * CHUNK_BYTES, disk.sizeBytes),
-      firstByte: (chunks[0] ?? 0) * CHUNK_BYTES,
-    }));
     const equal = differences.length === 0;
-    const proof: LiveRecord['proof'] = {
-      sequence: String(sequence),
-      atMs: nowMs,
-      equal,
-      digests: [...digests],
-      ...(equal ? {} : { differing }),
-    };
+    const proof = replicaProof(outcome, nowMs);
     const proven = { ...live, proof, scrub: false };
     if (equal) {
       this.#proofs = 0;
@@ -337,19 +327,17 @@ export class LivePhases {
       return;
     }
     await this.#book.save({ live: proven });
-    const error = replicaDiffers(differences);
+    const error = replicaStrays(differences, sequence);
     if (live.whole || ++this.#proofs >= PROOFS_MAX) return await this.#giveUp(error);
-    for (const { disk, chunks } of differences) {
-      for (const index of chunks) {
-        disk.durable.remove(index);
-        disk.written.remove(index);
-      }
-      await disk.saveMap(disk.durable);
-    }
+    await forgetDiffering(differences);
     const disks = spec.disks.map((disk) => ({ ...disk, blank: false }));
     await this.#book.save({ phase: 'copying', spec: { ...spec, disks } });
     const session = this.#host.session();
-    if (session) await this.#host.launchCopy(session);
+    if (!session) return;
+    await this.#host.launchCopy(session).catch((failed: unknown) => {
+      if (!isAway(failed)) throw failed;
+      session.close('it did not take the copy');
+    });
   }
 
   /** In turn. Ends what is under way: for good when only a new synchronisation helps. */
@@ -366,7 +354,7 @@ export class LivePhases {
     if (this.#record.phase === 'resync-needed' || !this.#record.live) return;
     await this.#host.endCopy('a new synchronisation is needed');
     await this.#live?.quiet('a new synchronisation is needed');
-    this.#tellMaster(false);
+    this.#asks.stop(false);
     await this.#mark(error);
   }
 
@@ -385,17 +373,6 @@ export class LivePhases {
     if (!live || !this.#live) return;
     const knownSequence = String(this.#live.journal.durablePosition.sequence);
     if (knownSequence !== live.knownSequence) await this.#book.save({ live: { ...live, knownSequence } });
-  }
-
-  #tellMaster(forget: boolean): void {
-    const { scenarioId } = this.#record.spec;
-    this.#host
-      .session()
-      ?.request('streamStop', { scenarioId, forget })
-      .catch((error: unknown) => {
-        // It left or is slow: its connection for changes is closed, so nothing of it is taken.
-        this.#world.log.debug('the master was not told to stop', { scenarioId, error: messageOf(error) });
-      });
   }
 }
 

@@ -40,6 +40,8 @@ export interface LiveReplicaOptions {
   readonly spec: ReplicaSpecOnWire;
   readonly live: LiveRecord;
   readonly isCompared: boolean;
+  /** It needs a new synchronisation: what the journal still has serves a switchover. */
+  readonly isLost: boolean;
   /** More is known, for whoever waits for progress. */
   onNews(): void;
   /** The journal or a replica disk refuses. */
@@ -83,6 +85,7 @@ export class LiveReplica {
       receivedSequence: journal.durablePosition.sequence,
       unappliedChanges: parts.unapplied,
       isCompared,
+      applied: this.#appliedAt(),
     });
     this.#follower = new StreamFollower({
       journal,
@@ -124,7 +127,8 @@ export class LiveReplica {
         limits: await journalLimits(stateFolder, folder, { ...world.journal, segmentBytes }),
         onNotice: ({ code, text }) => log.warn(text, { scenarioId: spec.scenarioId, code }),
       });
-      if (journal.state.kind !== 'damaged') journal.assertHolds(BigInt(live.knownSequence));
+      if (!options.isLost && journal.state.kind !== 'damaged')
+        journal.assertHolds(BigInt(live.knownSequence));
       await journal.attach(new Map(disks.map(({ diskId, device }) => [diskId, device])));
       const unapplied = await journal.countUnapplied();
       return new LiveReplica(options, { journal, disks, unapplied });
@@ -233,7 +237,7 @@ export class LiveReplica {
     } else await this.#toTarget(targetOf(point));
     for (const { device } of this.disks) await device.sync();
     const leftOutChanges = await this.journal.countUnapplied();
-    this.#facts.recount(leftOutChanges);
+    this.#facts.recount(leftOutChanges, this.#appliedAt());
     return {
       sequence: String(this.journal.appliedPosition.sequence),
       timeMs: this.journal.usage().appliedAtMs,
@@ -254,8 +258,8 @@ export class LiveReplica {
   }
 
   replication(proof: ReplicaProof | undefined): Replication {
-    const { state, appliedPosition } = this.journal;
-    const view = { state, usage: this.journal.usage(), appliedSequence: appliedPosition.sequence };
+    const { state, durablePosition } = this.journal;
+    const view = { state, usage: this.journal.usage(), durableSequence: durablePosition.sequence };
     return this.#facts.tell(view, proof, this.isProving, this.#options.world.clock.now());
   }
 
@@ -269,6 +273,13 @@ export class LiveReplica {
 
   // --- inside
 
+  #appliedAt(): { sequence: bigint; timeMs: number } {
+    return {
+      sequence: this.journal.appliedPosition.sequence,
+      timeMs: this.journal.usage().appliedAtMs,
+    };
+  }
+
   #received(news: DurableNews): void {
     const { clock } = this.#options.world;
     this.#facts.receive(news, this.journal.markedPosition?.sequence, clock.now());
@@ -277,7 +288,7 @@ export class LiveReplica {
   }
 
   #moved(): void {
-    this.#facts.moved(this.journal.appliedPosition.sequence);
+    this.#facts.moved(this.#appliedAt());
     this.#options.onNews();
   }
 

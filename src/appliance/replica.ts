@@ -1,9 +1,10 @@
-import { messageOf } from '../errors.ts';
+import { isStandbyError, messageOf } from '../errors.ts';
 import type { DiskDigest } from '../model/scenario.ts';
 import { type Connection, fromWire, type LaneFrames, toWire } from '../wire/connection.ts';
 import type { CopyProgress, ReplicaBookmark, SealedReplica, SealOptions } from '../wire/control-session.ts';
 import type { Timings } from '../wire/limits.ts';
 import type { Params, Result, WireError } from '../wire/messages.ts';
+import { removeJournals } from './journal-room.ts';
 import { LivePhases } from './live-phases.ts';
 import type { LiveWorld } from './live-replica.ts';
 import { ReplicaBook } from './replica-book.ts';
@@ -94,11 +95,13 @@ export class Replica {
 
   /** The same spec again changes nothing; a higher epoch starts anew. */
   open(spec: ReplicaSpecOnWire): Promise<void> {
+    if (spec.epoch > this.spec.epoch) this.#live.giveUpAsking('a new epoch begins');
     return this.#inTurn(async () => {
       if (spec.epoch > this.spec.epoch) {
         await this.#end('a new epoch begins');
         await this.#live.close('a new epoch begins');
         await this.#book.replace(newRecord(spec));
+        await removeJournals(this.#world.stateFolder, this.spec.scenarioId);
         await this.#copy.load();
         return;
       }
@@ -118,8 +121,10 @@ export class Replica {
     });
   }
 
-  startCopy(options: Params<'startCopy'>['options']): Promise<void> {
-    return this.#inTurn(async () => {
+  /** A master that reads its disks before it takes a stream is not waited for: `progress` tells how it went. */
+  async startCopy(options: Params<'startCopy'>['options']): Promise<void> {
+    const { clock, timings } = this.#world;
+    const started = this.#inTurn(async () => {
       assertNotSealed(this.#record);
       if (this.#isClosed) throw replicaClosed(this.spec.scenarioId);
       const session = this.#world.session(this.spec.masterId);
@@ -136,9 +141,16 @@ export class Replica {
       await this.#book.save({ ...fresh, options, wanted: true, phase: this.#goingOn(), startedAtMs });
       await this.#launch(session);
     });
+    const over = new AbortController();
+    started.then(
+      () => over.abort(),
+      () => over.abort(), // The caller gets the error, unless it was told to look later.
+    );
+    await clock.sleep(timings.requestMs / 2, over.signal).catch(() => started);
   }
 
   stopCopy(): Promise<void> {
+    this.#live.giveUpAsking('control stopped the copy');
     return this.#inTurn(async () => {
       if (!this.#record.wanted) return;
       await this.#end('control stopped the copy');
@@ -187,6 +199,7 @@ export class Replica {
   /** Ends all work for good; the disks, the record, the maps and the journal stay as they are. */
   close(reason: string): Promise<void> {
     this.#isClosed = true;
+    this.#live.giveUpAsking(reason);
     return this.#inTurn(async () => {
       await this.#copy.end(reason);
       await this.#live.close(reason);
@@ -310,6 +323,7 @@ export class Replica {
       this.#taker = session;
     } catch (error) {
       if (isAway(error)) session.close('it did not take the copy');
+      else if (isStandbyError(error) && error.code === 'STREAM_STOPPED') this.#world.log.info(error.message);
       else await this.#live.trouble(error);
       throw error;
     }

@@ -7,10 +7,17 @@ import { Rate } from './rate.ts';
  * What the appliance knows of a stream, in numbers. Honest: lag is what a switchover now would lose as far as it can be
  * known here; it grows while nobody is heard, and is absent while nobody ever was. Kept in memory only.
  */
+export interface AppliedAt {
+  readonly sequence: bigint;
+  /** By the master's clock. */
+  readonly timeMs: number;
+}
+
 export interface JournalView {
   readonly state: JournalState;
   readonly usage: JournalUsage;
-  readonly appliedSequence: bigint;
+  /** The last durable change. */
+  readonly durableSequence: bigint;
 }
 
 export class ReplicationFacts {
@@ -27,13 +34,17 @@ export class ReplicationFacts {
   #received = 0;
   #marked: { readonly count: number; readonly sequence: bigint };
   #applied = 0;
+  /** The journal's own position runs ahead of the disks while it moves them. */
+  #appliedAt: AppliedAt;
 
   constructor(facts: {
     readonly originSequence: bigint;
     readonly receivedSequence: bigint;
     readonly unappliedChanges: number;
     readonly isCompared: boolean;
+    readonly applied: AppliedAt;
   }) {
+    this.#appliedAt = facts.applied;
     this.#originSequence = facts.originSequence;
     this.#receivedSequence = facts.receivedSequence;
     this.#isCompared = facts.isCompared;
@@ -61,25 +72,29 @@ export class ReplicationFacts {
   }
 
   /** The replica was brought to this position. */
-  moved(appliedSequence: bigint): void {
-    if (appliedSequence >= this.#marked.sequence) this.#applied = this.#marked.count;
+  moved(applied: AppliedAt): void {
+    this.#appliedAt = applied;
+    if (applied.sequence >= this.#marked.sequence) this.#applied = this.#marked.count;
   }
 
   /** Counted anew: after a rewind. */
-  recount(unappliedChanges: number): void {
+  recount(unappliedChanges: number, applied: AppliedAt): void {
+    this.#appliedAt = applied;
     this.#applied = this.#received - unappliedChanges;
   }
 
   tell(journal: JournalView, proof: ReplicaProof | undefined, proving: boolean, nowMs: number): Replication {
-    const { usage, state, appliedSequence } = journal;
+    const { usage, state, durableSequence } = journal;
     const lag = this.#lag(nowMs);
-    const unapplied = usage.unappliedChanges === 0n ? 0 : Math.max(0, this.#received - this.#applied);
+    const { sequence: appliedSequence, timeMs: appliedAtMs } = this.#appliedAt;
+    const isAtEnd = appliedSequence >= durableSequence;
+    const unapplied = isAtEnd ? 0 : Math.max(1, this.#received - this.#applied);
     return {
       originSequence: String(this.#originSequence),
       receivedSequence: String(this.#receivedSequence),
       appliedSequence: String(appliedSequence),
       ...(this.#receivedAtMs === undefined ? {} : { receivedAtMs: this.#receivedAtMs }),
-      ...(usage.appliedAtMs === 0 ? {} : { appliedAtMs: usage.appliedAtMs }),
+      ...(appliedAtMs === 0 ? {} : { appliedAtMs }),
       receivedBytes: this.#receivedBytes,
       bytesPerSecond: this.#rate.perSecond(),
       ...(this.#heardAtMs === undefined ? {} : { heardAtMs: this.#heardAtMs }),

@@ -1,3 +1,4 @@
+import { CHUNK_BYTES } from '../block/chunks.ts';
 import { StandbyError } from '../errors.ts';
 import type { Journal } from '../journal/journal.ts';
 import type { DiskDigest } from '../model/scenario.ts';
@@ -6,6 +7,7 @@ import type { ChangeReceiver } from './change-receiver.ts';
 import { type Difference, findDifferences, proveReplica } from './compare.ts';
 import type { ReceivingDisk } from './receiver.ts';
 import { clearTails } from './replica-disks.ts';
+import type { LiveRecord } from './replica-record.ts';
 
 /**
  * One proof of a live replica: both ends hash their disks as they are at one position of the stream. Promises: the
@@ -89,7 +91,7 @@ export class StreamProof {
     // What is durable now comes before any position the master may name; with it applied, the journal has room.
     await this.#parts.journal.applyTo(undefined, this.#how());
     signal.throwIfAborted();
-    await Promise.race([session.request('streamProve', { scenarioId }), this.#aborted()]);
+    await Promise.race([session.request('streamProve', { scenarioId }), aborted(signal)]);
     const sequence = await this.#position.promise;
     await receiver.untilDurable(sequence, signal);
     signal.throwIfAborted();
@@ -109,20 +111,59 @@ export class StreamProof {
     return { sequence, digests, differences };
   }
 
-  #aborted(): Promise<never> {
-    const { signal } = this.#over;
-    return new Promise((_resolve, reject) => {
-      if (signal.aborted) reject(signal.reason);
-      signal.addEventListener('abort', () => reject(signal.reason), { once: true });
-    });
-  }
-
   async #moveTo(sequence: bigint): Promise<void> {
     await this.#parts.journal.applyTo({ notAfter: sequence }, this.#how());
   }
 
   #how(): { readonly rewindable?: boolean } {
     return this.#parts.isRewindable ? {} : { rewindable: false };
+  }
+}
+
+/** Rejects when the signal is aborted, with its reason. */
+export function aborted(signal: AbortSignal): Promise<never> {
+  return new Promise((_resolve, reject) => {
+    if (signal.aborted) reject(signal.reason);
+    signal.addEventListener('abort', () => reject(signal.reason), { once: true });
+  });
+}
+
+export function replicaStrays(differences: readonly Difference[], sequence: bigint): StandbyError {
+  const named = differences.map(({ disk, chunks }) => {
+    const first = (chunks[0] ?? 0) * CHUNK_BYTES;
+    return `${disk.diskId}: ${chunks.length} of its 1 MiB blocks, the first at byte ${first}`;
+  });
+  return new StandbyError({
+    code: 'REPLICA_DIFFERS',
+    what: `The replica is not equal to its master at position ${sequence}.`,
+    why: `Both read their disks as they were there: ${named.join('; ')}.`,
+    next: 'Check the data disks of the appliance, and resynchronise the scenario: only what differs is sent.',
+  });
+}
+
+/** What is told of it. */
+export function replicaProof(
+  { sequence, digests, differences }: ProofOutcome,
+  atMs: number,
+): NonNullable<LiveRecord['proof']> {
+  const facts = { sequence: String(sequence), atMs, digests: [...digests] };
+  if (differences.length === 0) return { ...facts, equal: true };
+  const differing = differences.map(({ disk, chunks }) => ({
+    diskId: disk.diskId,
+    bytes: Math.min(chunks.length * CHUNK_BYTES, disk.sizeBytes),
+    firstByte: (chunks[0] ?? 0) * CHUNK_BYTES,
+  }));
+  return { ...facts, equal: false, differing };
+}
+
+/** These chunks are to be copied again. */
+export async function forgetDiffering(differences: readonly Difference[]): Promise<void> {
+  for (const { disk, chunks } of differences) {
+    for (const index of chunks) {
+      disk.durable.remove(index);
+      disk.written.remove(index);
+    }
+    await disk.saveMap(disk.durable);
   }
 }
 
