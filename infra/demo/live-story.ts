@@ -1,5 +1,8 @@
+import { existsSync } from 'node:fs';
+import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isAlive, type ProcessMark } from '../local/processes.ts';
+import { rootFileSystemOf } from './master-file-system.ts';
 import { startMasterGuest } from './master-guest.ts';
 import { DATABASE_PORT, ROWS_PATH } from './master-image.ts';
 import { startRowWriter } from './row-writer.ts';
@@ -47,10 +50,10 @@ export const LIVE_STEPS: readonly StoryStep[] = [
   { title: 'Kill the server and its engine (-9)', run: killMaster },
 ];
 
-export const COMPARE_ROWS: StoryStep = {
-  title: "Compare the standby's rows with the client's",
-  run: compareWithLog,
-};
+export const AFTERWARDS: readonly StoryStep[] = [
+  { title: "Compare the standby's rows with the client's", run: compareWithLog },
+  { title: "Check the replica's file system", run: checkFileSystem },
+];
 
 /** How the engine serves the disk: the appliance tells, so control knows it too. */
 async function diskUriOf(scene: Scene): Promise<string> {
@@ -136,5 +139,25 @@ async function compareWithLog({ call, facts, live }: Scene): Promise<string> {
   facts.rows = rows;
   facts.ok = facts.ok === true && rows.lost === 0;
   const later = rows.acknowledged - rows.received;
-  return `${rows.onStandby} of ${rows.acknowledged} acknowledged are there; ${rows.lost} of ${rows.received} received lost${later > 0 ? `; ${later} came too late to count on` : ''}`;
+  const unsure = later > 0 ? ` (${later} more acknowledged in the last moment)` : '';
+  return `${rows.onStandby} rows in order; of ${rows.received} acknowledged and received, ${rows.lost} lost${unsure}`;
+}
+
+/** What was sealed and switched to, as the standby found it: only its journal had to be replayed. */
+async function checkFileSystem({ house, facts }: Scene): Promise<string> {
+  const replica = await replicaDiskIn(join(house.controlHome, 'local-azure/data/guests'));
+  const copy = join(house.folder, 'replica-root.img');
+  const root = await rootFileSystemOf(replica, facts.firmware ?? 'bios', copy);
+  try {
+    const said = await root.check();
+    return `${said.includes('recovering journal') ? 'journal replayed, then' : 'nothing to replay;'} e2fsck finds no error`;
+  } finally {
+    await root.remove();
+  }
+}
+
+/** The first data disk behind the journal's, as the appliance sees it. */
+async function replicaDiskIn(guests: string): Promise<string> {
+  const disks = (await readdir(guests)).map((name) => join(guests, name, 'root/dev/disk/azure/scsi1/lun1'));
+  return given(disks.find(existsSync), 'replica disk');
 }

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { MIB } from '../../src/model/disk.ts';
 import type { DemoCapture } from './call.ts';
 import { startEngine } from './household.ts';
-import { COMPARE_ROWS, LIVE_STEPS, START_SERVER } from './live-story.ts';
+import { AFTERWARDS, LIVE_STEPS, START_SERVER } from './live-story.ts';
 import { buildMasterImage } from './master-image.ts';
 import { type CommandResult, standby } from './product.ts';
 import {
@@ -54,7 +54,7 @@ export function storyOf(capture: DemoCapture): readonly StoryStep[] {
     ...(live ? LIVE_STEPS : []),
     { title: 'Switch over', run: switchOver },
     { title: "Fetch the server's data from the standby", run: fetchProof },
-    ...(live ? [COMPARE_ROWS] : []),
+    ...(live ? AFTERWARDS : []),
   ];
 }
 
@@ -174,8 +174,9 @@ async function createScenario(scene: Scene, capture: DemoCapture): Promise<strin
     ],
   ]);
   const { result } = await control(scene, ['scenario', 'verify', SCENARIO]);
-  const verdicts = verdictsOf(result);
-  return `${verdicts.filter((verdict) => verdict.status === 'ok').length} of ${verdicts.length} checks passed`;
+  const count = (status: string) => verdictsOf(result).filter((verdict) => verdict.status === status).length;
+  const others = (['warning', 'skipped'] as const).filter((status) => count(status) > 0);
+  return [`${count('ok')} checks passed`, ...others.map((status) => `${count(status)} ${status}`)].join(', ');
 }
 
 async function seeNoStandby(scene: Scene): Promise<string> {
@@ -215,11 +216,12 @@ async function copyFigures(scene: Scene): Promise<string> {
 }
 
 async function switchOver(scene: Scene): Promise<string> {
-  const { call, facts } = scene;
+  const { call, facts, live } = scene;
   const from = call.clock.now();
   const { result } = await control(scene, ['switchover', SCENARIO, '--yes']);
   facts.switchoverSeconds = (call.clock.now() - from) / 1000;
   const report = result as unknown as SwitchoverFacts;
+  if (report.loss) call.host.tell({ kind: 'text', level: 'info', text: report.loss.text });
   const publicIp = report.addresses.find((address) => address.publicIp)?.publicIp ?? '';
   facts.bootSeconds = report.bootSeconds;
   facts.standby = {
@@ -228,13 +230,23 @@ async function switchOver(scene: Scene): Promise<string> {
     url: `http://${publicIp}:${WEB_PORT}/proof.bin`,
     sha256: '',
   };
-  return `standby01 answers at ${publicIp}`;
+  const at = report.report.copied?.position?.at;
+  const { killedAtMs } = live;
+  if (killedAtMs === undefined) return `standby01 answers at ${publicIp}`;
+  if (at === undefined)
+    throw unexpected('The report names no position.', JSON.stringify(report.report.copied ?? {}));
+  facts.rpoSeconds = Math.max(0, killedAtMs - Date.parse(at)) / 1000;
+  return `standby01 answers at ${publicIp}; its data is ${facts.rpoSeconds.toFixed(1)} s older than the server's death`;
 }
 
 interface SwitchoverFacts {
   readonly vmId: string;
   readonly bootSeconds: number;
   readonly addresses: readonly { readonly publicIp?: string }[];
+  /** What it said before it began about what would be lost. */
+  readonly loss?: { readonly text: string };
+  /** Of a live server: the position that was switched to. */
+  readonly report: { readonly copied?: { readonly position?: { readonly at: string } } };
 }
 
 async function fetchProof({ call, facts }: Scene): Promise<string> {
