@@ -163,7 +163,7 @@ function masterSentence({ notHere: missing }: Omit<LossStatement, 'text'>, figur
   const heard = figures.masterHeardAtMs;
   const since = heard === undefined ? '' : ` It was last heard at ${timeText(heard)}.`;
   const most = figures.rpoSeconds === null ? '' : ` That is at most ${ageText(figures.rpoSeconds)} of work.`;
-  return `The master is not heard${heard === undefined ? '' : ` for more than ${OLD_AFTER_MS / 1000} s`}, so nobody can tell what it has written that is not here.${since}${most}`;
+  return `The master is not heard${figures.old ? ` for more than ${OLD_AFTER_MS / 1000} s` : ''}, so nobody can tell what it has written that is not here.${since}${most}`;
 }
 
 function ageText(seconds: number): string {
