@@ -5,6 +5,7 @@ import type { Connection, Handlers } from '../wire/connection.ts';
 import { LIMITS, PROTOCOL } from '../wire/limits.ts';
 import type { Params, Result } from '../wire/messages.ts';
 import { ENGINE_VERSION } from '../wire/version.ts';
+import type { Bandwidth } from './bandwidth.ts';
 import type { Joins } from './joins.ts';
 import type { Masters } from './masters.ts';
 import type { Replicas } from './replicas.ts';
@@ -17,6 +18,7 @@ export interface EngineParts {
   readonly masters: Masters;
   readonly joins: Joins;
   readonly replicas: Replicas;
+  readonly bandwidth: Bandwidth;
 }
 
 /** A first message is `hello`; only its answer opens the rest. */
@@ -31,7 +33,7 @@ export function controlHandlers(parts: EngineParts): Handlers {
   };
 }
 
-function requestsOfControl({ masters, joins, replicas }: EngineParts): Handlers {
+function requestsOfControl({ masters, joins, replicas, bandwidth }: EngineParts): Handlers {
   const seen = new Map<string, number>();
   const done = async (work: Promise<unknown>) => {
     await work;
@@ -54,6 +56,8 @@ function requestsOfControl({ masters, joins, replicas }: EngineParts): Handlers 
     bookmark: ({ scenarioId, name }) => replicas.get(scenarioId).bookmark(name),
     bookmarks: ({ scenarioId }) => replicas.get(scenarioId).bookmarks(),
     scrub: ({ scenarioId }) => done(replicas.get(scenarioId).scrub()),
+    bandwidth: async () => bandwidth.schedule,
+    setBandwidth: (schedule) => done(bandwidth.set(schedule)),
     unseal: ({ scenarioId }) => done(replicas.get(scenarioId).unseal()),
     closeReplica: ({ scenarioId }) => done(replicas.remove(scenarioId)),
   };

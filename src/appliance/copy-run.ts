@@ -5,6 +5,7 @@ import type { DiskDigest } from '../model/scenario.ts';
 import type { Checksum } from '../wire/checksum.ts';
 import type { Connection, LaneFrames } from '../wire/connection.ts';
 import type { Result } from '../wire/messages.ts';
+import type { Bandwidth } from './bandwidth.ts';
 import { type Difference, findDifferences, type OwnProof, proveReplica, replicaDiffers } from './compare.ts';
 import { BlockReceiver, type Counters, type ReceivingDisk } from './receiver.ts';
 import { clearTails, closeDisks, sliceOfWritten } from './replica-disks.ts';
@@ -19,6 +20,7 @@ export interface CopyRunOptions {
   readonly mode?: 'volume' | 'block' | undefined;
   readonly disks: readonly ReceivingDisk[];
   readonly counters: Counters;
+  readonly bandwidth?: Pick<Bandwidth, 'take'> | undefined;
   readonly checksum: Checksum;
   readonly clock: Clock;
   readonly durableMs: number;

@@ -4,6 +4,7 @@ import type { JournalLimits } from '../journal/limits.ts';
 import type { Log } from '../log.ts';
 import { makeChecksum } from '../wire/checksum.ts';
 import { ALPN, TIMINGS, type Timings } from '../wire/limits.ts';
+import { Bandwidth } from './bandwidth.ts';
 import { controlHandlers } from './control-requests.ts';
 import { enrolmentDoor } from './enrolling.ts';
 import { type ApplianceIdentity, readEnrolment, readIdentity } from './identity.ts';
@@ -84,7 +85,9 @@ async function engineDoor(
   const { stateFolder, lunsFolder, clock, log } = options;
   const masters = await Masters.load(stateFolder, clock);
   const joins = await Joins.load({ stateFolder, clock, log, caPem: identity.caPem });
+  const bandwidth = await Bandwidth.load(stateFolder, clock);
   const replicas = await Replicas.load({
+    bandwidth,
     stateFolder,
     lunsFolder,
     clock,
@@ -95,7 +98,7 @@ async function engineDoor(
     ...(options.journal ? { journal: options.journal } : {}),
     session: (masterId) => masters.session(masterId),
   });
-  const parts = { applianceId: identity.applianceId, clock, log, masters, joins, replicas };
+  const parts = { applianceId: identity.applianceId, clock, log, masters, joins, replicas, bandwidth };
   const door: Door = {
     // The authority goes along, so that a master that only knows its SHA-256 can check the rest.
     certificatePem: `${identity.certificatePem}\n${identity.caPem}`,

@@ -31,6 +31,8 @@ export interface PhasesHost {
 
 /** So many proofs in a row with differences are no chance: a disk is broken. */
 const PROOFS_MAX = 5;
+/** Before a proof that was given up begins anew. */
+const AGAIN_MS = 200;
 /** Journals that say this cannot be gone on with. */
 const LOST = /^(JOURNAL_(DAMAGED|FOREIGN|VERSION|LOST|WRITE_FAILED|TOO_SMALL)|REPLICA_INCONSISTENT)$/;
 
@@ -206,12 +208,13 @@ export class LivePhases {
   }
 
   masterLeft(): void {
-    this.#live?.masterLeft();
+    this.#live?.giveUpProof('the master left');
   }
 
   // --- inside
 
   #show(error: WireError): void {
+    if (error.code.startsWith('PROOF_')) this.#live?.giveUpProof(error.what);
     this.#problem = { error, at: this.#live?.durableSequence };
     this.#book.tellChange();
   }
@@ -298,6 +301,7 @@ export class LivePhases {
     const isPassing = isStandbyError(error) && error.retry === 'later';
     if (!isPassing) return await this.trouble(error);
     if (error.code === 'PROOF_STOPPED') {
+      await this.#world.clock.sleep(AGAIN_MS);
       if (session.isOpen && session === this.#host.session()) this.#prove();
     } else session.close('it did not answer for the proof');
   }

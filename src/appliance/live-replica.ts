@@ -221,8 +221,9 @@ export class LiveReplica {
     this.#proof?.tellDigests(BigInt(sequence), digests);
   }
 
-  masterLeft(): void {
-    this.#proof?.abort('the master left');
+  /** Another one may begin. */
+  giveUpProof(reason: string): void {
+    this.#proof?.abort(reason);
   }
 
   // --- positions

@@ -11,6 +11,7 @@ import type { Connection, LaneFrames } from '../wire/connection.ts';
 import { FLAG_PATCH, FLAG_ZSTD, FRAME, type FrameHeader, makeFrame, protocolBroken } from '../wire/frame.ts';
 import { HEADER_BYTES, LIMITS } from '../wire/limits.ts';
 import { readCount } from '../wire/signature-frame.ts';
+import type { Bandwidth } from './bandwidth.ts';
 import { type ChunkTarget, clearChunk, patchChunk, writeChunk } from './chunk-writer.ts';
 import { ReplicaSigner } from './replica-signer.ts';
 
@@ -37,6 +38,8 @@ export interface ReceiverOptions {
   readonly clock: Clock;
   readonly durableMs: number;
   readonly counters: Counters;
+  /** What is received is taken from it before more may come. */
+  readonly bandwidth?: Pick<Bandwidth, 'take'> | undefined;
   /** After each durable point. */
   onDurable(): Promise<void>;
   /** A replica disk cannot be written or synced: nothing more is taken. */
@@ -148,6 +151,7 @@ export class BlockReceiver {
           ? await this.#placeBlock(lane, header, body)
           : await this.#placeRun(lane, header, body);
       counters.wireBytes += header.length + HEADER_BYTES;
+      await this.#options.bandwidth?.take(header.length + HEADER_BYTES, lane.connection.signal);
       lane.taken--;
       if (placed) this.#owe(lane);
       else {

@@ -120,6 +120,7 @@ export class ReplicaCopy {
       mode: options?.mode,
       disks,
       counters,
+      bandwidth: this.#world.bandwidth,
       checksum,
       clock,
       durableMs: timings.durableMs,

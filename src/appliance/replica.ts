@@ -4,6 +4,7 @@ import { type Connection, fromWire, type LaneFrames, toWire } from '../wire/conn
 import type { CopyProgress, ReplicaBookmark, SealedReplica, SealOptions } from '../wire/control-session.ts';
 import type { Timings } from '../wire/limits.ts';
 import type { Params, Result, WireError } from '../wire/messages.ts';
+import type { Bandwidth } from './bandwidth.ts';
 import { removeJournals } from './journal-room.ts';
 import { LivePhases } from './live-phases.ts';
 import type { LiveWorld } from './live-replica.ts';
@@ -27,6 +28,7 @@ import {
  * Dies at any line: the record, the durable maps and the journal say how far it came, and the same loop goes on.
  */
 export interface ReplicaWorld extends LiveWorld {
+  readonly bandwidth: Bandwidth;
   readonly timings: Timings;
   session(masterId: string): Connection | undefined;
 }

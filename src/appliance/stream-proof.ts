@@ -32,25 +32,23 @@ export interface ProofOutcome {
   readonly differences: readonly Difference[];
 }
 
+interface Position {
+  readonly sequence: bigint;
+  readonly replaced: AbortController;
+  readonly theirs: PromiseWithResolvers<readonly DiskDigest[]>;
+}
+
 export class StreamProof {
   readonly #parts: StreamProofParts;
   readonly #over = new AbortController();
-  readonly #position = Promise.withResolvers<bigint>();
-  readonly #theirs = Promise.withResolvers<{ sequence: bigint; digests: readonly DiskDigest[] }>();
-  #known: bigint | undefined;
+  readonly #told = Promise.withResolvers<void>();
+  /** The master may find a position void, and name a later one. */
+  #known: Position | undefined;
   #isMoving = false;
 
   constructor(parts: StreamProofParts) {
     this.#parts = parts;
     const { session } = parts;
-    const end = () => {
-      this.#position.reject(this.#over.signal.reason);
-      this.#theirs.reject(this.#over.signal.reason);
-    };
-    this.#over.signal.addEventListener('abort', end, { once: true });
-    // Awaited in `run`, unless it has ended for another reason.
-    this.#position.promise.catch(() => undefined);
-    this.#theirs.promise.catch(() => undefined);
     void session.closed.then((reason) => this.abort(`the master left: ${reason}`));
   }
 
@@ -65,12 +63,15 @@ export class StreamProof {
   }
 
   tellPosition(sequence: bigint): void {
-    this.#known = sequence;
-    this.#position.resolve(sequence);
+    const before = this.#known;
+    if (before?.sequence === sequence) return;
+    this.#known = { sequence, replaced: new AbortController(), theirs: Promise.withResolvers() };
+    before?.replaced.abort();
+    this.#told.resolve();
   }
 
   tellDigests(sequence: bigint, digests: readonly DiskDigest[]): void {
-    this.#theirs.resolve({ sequence, digests });
+    if (this.#known?.sequence === sequence) this.#known.theirs.resolve(digests);
   }
 
   /** The journal is full: goes on to the position, which makes room. False: nobody knows yet where it is. */
@@ -78,31 +79,43 @@ export class StreamProof {
     if (this.#known === undefined) return false;
     if (this.#isMoving) return true;
     this.#isMoving = true;
-    const moved = this.#moveTo(this.#known).finally(() => {
+    const moved = this.#moveTo(this.#known.sequence).finally(() => {
       this.#isMoving = false;
     });
-    moved.catch((error: unknown) => this.#position.reject(error)); // Told again by the move in `run`.
+    moved.catch(() => undefined); // Tried again by `run`, which tells it.
     return true;
   }
 
   async run(): Promise<ProofOutcome> {
-    const { session, scenarioId, receiver, disks, hashing } = this.#parts;
+    const { session, scenarioId, journal } = this.#parts;
     const { signal } = this.#over;
     // What is durable now comes before any position the master may name; with it applied, the journal has room.
-    await this.#parts.journal.applyTo(undefined, this.#how());
-    signal.throwIfAborted();
+    await journal.applyTo(undefined, this.#how());
     await Promise.race([session.request('streamProve', { scenarioId }), aborted(signal)]);
-    const sequence = await this.#position.promise;
+    await Promise.race([this.#told.promise, aborted(signal)]);
+    for (;;) {
+      const position = this.#known;
+      if (!position) throw new RangeError('a position was told and is not known');
+      try {
+        return await this.#at(position, AbortSignal.any([signal, position.replaced.signal]));
+      } catch (error) {
+        signal.throwIfAborted();
+        if (this.#known === position) throw error;
+      }
+    }
+  }
+
+  async #at({ sequence, theirs }: Position, signal: AbortSignal): Promise<ProofOutcome> {
+    const { session, scenarioId, receiver, disks, hashing } = this.#parts;
     await receiver.untilDurable(sequence, signal);
     signal.throwIfAborted();
     await this.#moveTo(sequence);
     signal.throwIfAborted();
     await clearTails(disks);
     const own = await hashing(() => proveReplica(disks, signal), signal);
-    const theirs = await this.#theirs.promise;
+    const told = await Promise.race([theirs.promise, aborted(signal)]);
+    const differences = await findDifferences(session, scenarioId, own, told, 'streamLeaves');
     signal.throwIfAborted();
-    if (theirs.sequence !== sequence) throw proofOfAnother(theirs.sequence, sequence);
-    const differences = await findDifferences(session, scenarioId, own, theirs.digests, 'streamLeaves');
     const digests = own.map(({ disk, digest }) => ({
       diskId: disk.diskId,
       digest,
@@ -165,11 +178,4 @@ export async function forgetDiffering(differences: readonly Difference[]): Promi
     }
     await disk.saveMap(disk.durable);
   }
-}
-
-function proofOfAnother(told: bigint, expected: bigint): StandbyError {
-  return new StandbyError({
-    code: 'PROTOCOL_BROKEN',
-    what: `The master proved position ${told}, not ${expected}.`,
-  });
 }
