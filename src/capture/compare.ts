@@ -14,7 +14,7 @@ import { BlockDigests } from './block-digests.ts';
 import type { CaptureMethod, CaptureOptions, CaptureSession, LiveOptions } from './capture.ts';
 import type { ComparedDisk, Digest } from './compare-round.ts';
 import { CompareStream, type RoundSource } from './compare-stream.ts';
-import { diskChanged, diskProblem, diskResized } from './disk-problems.ts';
+import { diskProblem, diskResized, viewMoved } from './disk-problems.ts';
 import { hideExcluded, rangesOf } from './excluded.ts';
 import { runHook } from './hook.ts';
 
@@ -148,7 +148,7 @@ export class CompareSession implements CaptureSession, RoundSource {
       });
       await again.close();
       throw again.sizeBytes === disk.sizeBytes
-        ? diskChanged(disk, identity, now)
+        ? viewMoved(disk, device.path)
         : diskResized(disk, again.sizeBytes);
     }
   }

@@ -23,6 +23,17 @@ export function diskChanged(disk: MasterDisk, before: string, now: string): Stan
   });
 }
 
+/** A view that should have stood still while it was compared. */
+export function viewMoved(disk: MasterDisk, path: string): StandbyError {
+  return new StandbyError({
+    code: 'DISK_CHANGED',
+    what: `Disk ${disk.id} (${path}) changed while it was compared.`,
+    why: 'What was read is a mixture of two states, so nothing of it is used.',
+    next: 'Start the master’s engine with `--before` and `--after` (a snapshot, or a file system that is frozen), and `--read` to say where the view is read. It is tried again by itself.',
+    retry: 'later',
+  });
+}
+
 /** The device knows its path; people know the disk's name too. */
 export function diskProblem(disk: MasterDisk, error: unknown): StandbyError {
   const code = (error as NodeJS.ErrnoException).code;

@@ -1,4 +1,5 @@
 import { type DiskProof, LEAF_BYTES } from '../block/digest.ts';
+import type { Clock } from '../clock.ts';
 import { isStandbyError, messageOf, StandbyError } from '../errors.ts';
 import type { Log } from '../log.ts';
 import type { Connection } from '../wire/connection.ts';
@@ -14,12 +15,13 @@ import type { LiveStream } from './live-captures.ts';
 export interface StreamProofsOptions {
   readonly stream: LiveStream;
   readonly session: Connection;
+  readonly clock: Clock;
   readonly log: Log;
   onProblem(error: StandbyError): void;
 }
 
-/** The order was lost this often while a proof was made: somebody should know. */
-const VOID_MAX = 5;
+/** Before a proof that failed is tried again. */
+const RETRY_MS = 1_000;
 
 export class StreamProofs {
   readonly #options: StreamProofsOptions;
@@ -54,9 +56,9 @@ export class StreamProofs {
   }
 
   async #guard(over: AbortSignal): Promise<void> {
-    const { session, stream, log, onProblem } = this.#options;
+    const { session, stream, clock, log, onProblem } = this.#options;
     const signal = AbortSignal.any([over, session.signal]);
-    for (let voided = 0; !signal.aborted; voided++) {
+    while (!signal.aborted) {
       try {
         await this.#prove(signal);
         return;
@@ -64,10 +66,11 @@ export class StreamProofs {
         if (signal.aborted) return;
         const { scenarioId } = stream.known;
         log.warn('a proof failed', { scenarioId, error: messageOf(error) });
-        const isVoid = isStandbyError(error) && error.code === 'PROOF_VOID';
-        if (isVoid && voided < VOID_MAX) continue;
-        onProblem(isStandbyError(error) ? error : proofFailed(error));
-        return;
+        const problem = isStandbyError(error) ? error : proofFailed(error);
+        // The appliance waits for a proof: it gets one, of a later position, as soon as that can be.
+        if (problem.code !== 'PROOF_VOID') onProblem(problem);
+        if (problem.retry !== 'later') return;
+        await clock.sleep(RETRY_MS, signal).catch(() => undefined); // Stopped: the loop ends.
       }
     }
   }

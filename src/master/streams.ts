@@ -105,7 +105,7 @@ export class Streams {
       onProblem: (error, lost) => void this.#tell(session, scenarioId, error, lost),
     });
     const onProblem = (error: StandbyError) => void this.#tell(session, scenarioId, error, false);
-    const proofs = new StreamProofs({ stream, session, log, onProblem });
+    const proofs = new StreamProofs({ stream, session, clock, log, onProblem });
     const teller = new StreamTeller({ scenarioId, changes, session, clock, log });
     return { sender, teller, proofs };
   }
