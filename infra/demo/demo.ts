@@ -52,7 +52,7 @@ function firmwareOf(call: DemoCall): Firmware {
 }
 
 function captureOf(call: DemoCall): DemoCapture {
-  const wanted = call.options.capture ?? 'at-rest';
+  const wanted = call.options.capture ?? 'nbd';
   if (wanted !== 'nbd' && wanted !== 'at-rest') {
     throw inputError(
       'USAGE',

@@ -158,7 +158,7 @@ async function createScenario(scene: Scene, capture: DemoCapture): Promise<strin
   await control(scene, [
     ...['scenario', 'create', '--yes', '--name', SCENARIO, '--purpose', 'dr', '--account', ACCOUNT],
     ...['--master', 'master01', '--region', location, '--appliance', APPLIANCE, '--resource-group', GROUP],
-    ...(capture === 'at-rest' ? [] : ['--capture', capture]),
+    ...['--capture', capture],
     ...['--vm-name', 'standby01', '--vm-size', 'Standard_B2s', '--disk-type', 'StandardSSD_LRS'],
     ...['--virtual-network', NETWORK, '--subnet', 'default', '--address', 'dynamic'],
     ...['--security-group', 'standby-rg/standby-web', '--public-ip', 'yes'],

@@ -14,7 +14,7 @@ export function addDemoCommand(program: Command, shell: Shell): void {
     .option(
       '--capture <method>',
       'nbd: the server runs, is followed, and is killed; at-rest: it stands still',
-      'at-rest',
+      'nbd',
     )
     .option('--keep', 'leave everything running at the end; `standby demo down` ends it');
 }
