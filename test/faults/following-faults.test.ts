@@ -208,7 +208,6 @@ class Guest {
   }
 
   async #write(client: NbdClient, sizeBytes: number, noise: (length: number) => Buffer): Promise<void> {
-    await client.greet();
     await client.choose('disk0');
     while (!this.#over.signal.aborted) {
       const length = 512 * (1 + (noise(4).readUInt32LE() % 64));
