@@ -27,13 +27,21 @@ export function addRunCommands(program: Command, shell: Shell): void {
         'as the copy goes, and at the end the result (or {"error":...}).',
     );
   leaf(program, 'stop <scenario>', 'Stops a scenario; its copied disks stay', shell, stop);
-  leaf(program, 'status [scenario]', 'Shows where a scenario stands', shell, status);
+  leaf(program, 'status [scenario]', 'Shows where a scenario stands', shell, status)
+    .option('--watch', 'again and again until Ctrl-C; with --json one document a line')
+    .option('--every <seconds>', 'with --watch: how often (default: 2)', seconds);
 }
 
 function wholeNumber(text: string): number {
   const value = Number(text);
   if (Number.isInteger(value) && value >= 1 && value <= 8) return value;
   throw new InvalidArgumentError('It is a whole number from 1 to 8.');
+}
+
+function seconds(text: string): number {
+  const value = Number(text);
+  if (value >= 0.1 && value <= 3600) return value;
+  throw new InvalidArgumentError('It is a number of seconds, 0.1 to 3600.');
 }
 
 function oneOf(...words: readonly string[]): (text: string) => string {
@@ -117,6 +125,7 @@ async function status(call: Call): Promise<unknown> {
   const context = await call.context();
   const { scenarioStatus } = await import('../control/status.ts');
   const name = call.args[0];
+  if (call.options.watch === true) return watch(call, name, scenarioStatus);
   if (name === undefined) {
     const names = (await context.store.scenarios.list()).map((one) => one.name);
     const views = await Promise.all(names.map((one) => scenarioStatus(context, one)));
@@ -129,6 +138,27 @@ async function status(call: Call): Promise<unknown> {
   const view = await scenarioStatus(context, name);
   for (const notice of statusNotices(view)) call.host.tell(notice);
   return documentOf(view);
+}
+
+async function watch(
+  call: Call,
+  name: string | undefined,
+  look: typeof import('../control/status.ts').scenarioStatus,
+): Promise<unknown> {
+  if (name === undefined) {
+    throw inputError(
+      'SCENARIO_MISSING',
+      'Only one scenario can be watched.',
+      'Name it: standby status SCENARIO --watch',
+    );
+  }
+  const context = await call.context();
+  const { watchStatus } = await import('./watch.ts');
+  return watchStatus(call, {
+    everyMs: typeof call.options.every === 'number' ? call.options.every * 1000 : 2000,
+    look: (trend) => look(context, name, trend),
+    document: (view) => documentOf(view),
+  });
 }
 
 type StatusView = import('../control/status.ts').StatusView;

@@ -1,17 +1,19 @@
+import { timeText } from '../clock.ts';
 import type { StatusView } from '../control/status.ts';
 import type { Notice } from '../ports/host.ts';
-import { bytesText } from './rendering.ts';
+import { bytesText, durationText } from './rendering.ts';
 
 /** Where a scenario stands, for people. */
 export function statusNotices(view: StatusView): readonly Notice[] {
-  const { scenario, copy, disks } = view;
+  const { scenario, copy, live } = view;
   const rows = [
     ['Scenario', scenario.name],
     ['State', view.sentence],
     ['Product', 'HA (switchover by hand)'],
     ['Server type', `full system, ${scenario.purpose === 'migration' ? 'migration' : 'disaster recovery'}`],
-    ['Is-alive', view.isAliveWanted ? 'off (wanted, but a master copied at rest is not pinged)' : 'off'],
-    ['Data at risk', 'not measured: the master is copied at rest and not being replicated'],
+    ['Capture', scenario.capture],
+    ['Is-alive', view.isAliveWanted ? 'off (wanted, but nothing pings masters yet)' : 'off'],
+    ...(live ? liveRows(view, live) : [['Data at risk', AT_REST_RISK]]),
   ];
   if (copy) {
     rows.push(['Looked at', `${bytesText(copy.doneBytes)} of ${bytesText(copy.totalBytes)}`]);
@@ -24,10 +26,118 @@ export function statusNotices(view: StatusView): readonly Notice[] {
       level: 'info',
       text: rows.map(([title = '', value = '']) => `${title.padEnd(14)}${value}`).join('\n'),
     },
-    {
+    diskTable(view),
+  ];
+}
+
+const AT_REST_RISK = 'not measured: the master is copied at rest and not being replicated';
+
+type Live = NonNullable<StatusView['live']>;
+type Row = [string, string];
+
+function liveRows(view: StatusView, live: Live): Row[] {
+  const { replication } = view;
+  const rows: Row[] = [
+    ['Data at risk', riskText(live)],
+    ['Received', positionText(live.receivedSequence, live.receivedAtMs)],
+    ['Applied', positionText(live.appliedSequence, live.appliedAtMs)],
+  ];
+  if (replication) rows.push(...replicationRows(replication));
+  if (!live.old) return rows;
+  const heard = live.appliance === 'silent' ? live.silentSinceMs : live.masterHeardAtMs;
+  rows.push(['Figures', heard === undefined ? 'nothing was heard yet' : `OLD: of ${timeText(heard)}`]);
+  return rows;
+}
+
+function riskText({ rpoSeconds, rpoBytes, trend, old }: Live): string {
+  if (rpoSeconds === null && rpoBytes === null) return 'not known';
+  const parts = [
+    ...(rpoSeconds === null ? [] : [durationText(rpoSeconds * 1000)]),
+    ...(rpoBytes === null ? [] : [old ? `${bytesText(rpoBytes)} known` : bytesText(rpoBytes)]),
+  ];
+  const how = old
+    ? 'at most, as nothing was heard since'
+    : `${trend === 'unknown' ? 'trend not known yet' : trend}`;
+  return `${parts.join(', ')} (${how})`;
+}
+
+function positionText(sequence: string | undefined, atMs: number | undefined): string {
+  if (sequence === undefined) return 'not known';
+  return `position ${sequence}${atMs === undefined ? '' : `, ${timeText(atMs)} by the master's clock`}`;
+}
+
+function replicationRows({ stream, journal, proof, ...rest }: NonNullable<StatusView['replication']>): Row[] {
+  const { state, reason, usedBytes, limitBytes, unappliedChanges, rewindBytes, rewindFromMs } = journal;
+  const full = state === 'ready' ? '' : ` - ${state.toUpperCase()}${reason ? `: ${reason}` : ''}`;
+  const rows: Row[] = [
+    ['Rate', `${bytesText(rest.bytesPerSecond)}/s, ${bytesText(rest.receivedBytes)} received`],
+    [
+      'Journal',
+      `${bytesText(usedBytes)} of ${bytesText(limitBytes)}, ${unappliedChanges} changes to apply${full}`,
+    ],
+    [
+      'Rewind',
+      rewindFromMs > 0
+        ? `back to ${timeText(rewindFromMs)} (${bytesText(rewindBytes)})`
+        : 'nothing to go back to yet',
+    ],
+    ['Last proof', rest.proving ? `${proofText(proof)}; both ends are being compared` : proofText(proof)],
+  ];
+  if (!stream) return rows;
+  const order =
+    stream.mode === 'ordered'
+      ? 'in order'
+      : `order lost (${stream.reason ?? 'no reason given'}): comes as one set`;
+  const dirty = stream.dirtyBytes > 0 ? `, ${bytesText(stream.dirtyBytes)} to be read again` : '';
+  rows.unshift([
+    'Master',
+    `${order}; spool ${bytesText(stream.spooledBytes)} of ${bytesText(stream.spoolLimitBytes)}${dirty}`,
+  ]);
+  return rows;
+}
+
+function proofText(proof: NonNullable<StatusView['replication']>['proof']): string {
+  if (!proof) return 'none yet';
+  return `${proof.equal ? 'equal' : 'DIFFERENT'} at position ${proof.sequence}, ${timeText(proof.atMs)}`;
+}
+
+function diskTable({ disks, live }: StatusView): Notice {
+  if (!live) {
+    return {
       kind: 'table',
       columns: ['disk', 'size', 'digest on both ends'],
       rows: disks.map((disk) => [disk.diskId, bytesText(disk.sizeBytes), disk.digest ?? '-']),
-    },
-  ];
+    };
+  }
+  return {
+    kind: 'table',
+    columns: ['disk', 'size', 'position', 'at risk', 'digest of the last proof'],
+    rows: disks.map((disk) => [
+      disk.diskId,
+      bytesText(disk.sizeBytes),
+      disk.position ?? '-',
+      live.rpoSeconds === null ? '-' : durationText(live.rpoSeconds * 1000),
+      disk.differingBytes === undefined
+        ? (disk.digest ?? '-')
+        : `${bytesText(disk.differingBytes)} differ from byte ${disk.firstDifferingByte}`,
+    ]),
+  };
+}
+
+/** One line, for a log that is followed. */
+export function statusLine(view: StatusView, atMs: number): string {
+  const { live, replication, status } = view;
+  if (!live) return `${timeText(atMs)} ${view.sentence}`;
+  return [
+    `${timeText(atMs)} ${status.state}${live.old ? ' (old figures)' : ''}`,
+    `position ${live.appliedSequence ?? '?'}`,
+    `at risk ${riskText(live)}`,
+    ...(replication
+      ? [
+          `${bytesText(replication.bytesPerSecond)}/s`,
+          `spool ${bytesText(replication.stream?.spooledBytes ?? 0)}`,
+          `journal ${bytesText(replication.journal.usedBytes)}`,
+        ]
+      : [live.silentBecause ?? 'nothing is known']),
+  ].join('; ');
 }

@@ -1,4 +1,5 @@
 import { hostname } from 'node:os';
+import { isLiveCapture } from '../model/capture.ts';
 import { GIB, type MasterInventory, MIB } from '../model/disk.ts';
 import type { Scenario } from '../model/scenario.ts';
 import type { Notice } from '../ports/host.ts';
@@ -21,7 +22,10 @@ export function firstCopyNotices(
     `The first copy of "${scenario.name}" takes the whole server: ${count}, ${gib(totalBytes)} GiB, of which about ` +
       `${gib(travelsBytes)} GiB hold data and travel. That takes about ${time(travelsBytes, FAST_MIB)} at ${FAST_MIB} MiB/s and ` +
       `${time(travelsBytes, SLOW_MIB)} at ${SLOW_MIB} MiB/s, then both ends read every disk once more. It loads the line and the ` +
-      'disks: begin outside working hours. The server stays shut down until the scenario is synchronised.',
+      'disks: begin outside working hours. ' +
+      (isLiveCapture(scenario.capture)
+        ? 'The server goes on working; what it changes meanwhile follows.'
+        : 'The server stays shut down until the scenario is synchronised.'),
   ];
   if (hostName.toLowerCase() === here.toLowerCase()) {
     notices.push(

@@ -1,6 +1,7 @@
 import { isLiveCapture } from '../model/capture.ts';
 import type { Scenario, ScenarioStatus } from '../model/scenario.ts';
 import type { RunRecord } from '../plan/plan.ts';
+import { RESYNC_NEEDED } from '../synchronise/steps/copy-disks.ts';
 import { chooseSync, type SyncChoice, type SyncMode } from '../synchronise/sync-choice.ts';
 import type { SynchroniseOptions } from '../synchronise/synchronise.ts';
 import type { Context } from './context.ts';
@@ -52,14 +53,15 @@ function obstacle(
 }
 
 /**
- * A run that only went on with a stream, and found that the stream is lost, can never come to its end: it is given up,
- * so that the next one compares both ends.
+ * A run that found its stream lost, when the replica was whole already, can never come to its end under its epoch: it is
+ * given up, so that the next one compares both ends.
  */
 export async function giveUpLostStream(context: Context, scenario: Scenario): Promise<void> {
   const [run] = (await unfinishedRuns(context, scenario)).filter((one) => one.kind === RUN);
   if (!run) return;
   const { sync } = (run.input as ScenarioRunInput).options as Partial<SynchroniseOptions>;
-  if (sync?.mode !== 'stream' || (await statusOf(context, scenario)).state !== 'resync-needed') return;
+  const isOver = sync?.mode === 'stream' || run.steps.some((step) => step.error?.code === RESYNC_NEEDED);
+  if (!isOver || (await statusOf(context, scenario)).state !== 'resync-needed') return;
   await cancelRun(context, run);
   const text = 'Its stream cannot go on, so both ends are compared instead.';
   context.host.tell({ kind: 'text', level: 'warning', text });

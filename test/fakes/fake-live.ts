@@ -174,7 +174,7 @@ export class FakeLive {
       receivedAtMs: atMs - 1000,
       appliedAtMs: atMs - 2000,
       receivedBytes: Number(this.received) * 4096,
-      bytesPerSecond: 40_960,
+      bytesPerSecond: 4096,
       ...(this.heardAtMs === undefined ? {} : { heardAtMs: this.heardAtMs }),
       ...(this.heardAtMs === undefined
         ? {}

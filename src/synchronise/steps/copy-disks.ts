@@ -20,6 +20,8 @@ import type { SynchroniseOptions } from '../options.ts';
 import { OPEN_REPLICA, type OpenedReplica } from './open-replica.ts';
 
 export const COPY_DISKS = 'copy-disks';
+/** The appliance's word for a live replica that was whole and keeps its last position: its epoch is over. */
+export const RESYNC_NEEDED = 'RESYNC_NEEDED';
 const HOLD_MS = 1000;
 const AGAIN_MS = 1000;
 
@@ -164,9 +166,16 @@ class Follower {
       code,
       what,
       ...(why === undefined ? {} : { why }),
-      next: `${next ?? 'Put that right.'} Then copy again: standby resume ${runId}`,
+      next: this.#cannotGoOn(code)
+        ? `Synchronise anew, which compares both ends: standby run ${scenario.name}`
+        : `${next ?? 'Put that right.'} Then copy again: standby resume ${runId}`,
       cause: error,
     });
+  }
+
+  /** Only a new epoch helps: `standby run` gives this run up then (control/sync-history.ts). */
+  #cannotGoOn(code: string): boolean {
+    return this.#options.sync?.mode === 'stream' || code === RESYNC_NEEDED;
   }
 
   #assertOurEpoch(progress: CopyProgress): void {

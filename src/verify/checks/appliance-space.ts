@@ -33,6 +33,9 @@ export const applianceSpace: Check = {
     const state = await liveState(facts);
     if ('nothing' in state) return [skipped('SPACE_UNKNOWN', state.nothing)];
     const { journal, stream, bytesPerSecond } = state.live;
+    if (facts.moment === 'run' && (journal.state === 'damaged' || journal.state === 'full')) {
+      return [ok('JOURNAL_RENEWED', `the journal is ${journal.state}; this run begins a new one`)];
+    }
     if (journal.state !== 'ready') {
       const found = `The journal is ${journal.state}${journal.reason ? `: ${journal.reason}` : '.'}`;
       return [
