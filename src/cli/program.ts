@@ -13,6 +13,7 @@ import { addLocalCommands } from './local.ts';
 import { addMasterCommands } from './master.ts';
 import { addMenuCommand, withMenu } from './menu.ts';
 import { addRunCommands } from './run.ts';
+import { addRunbookCommand } from './runbook.ts';
 import { addRunRecordCommands } from './runs.ts';
 import { addScenarioCommands } from './scenario.ts';
 import type { Shell } from './shell.ts';
@@ -56,6 +57,7 @@ function makeProgram(shell: Shell, progress: { exitCode: number }): Command {
   addScenarioCommands(program, shell);
   addRunCommands(program, shell);
   addSwitchoverCommands(program, shell);
+  addRunbookCommand(program, shell);
   addLiveCommands(program, shell);
   addRunRecordCommands(program, shell);
   addInspectCommand(program, shell);

@@ -1,0 +1,142 @@
+import { isLiveCapture } from '../model/capture.ts';
+import type { MasterInventory } from '../model/disk.ts';
+import type { Scenario } from '../model/scenario.ts';
+import { blueprintOf } from './blueprint.ts';
+import { operationChecklist } from './words.ts';
+
+/**
+ * What an operator does in an outage, with this scenario's real names: to be printed and put beside the telephone.
+ * Markdown; made of the definition alone, so it can be read when nothing answers. Each command stands on a line of its
+ * own in a block, ready to be typed.
+ */
+export interface RunbookFacts {
+  readonly scenario: Scenario;
+  readonly inventory: MasterInventory;
+  readonly applianceName: string;
+  readonly accountName: string;
+}
+
+export function runbook(facts: RunbookFacts): string {
+  const { scenario, inventory } = facts;
+  const parts = [
+    `# If ${inventory.hostName} is down: ${scenario.name}`,
+    whatHappens(facts),
+    '## 1. Look',
+    look(facts),
+    '## 2. Decide',
+    decide(facts),
+    '## 3. Switch over',
+    switchOver(facts),
+    '## 4. If it stops half-way',
+    halfWay(facts),
+    '## 5. Check, then tell',
+    check(facts),
+    '## 6. Do not',
+    doNot(facts),
+  ];
+  return `${parts.join('\n\n')}\n`;
+}
+
+function whatHappens({ scenario, inventory, applianceName, accountName }: RunbookFacts): string {
+  const { disks, nics } = blueprintOf({ scenario, inventory, runId: 'the-run' });
+  const networks = nics.map(({ nic }) => {
+    const address = nic.address.kind === 'static' ? nic.address.ip : 'an address that Azure gives';
+    return `${lastOf(nic.virtualNetworkId)}/${nic.subnetName} (${address}${nic.publicIp ? ', and a public one' : ''})`;
+  });
+  return [
+    `A switchover builds the Azure VM **${scenario.vm.name}** (${scenario.vm.size}) in resource group`,
+    `**${scenario.vm.resourceGroup}**, ${scenario.region}, from the ${plural(disks.length, 'disk')} that appliance`,
+    `**${applianceName}** holds (account ${accountName}). It is reached in ${networks.join(' and ')}.`,
+    'No such VM exists before, and nothing switches by itself: you decide.',
+  ].join('\n');
+}
+
+function look({ scenario, inventory, applianceName }: RunbookFacts): string {
+  const { name } = scenario;
+  const unreachable = `If the appliance does not answer, start the VM of ${applianceName} in Azure and look again.`;
+  if (!isLiveCapture(scenario.capture)) {
+    return [
+      commands(`standby status ${name}`),
+      'It says of when the copy is: this server is copied at rest, and whatever came later is not in Azure.',
+      unreachable,
+    ].join('\n\n');
+  }
+  return [
+    commands(`standby status ${name}`),
+    [
+      `It says how old the copy is (RPO), and whether ${inventory.hostName} is still heard. \`replicating\` is what you want`,
+      'to see; with any other word read the reason beside it.',
+    ].join('\n'),
+    unreachable,
+    'Points in time to go back to (after a virus, a wrong update):',
+    commands(`standby bookmarks ${name}`),
+  ].join('\n\n');
+}
+
+function decide({ inventory }: RunbookFacts): string {
+  const addresses = inventory.nics.flatMap((nic) => nic.addresses);
+  const at = addresses.length > 0 ? ` (${addresses.join(', ')})` : '';
+  return [
+    `- Is **${inventory.hostName}**${at} really down, and not only out of your sight? Ask somebody who stands beside it.`,
+    '- Two of them must never run: switch it off, or disable its network adapters, before you go on.',
+    '- What was written there and is not in Azure is lost unless it can be fetched later. The next command shows how much.',
+  ].join('\n');
+}
+
+function switchOver({ scenario }: RunbookFacts): string {
+  const { name } = scenario;
+  const live = isLiveCapture(scenario.capture);
+  return [
+    commands(`standby switchover ${name}`),
+    `It shows every resource it will make${live ? ' and what would be lost' : ''}, asks for the scenario's name, and then tells each step.`,
+    ...(live
+      ? [
+          'To an earlier point instead (the name of a bookmark, or a time in UTC):',
+          commands(
+            `standby switchover ${name} --to BOOKMARK`,
+            `standby switchover ${name} --to-time 2030-01-15T03:00:00Z`,
+          ),
+        ]
+      : []),
+  ].join('\n\n');
+}
+
+function halfWay({ scenario }: RunbookFacts): string {
+  return [
+    'It says what failed, why, what it left behind and what to do. Killed, cut off, closed by mistake: the same command goes on.',
+    commands(`standby switchover ${scenario.name}`, `standby runs --scenario ${scenario.name}`),
+    'To give up before the standby is live (afterwards there is no way back but forward):',
+    commands(`standby switchover ${scenario.name} --undo`),
+  ].join('\n\n');
+}
+
+function check({ scenario, inventory }: RunbookFacts): string {
+  const lines = operationChecklist(inventory, undefined).map((line) => `- ${line}`);
+  return [
+    lines.join('\n'),
+    [
+      `The report of the switchover has the new address of the VM ${scenario.vm.name}. Tell the users, whoever keeps the DNS`,
+      'records, and the owners of systems that call this server by its address.',
+    ].join('\n'),
+  ].join('\n\n');
+}
+
+function doNot({ scenario, inventory }: RunbookFacts): string {
+  return [
+    `- Do not let the master ${inventory.hostName} onto the network while the Azure VM ${scenario.vm.name} runs.`,
+    `- Do not delete anything in the resource group ${scenario.vm.resourceGroup}: the replica disks may be the only copy.`,
+    '- Do not run `standby run` until you know which side has the newest data.',
+  ].join('\n');
+}
+
+function commands(...lines: readonly string[]): string {
+  return ['```', ...lines, '```'].join('\n');
+}
+
+function plural(count: number, noun: string): string {
+  return `${count} ${noun}${count === 1 ? '' : 's'}`;
+}
+
+function lastOf(id: string): string {
+  return id.slice(id.lastIndexOf('/') + 1);
+}
