@@ -18,6 +18,7 @@ const PAUSE_MAX = 256;
 /** The lane is judged after so many blocks; sending took at least this part of its carriers' time, or the link is not short. */
 const WINDOW = 32;
 const SHORT_LINK = 0.15;
+const SHORT_BYTES = 128 * 1024;
 
 export interface SqueezerOptions {
   readonly wanted: boolean;
@@ -43,9 +44,13 @@ export class Squeezer {
     this.#windowAtMs = this.#nowMs();
   }
 
-  /** Undefined: send it as it is. */
+  /** Undefined: send it as it is. What is short costs little to try, and there is little of it: it is always tried. */
   async squeeze(data: Uint8Array): Promise<Buffer | undefined> {
     if (!this.#options.wanted) return undefined;
+    if (data.byteLength <= SHORT_BYTES) {
+      const squeezed = await compress(data, COMPRESSION);
+      return squeezed.length < data.byteLength * WORTH_COMPRESSING ? squeezed : undefined;
+    }
     if (this.#pause > 0) {
       this.#pause--;
       return undefined;

@@ -112,6 +112,8 @@ function sessionOver(connection: Connection, hello: ApplianceHello): ControlSess
     bookmark: (scenarioId, name) => connection.request('bookmark', { scenarioId, name }),
     bookmarks: (scenarioId) => connection.request('bookmarks', { scenarioId }),
     scrub: async (scenarioId) => void (await connection.request('scrub', { scenarioId })),
+    bandwidth: () => connection.request('bandwidth', {}),
+    setBandwidth: async (schedule) => void (await connection.request('setBandwidth', schedule)),
     unseal: async (scenarioId) => void (await connection.request('unseal', { scenarioId })),
     closeReplica: async (scenarioId) =>
       void (await connection.request('closeReplica', { scenarioId }, SLOW_REQUEST_MS)),

@@ -29,9 +29,17 @@ export interface ControlSession {
   bookmarks(scenarioId: string): Promise<{ bookmarks: readonly ReplicaBookmark[]; rewindFromMs: number }>;
   /** Begins a proof that both ends are equal at one position; `progress` tells how it ended. */
   scrub(scenarioId: string): Promise<void>;
+  /** What this appliance may receive from its masters together, by hour of its day (UTC); nothing set: no limit. */
+  bandwidth(): Promise<BandwidthSchedule>;
+  setBandwidth(schedule: BandwidthSchedule): Promise<void>;
   /** Forgets a scenario on this appliance (its disks stay as they are). */
   closeReplica(scenarioId: string): Promise<void>;
   close(): Promise<void>;
+}
+
+export interface BandwidthSchedule {
+  /** 24 values, bytes per second; 0 = no limit in that hour. */
+  readonly bytesPerSecondByHour?: number[] | undefined;
 }
 
 export interface ApplianceHello {

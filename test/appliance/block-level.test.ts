@@ -1,4 +1,7 @@
+import { closeSync, openSync, writeSync } from 'node:fs';
+import { copyFile, truncate } from 'node:fs/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { Children, reconnect } from '../fixtures/children.ts';
 import {
   type Copying,
   hashOf,
@@ -8,7 +11,17 @@ import {
   range,
   untilConnected,
 } from '../fixtures/copying.ts';
-import { MIB, makeWorld, noiseOf, startMaster, until, untilEnd, type World } from '../fixtures/engines.ts';
+import {
+  applianceOptions,
+  MIB,
+  makeWorld,
+  masterFolder,
+  noiseOf,
+  startMaster,
+  until,
+  untilEnd,
+  type World,
+} from '../fixtures/engines.ts';
 
 const BLOCK = { ...OPTIONS, mode: 'block' } as const;
 const PAGE = 4096;
@@ -67,3 +80,89 @@ describe('a block-level copy', () => {
     await expectEqual(copy);
   });
 });
+
+describe('a block-level copy that is disturbed', () => {
+  it('goes on after kill -9 of either engine in the middle, and ends equal', async () => {
+    const chunks = 96;
+    const copy = await prepareCopy(world, { chunks, full: range(0, chunks) });
+    // The replica: an older copy, with 32 pages changed in each chunk and some chunks that never arrived.
+    await copyFile(copy.disk, copy.lun);
+    await truncate(copy.lun, copy.sizeBytes + 4 * MIB);
+    const noise = noiseOf(5);
+    for (const chunk of range(0, chunks))
+      await overwrite(copy.lun, chunk * MIB + (chunk % 200) * PAGE, noise(32 * PAGE));
+    await overwrite(copy.lun, 50 * MIB, Buffer.alloc(4 * MIB));
+    await copy.control.close();
+    await world.running.shift()?.stop();
+
+    const children = new Children(world);
+    const start = {
+      master: () => children.start('master', { stateFolder: masterFolder(world, 'm1') }),
+      appliance: () => {
+        const listen = { host: '127.0.0.1', port: copy.port };
+        return children.start('appliance', { ...applianceOptions(world), listen });
+      },
+    };
+    const running = { appliance: await start.appliance(), master: await start.master() };
+    let control = await reconnect(world, copy.port);
+    await untilConnected(control);
+    await control.openReplica(copy.spec({}, false));
+    // Slow enough that there is a middle.
+    await control.setBandwidth({ bytesPerSecondByHour: Array.from({ length: 24 }, () => 1_500_000) });
+    await control.startCopy('s1', BLOCK);
+    for (const victim of ['master', 'appliance', 'master', 'appliance'] as const) {
+      const before = await control.progress('s1');
+      await until('more is durable', async () => (await control.progress('s1')).doneBytes > before.doneBytes);
+      expect((await control.progress('s1')).state).toBe('copying');
+      await children.kill(running[victim]);
+      running[victim] = await start[victim]();
+      if (victim === 'appliance') control = await reconnect(world, copy.port);
+      await untilConnected(control);
+    }
+    expect((await control.bandwidth()).bytesPerSecondByHour?.[23]).toBe(1_500_000);
+    await control.setBandwidth({});
+    const end = await untilEnd(control, 's1');
+    expect(end).toMatchObject({ state: 'synchronised', doneBytes: chunks * MIB });
+    expect(end.sentBytes).toBeLessThan(40 * MIB);
+    await expectEqual(copy);
+  }, 90_000);
+
+  it('finds by the proof what was spoiled behind its back, and sends those chunks whole', async () => {
+    const copy = await prepareCopy(world, { chunks: 20, full: range(0, 20) });
+    await copyFile(copy.disk, copy.lun);
+    await truncate(copy.lun, copy.sizeBytes + 4 * MIB);
+    for (const chunk of [3, 19]) await overwrite(copy.lun, chunk * MIB, noiseOf(8)(PAGE));
+    // Chunk 2 was asked about and is called the same; then somebody writes to it.
+    const spoil = (_stream: number, chunk: number) => {
+      if (chunk === 3) spoilFile(copy.lun, 2 * MIB + 99);
+      return false;
+    };
+    startMaster(world, 'm1', { spoil });
+    await untilConnected(copy.control);
+    await copy.control.openReplica(copy.spec({}, false));
+    await copy.control.startCopy('s1', BLOCK);
+    const end = await untilEnd(copy.control, 's1');
+    expect(end).toMatchObject({ state: 'synchronised', sentBytes: 2 * PAGE + MIB });
+    await expectEqual(copy);
+    expect(world.log.lines.filter((line) => line.includes('some chunks are copied again'))).toHaveLength(1);
+  });
+
+  it('asks again for a spoiled patch, and gets the chunk', async () => {
+    const copy = await prepareCopy(world, { chunks: 4, full: [1] });
+    await copyFile(copy.disk, copy.lun);
+    await overwrite(copy.lun, MIB + PAGE, Buffer.alloc(PAGE));
+    let times = 0;
+    startMaster(world, 'm1', { spoil: () => times++ === 0 });
+    await untilConnected(copy.control);
+    await copy.control.openReplica(copy.spec({}, false));
+    await copy.control.startCopy('s1', BLOCK);
+    expect(await untilEnd(copy.control, 's1')).toMatchObject({ state: 'synchronised', resentBlocks: 1 });
+    await expectEqual(copy);
+  });
+});
+
+function spoilFile(path: string, offsetBytes: number): void {
+  const file = openSync(path, 'r+');
+  writeSync(file, Buffer.from('spoiled'), 0, 7, offsetBytes);
+  closeSync(file);
+}

@@ -108,6 +108,8 @@ export class FakeAppliance {
         this.sealed = true;
         return { epoch, synchronisedAtMs: 1, digests: this.digests() };
       },
+      bandwidth: async () => ({}),
+      setBandwidth: async () => undefined,
       unseal: async () => {
         this.sealed = false;
         this.live?.unseal();
