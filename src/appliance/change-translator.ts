@@ -37,14 +37,11 @@ interface OpenSet {
   isBegun: boolean;
   /** Of its `set-begin`. */
   readonly sequence: bigint;
-  readonly beganAtMs: number | undefined;
 }
 
 export interface TranslatorOptions {
   /** In the order of `streamStart`. */
   readonly disks: readonly string[];
-  /** Compared disks: the view of a round was taken when its set began, not when it ended. */
-  readonly isCompared: boolean;
   /** Outside a set any place is as good as a crash: so much later, or so many bytes later, it is marked unasked. */
   readonly markMs: number;
   readonly markBytes: number;
@@ -65,12 +62,8 @@ export class ChangeTranslator {
     this.#journalSequence = start.journalSequence;
     this.#last = start.after;
     if (start.openSet) {
-      this.#set = { id: start.openSet.id, isBegun: true, sequence: start.after, beganAtMs: undefined };
+      this.#set = { id: start.openSet.id, isBegun: true, sequence: start.after };
     }
-  }
-
-  get isSetOpen(): boolean {
-    return this.#set !== undefined;
   }
 
   /** `nowMs`: ours, for the marks nobody asked for. */
@@ -129,18 +122,17 @@ export class ChangeTranslator {
       steps.push({ kind: 'abandon', sequence: this.#journalSequence, masterClockMs });
     }
     this.#held = undefined;
-    this.#set = { id: setId, isBegun: false, sequence, beganAtMs: masterClockMs };
+    this.#set = { id: setId, isBegun: false, sequence };
   }
 
   /** One that was ended before a cut may be ended again: then it is only a mark. */
-  #endSet(masterClockMs: number, steps: JournalStep[]): number | undefined {
+  #endSet(masterClockMs: number, steps: JournalStep[]): number {
     const set = this.#set;
-    const { isCompared } = this.#options;
     if (this.#held) this.#release(set?.isBegun ? 'last' : undefined, steps);
     else if (set?.isBegun) throw protocolBroken('the end of a set whose last change never came');
     this.#set = undefined;
     this.#mark(steps, masterClockMs);
-    return isCompared ? set?.beganAtMs : masterClockMs;
+    return masterClockMs;
   }
 
   #hold(change: Omit<JournalChange, 'after' | 'set'>, steps: JournalStep[]): void {

@@ -86,6 +86,7 @@ export class LiveReplica {
       unappliedChanges: parts.unapplied,
       isCompared,
       applied: this.#appliedAt(),
+      consistentAtMs: journal.usage().markedAtMs,
     });
     this.#follower = new StreamFollower({
       journal,
@@ -96,7 +97,6 @@ export class LiveReplica {
     this.#receiver = new ChangeReceiver({
       journal,
       disks: spec.disks.map(({ diskId }) => diskId),
-      isCompared,
       checksum,
       clock,
       log,

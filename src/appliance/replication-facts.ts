@@ -43,7 +43,10 @@ export class ReplicationFacts {
     readonly unappliedChanges: number;
     readonly isCompared: boolean;
     readonly applied: AppliedAt;
+    /** 0: nothing came yet. */
+    readonly consistentAtMs: number | undefined;
   }) {
+    this.#consistentAtMs = facts.consistentAtMs || undefined;
     this.#appliedAt = facts.applied;
     this.#originSequence = facts.originSequence;
     this.#receivedSequence = facts.receivedSequence;

@@ -146,9 +146,10 @@ export interface Change {
   /** Empty for the marks of a set. */
   readonly diskId: string;
   readonly offsetBytes: number;
+  /** At most 1 MiB of any kind: each has a sequence of its own, and the journal takes no longer ones. */
   readonly lengthBytes: number;
   readonly kind: 'data' | 'zero' | 'trim' | 'flush' | 'set-begin' | 'set-end';
-  /** Belongs to the reader. At most 1 MiB. */
+  /** Belongs to the reader. */
   readonly data?: Uint8Array;
   /** For the marks of a set. */
   readonly setId?: bigint;

@@ -51,6 +51,7 @@ const BATCH_BYTES = 512 * 1024;
 interface Round {
   readonly id: bigint;
   sequence: bigint;
+  takenMs: number;
   readonly changes: AsyncGenerator<Change>;
   /** Told completely, and not acknowledged yet. */
   isTold: boolean;
@@ -111,7 +112,7 @@ export class CompareStream implements ChangeStream {
     this.#beginning = beginning.catch(() => undefined); // Told below.
     const id = BigInt(await beginning) * ROUND;
     if (isStopped()) return undefined;
-    const round: Round = { id, sequence: id, changes: this.#tell(() => round), isTold: false };
+    const round: Round = { id, sequence: id, takenMs: 0, changes: this.#tell(() => round), isTold: false };
     this.#round = round;
     this.#pendingBytes = 0;
     return round;
@@ -146,9 +147,12 @@ export class CompareStream implements ChangeStream {
   }
 
   async *#tell(of: () => Round): AsyncGenerator<Change> {
-    const { disks, source, digest } = this.#options;
+    const { disks, source, digest, clock } = this.#options;
+    // What the round brings is as old as its view, however long it takes to be read.
+    const takenMs = clock.now();
     const views = await source.take();
     const round = of();
+    round.takenMs = takenMs;
     const proof = this.#proofs.take();
     const setId = round.id;
     let isOpen = false;
@@ -188,7 +192,7 @@ export class CompareStream implements ChangeStream {
   }
 
   #change(round: Round, facts: Omit<Change, 'sequence' | 'masterClockMs'>): Change {
-    return { sequence: ++round.sequence, masterClockMs: this.#options.clock.now(), ...facts };
+    return { sequence: ++round.sequence, masterClockMs: round.takenMs, ...facts };
   }
 
   async acknowledge(sequence: bigint): Promise<void> {

@@ -8,14 +8,12 @@ export function appendChange(
   spool: Spool,
   { kind, disk, offsetBytes, lengthBytes, pieces = [] }: NewRecord,
 ): void {
-  if (kind === 'zero') {
-    spool.append({ kind, disk, offsetBytes, lengthBytes });
-    return;
-  }
   for (let at = 0; at < lengthBytes; at += spool.recordBytesMax) {
     const length = Math.min(spool.recordBytesMax, lengthBytes - at);
-    const part = length === lengthBytes ? pieces : slicePieces(pieces, at, length);
-    spool.append({ kind, disk, offsetBytes: offsetBytes + at, lengthBytes: length, pieces: part });
+    const facts = { kind, disk, offsetBytes: offsetBytes + at, lengthBytes: length };
+    if (kind === 'zero') spool.append(facts);
+    else
+      spool.append({ ...facts, pieces: length === lengthBytes ? pieces : slicePieces(pieces, at, length) });
   }
 }
 
