@@ -90,7 +90,10 @@ async function connected({ port, clock, signal, bootMs }: RowWriterOptions): Pro
     socket.setNoDelay(true);
     // What went wrong is told by the end of its lines.
     socket.on('error', () => undefined);
-    const lines = createInterface({ input: socket })[Symbol.asyncIterator]();
+    const reader = createInterface({ input: socket });
+    // Without it, a connection that we end ourselves would leave whoever waits for a line waiting for ever.
+    socket.once('close', () => reader.close());
+    const lines = reader[Symbol.asyncIterator]();
     const limit = clock.sleep(GREETING_MS, signal).then(() => undefined);
     // A connection that breaks is one that the guest does not take yet.
     const first = lines.next().catch(() => undefined);

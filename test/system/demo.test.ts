@@ -61,4 +61,4 @@ it('Ctrl-C in the middle of the copy leaves nothing', async () => {
   const { exitCode, document } = await demo.ended;
   expect([exitCode, document]).toEqual([130, { error: expect.objectContaining({ code: 'CANCELLED' }) }]);
   expect(lodging.leftovers()).toEqual(NOTHING);
-});
+}, 240_000);
