@@ -1,0 +1,157 @@
+import { ChangeReceiver, type OpenSetFile } from '../../src/appliance/change-receiver.ts';
+import { readSmallFile, replaceFile } from '../../src/journal/files.ts';
+import { type Journal, openJournal } from '../../src/journal/journal.ts';
+import type { JournalSeams } from '../../src/journal/journal-options.ts';
+import type { JournalLimits } from '../../src/journal/limits.ts';
+import { silentLog } from '../../src/log.ts';
+import type { Checksum } from '../../src/wire/checksum.ts';
+import { FaultyMachine, type Sabotage } from '../journal/faulty-disk.ts';
+import type { Random } from '../journal/random.ts';
+import { DISK_IDS, type DiskId, SIZES, stateOfDisks } from './history.ts';
+import type { Link } from './link.ts';
+
+/** An appliance: the real receiver and the real journal, on a machine that stops at any call. */
+const KIB = 1024;
+const AMPLE: Partial<JournalLimits> = {
+  segmentBytes: 256 * KIB,
+  changeBytes: 64 * KIB,
+  groupBytes: 16 * KIB,
+  queuedBytes: 64 * KIB,
+  pieceBytes: 16 * KIB,
+  spaceBytes: 60 * 256 * KIB,
+};
+
+export interface ApplianceSabotage {
+  readonly machine?: Sabotage;
+  readonly seams?: JournalSeams;
+  /** The id of the open set is not kept. */
+  readonly forgetsSet?: boolean;
+}
+
+export class PathAppliance {
+  readonly machine: FaultyMachine;
+  readonly limits: Partial<JournalLimits>;
+  readonly isAmple: boolean;
+  problems: string[] = [];
+  /** A write was made to fail: what follows from that is right, until it starts again. */
+  failedWrite = false;
+  readonly #link: Link;
+  readonly #checksum: Checksum;
+  readonly #sabotage: ApplianceSabotage;
+  readonly #origin: bigint;
+  #journal: Journal | undefined;
+  #receiver: ChangeReceiver | undefined;
+  /** The receiver waits until somebody made room. */
+  #waiting: (() => void)[] = [];
+  nowMs = 1_000_000;
+
+  constructor(parts: {
+    random: Random;
+    link: Link;
+    checksum: Checksum;
+    sabotage: ApplianceSabotage;
+    origin: bigint;
+  }) {
+    const { random, sabotage } = parts;
+    this.#link = parts.link;
+    this.#checksum = parts.checksum;
+    this.#sabotage = sabotage;
+    this.#origin = parts.origin;
+    this.machine = new FaultyMachine(random, sabotage.machine ?? {});
+    this.isAmple = random.chance(0.7);
+    const tight = { spaceBytes: (8 + random.below(4)) * 256 * KIB, rewindMs: random.pick([0, 60_000]) };
+    this.limits = this.isAmple ? AMPLE : { ...AMPLE, ...tight };
+    for (const id of DISK_IDS) this.machine.addDisk(id, SIZES[id]);
+  }
+
+  get journal(): Journal {
+    if (!this.#journal) throw new Error('the appliance was never started');
+    return this.#journal;
+  }
+
+  get durableSequence(): bigint {
+    return this.#receiver?.durableSequence ?? 0n;
+  }
+
+  get isWaitingForRoom(): boolean {
+    return this.#waiting.length > 0;
+  }
+
+  get replica(): number {
+    return stateOfDisks((id) => this.machine.bytesOf(id));
+  }
+
+  bytesOf(id: DiskId): Buffer {
+    return this.machine.bytesOf(id);
+  }
+
+  async start(): Promise<void> {
+    const { machine } = this;
+    const clock = {
+      now: () => this.nowMs++,
+      sleep: () => Promise.reject(new Error('nobody sleeps here')),
+    };
+    const files = machine.files();
+    const journal = await openJournal({
+      folder: '/journal',
+      scenarioId: 'scenario',
+      epoch: 1,
+      originSequence: this.#origin,
+      disks: DISK_IDS.map((diskId) => ({ diskId, sizeBytes: SIZES[diskId] })),
+      files,
+      clock,
+      limits: this.limits,
+      ...(this.#sabotage.seams ? { seams: this.#sabotage.seams } : {}),
+    });
+    this.#journal = journal;
+    await journal.attach(new Map(DISK_IDS.map((id) => [id, machine.disk(id)])));
+    const { boot } = machine;
+    this.#receiver = new ChangeReceiver({
+      journal,
+      disks: DISK_IDS,
+      checksum: this.#checksum,
+      clock,
+      log: silentLog,
+      openSet: this.#openSet(files),
+      onDurable: () => undefined,
+      untilRoom: () => new Promise((resolve) => this.#waiting.push(resolve)),
+      onProblem: ({ message }) => {
+        if (boot === machine.boot && !machine.isStopped) this.problems.push(message);
+      },
+    });
+    const receiver = this.#receiver;
+    this.#link.answer = (connection) => receiver.open(connection);
+  }
+
+  #openSet(files: ReturnType<FaultyMachine['files']>): OpenSetFile {
+    return {
+      read: async () => {
+        const bytes = await readSmallFile(files, '/journal', 'open-set.json');
+        return bytes && BigInt(bytes.toString());
+      },
+      write: async (setId) => {
+        if (this.#sabotage.forgetsSet) return;
+        await replaceFile(files, '/journal', 'open-set.json', Buffer.from(String(setId)));
+      },
+    };
+  }
+
+  madeRoom(): void {
+    for (const resolve of this.#waiting.splice(0)) resolve();
+  }
+
+  markIdle(): void {
+    this.#receiver?.markIdle();
+  }
+
+  /** The machine stopped, or its engine has to: begins again with what is on the medium. */
+  reboot(power: boolean): void {
+    this.#link.answer = undefined;
+    this.#link.cut();
+    this.machine.reboot(power);
+    this.madeRoom();
+    this.machine.failsWrites = 0;
+    this.failedWrite = false;
+    this.problems = [];
+  }
+}

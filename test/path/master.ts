@@ -1,0 +1,210 @@
+import { setImmediate as turn } from 'node:timers/promises';
+import type { FileFolder } from '../../src/block/files.ts';
+import type { ChangeStream } from '../../src/capture/capture.ts';
+import { Recorder } from '../../src/capture/recorder.ts';
+import type { Clock } from '../../src/clock.ts';
+import { silentLog } from '../../src/log.ts';
+import { ChangeSender } from '../../src/master/change-sender.ts';
+import type { Checksum } from '../../src/wire/checksum.ts';
+import { TIMINGS } from '../../src/wire/limits.ts';
+import { Machine } from '../capture/faulty-storage.ts';
+import type { Random } from '../journal/random.ts';
+import { DISK_IDS, type DiskId, History, SECTOR_BYTES, SIZES } from './history.ts';
+import type { Link } from './link.ts';
+
+/**
+ * A master with a guest: the real recorder on a machine that loses power, the real sender on a link that fails. It knows
+ * every moment of its disks, and which of them it may count on once a sequence was said to be durable.
+ */
+const KIB = 1024;
+
+export interface MasterSabotage {
+  /** The stream is told that the appliance has it as soon as it was read. */
+  readonly forgetsEarly?: boolean;
+  /** Syncs of the spool do nothing. */
+  readonly skipsSpoolSync?: boolean;
+  /** After a restart, numbers are given again that were given before. */
+  readonly reusesSequences?: boolean;
+}
+
+export class PathMaster {
+  readonly history = new History();
+  readonly problems: string[] = [];
+  readonly #random: Random;
+  readonly #link: Link;
+  readonly #checksum: Checksum;
+  readonly #sabotage: MasterSabotage;
+  #machine: Machine;
+  #recorder: Recorder | undefined;
+  #sender: ChangeSender | undefined;
+  /** Marks that the guest's flushes made, with the moment they stand for. */
+  #flushes: { readonly sequence: bigint; readonly moment: number }[] = [];
+  #entry = 0;
+  #skewMs = 0;
+  #restarts = 0n;
+  /** The replica may never be older again. */
+  promisedMoment = 0;
+  acknowledged = 0n;
+
+  constructor(parts: { random: Random; link: Link; checksum: Checksum; sabotage: MasterSabotage }) {
+    this.#random = parts.random;
+    this.#link = parts.link;
+    this.#checksum = parts.checksum;
+    this.#sabotage = parts.sabotage;
+    this.#machine = new Machine((below) => parts.random.below(below));
+    for (const id of DISK_IDS) this.#machine.addDisk(id, Buffer.alloc(SIZES[id]));
+  }
+
+  get recorder(): Recorder {
+    if (!this.#recorder) throw new Error('the master was never started');
+    return this.#recorder;
+  }
+
+  bytesOf(id: DiskId): Buffer {
+    return this.#machine.disks.get(id)?.now ?? Buffer.alloc(0);
+  }
+
+  /** Answers where its stream begins. */
+  async begin(): Promise<bigint> {
+    await this.#open();
+    const origin = await this.recorder.restart();
+    this.#send(origin);
+    return origin;
+  }
+
+  stepClock(ms: number): void {
+    this.#skewMs += ms;
+  }
+
+  async #open(): Promise<void> {
+    const machine = this.#machine;
+    const clock: Clock = {
+      now: () => Math.max(0, machine.clock.now() + this.#skewMs),
+      sleep: (ms, signal) => machine.clock.sleep(ms, signal),
+    };
+    this.#recorder = await Recorder.open({
+      folder: this.#folder(machine.folder()),
+      disks: DISK_IDS.map((id) => ({ id, device: machine.device(id) })),
+      excluded: [],
+      clock,
+      log: silentLog,
+      spoolBytes: 256 * KIB,
+      segmentBytes: 64 * KIB,
+    });
+  }
+
+  #folder(folder: FileFolder): FileFolder {
+    if (!this.#sabotage.skipsSpoolSync) return folder;
+    const open: FileFolder['open'] = async (name, mode) => {
+      const file = await folder.open(name, mode);
+      return file && name.endsWith('.spool') ? { ...file, sync: async () => undefined } : file;
+    };
+    return { ...folder, open };
+  }
+
+  #send(origin: bigint | undefined): void {
+    const { clock } = this.#machine;
+    this.#sender = new ChangeSender({
+      appliance: { id: 'appliance', address: 'nowhere', port: 1 },
+      credentials: { certificatePem: '', keyPem: '', caPem: '' },
+      scenarioId: 'scenario',
+      epoch: 1,
+      diskIds: DISK_IDS,
+      changes: this.#stream(this.recorder),
+      origin,
+      checksum: this.#checksum,
+      clock,
+      log: silentLog,
+      timings: { ...TIMINGS, reconnectMinMs: 2, reconnectMaxMs: 8 },
+      onProblem: ({ message }, lost) => void this.problems.push(`${lost ? 'lost: ' : ''}${message}`),
+      dial: (lane) => this.#link.dial(lane),
+    });
+  }
+
+  /** As the recorder is, and noting what it was promised; or spoilt. */
+  #stream(recorder: Recorder): ChangeStream {
+    const { forgetsEarly, reusesSequences } = this.#sabotage;
+    const back = reusesSequences ? this.#restarts * 3n : 0n;
+    return {
+      state: () => recorder.state(),
+      restart: () => recorder.restart(),
+      prove: (options) => recorder.prove(options),
+      resumeAfter: (sequence) => recorder.resumeAfter(sequence + back),
+      next: async (signal) => {
+        const changes = await recorder.next(signal);
+        const last = changes.at(-1)?.sequence;
+        if (forgetsEarly && last !== undefined) await recorder.acknowledge(last);
+        return back === 0n ? changes : changes.map((one) => ({ ...one, sequence: one.sequence - back }));
+      },
+      acknowledge: async (sequence) => {
+        if (recorder === this.#recorder) this.#promise(sequence);
+        await recorder.acknowledge(sequence + back);
+      },
+    };
+  }
+
+  #promise(sequence: bigint): void {
+    if (sequence > this.acknowledged) this.acknowledged = sequence;
+    const kept = this.#flushes.filter((flush) => flush.sequence <= sequence);
+    for (const { moment } of kept) this.promisedMoment = Math.max(this.promisedMoment, moment);
+    this.#flushes = this.#flushes.filter((flush) => flush.sequence > sequence);
+  }
+
+  // --- the guest
+
+  async write(): Promise<void> {
+    const entry = ++this.#entry;
+    const id = this.#random.pick(DISK_IDS);
+    const sectors = 1 + this.#random.below(this.#random.chance(0.2) ? 16 : 4);
+    const offsetBytes = SECTOR_BYTES * this.#random.below(SIZES[id] / SECTOR_BYTES - sectors + 1);
+    const kind = this.#random.chance(0.12) ? 'zero' : 'data';
+    const bytes = Buffer.alloc(sectors * SECTOR_BYTES);
+    if (kind === 'data') {
+      for (let at = 0; at < bytes.length; at += 4) bytes.writeUInt32LE((entry << 8) | (at >>> 9), at);
+    }
+    this.history.write(id, offsetBytes, bytes);
+    const disk = this.recorder.disks[DISK_IDS.indexOf(id)];
+    await new Promise<void>((resolve, reject) => {
+      const done = (error?: unknown) => (error === undefined ? resolve() : reject(error));
+      const pieces = kind === 'data' ? [bytes] : [];
+      disk?.submit({ kind, offsetBytes, lengthBytes: bytes.length, pieces, done });
+    });
+  }
+
+  async flush(): Promise<void> {
+    const { recorder } = this;
+    const disk = this.#random.pick(recorder.disks);
+    const before = recorder.state();
+    const { moment } = this.history;
+    const flushed = recorder.flush(disk);
+    const after = recorder.state();
+    // Only a flush that stands in the stream, in order, promises anything.
+    if (before.mode === 'ordered' && after.mode === 'ordered' && after.lastSequence > before.lastSequence) {
+      this.#flushes.push({ sequence: after.lastSequence, moment });
+    }
+    await flushed;
+  }
+
+  /** In the middle of something; what was under way is never heard of again. */
+  async crash(): Promise<void> {
+    const under = this.#random.chance(0.5) ? this.write() : this.flush();
+    under.catch(() => undefined); // Whoever did it is dead.
+    for (let turns = this.#random.below(8); turns > 0; turns--) await turn();
+    this.#machine = this.#machine.crash(this.#random.chance(0.6) ? 'power' : 'process');
+    this.#restarts++;
+    this.#link.cut();
+    this.history.begin((id) => this.bytesOf(id));
+    await this.#open();
+    this.#send(undefined);
+  }
+
+  /** Nothing of it happens any more. */
+  vanish(): void {
+    this.#machine.crash('process');
+  }
+
+  async close(): Promise<void> {
+    await this.#sender?.stop();
+    await this.recorder.close();
+  }
+}
