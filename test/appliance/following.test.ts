@@ -1,4 +1,5 @@
-import { open, readFile } from 'node:fs/promises';
+import { open, readdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { systemClock } from '../../src/clock.ts';
 import { silentLog } from '../../src/log.ts';
@@ -249,6 +250,39 @@ describe('a master that does wrong', () => {
 });
 
 const LIMIT = 1024 * 1024;
+
+describe('a journal that is damaged', () => {
+  it('needs a new synchronisation; the replica stays at its last consistent position and can be sealed there', async () => {
+    const all = await replicating();
+    const before = await untilApplied(all);
+    all.master.setBegin(1n);
+    // In two groups: a bad last one would only look torn, and come again.
+    for (const from of [0, 10]) {
+      for (let index = from; index < from + 10; index++) {
+        all.master.write(index * 8192, Buffer.alloc(4096, `block ${index} `));
+      }
+      const last = all.master.sequence;
+      await until('it is durable but for the last', () => all.master.durable === last - 1n);
+    }
+    await world.running[0]?.stop();
+    await flipInside(join(world.folder, 'appliance', 'journals', 's1', '1'), 'block 7 ');
+    await startAppliance(world, { port: all.port, journal: SMALL_JOURNAL });
+    const control = await connect(world, all.port);
+    const { error } = await untilState(control, 'resync-needed');
+    expect(error).toMatchObject({ code: 'JOURNAL_DAMAGED' });
+    expect((await control.seal('s1')).position).toBeDefined();
+    expect((await readFile(all.lun)).subarray(0, all.sizeBytes).equals(before)).toBe(true);
+  });
+});
+
+/** Turns one bit behind this text in the redo log of a journal. */
+async function flipInside(folder: string, text: string): Promise<void> {
+  for (const name of await readdir(folder)) {
+    const at = name.startsWith('redo') ? (await readFile(join(folder, name))).indexOf(text) : -1;
+    if (at >= 0) return await flipBit(join(folder, name), at + 100);
+  }
+  throw new Error('the journal does not hold it');
+}
 
 describe('a journal that is full', () => {
   it('makes the master wait and loses nothing', async () => {
