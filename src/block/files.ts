@@ -1,5 +1,5 @@
 import { fdatasync, read, writev, writevSync } from 'node:fs';
-import { type FileHandle, mkdir, open, readdir, rm } from 'node:fs/promises';
+import { type FileHandle, mkdir, open, readdir, rm, statfs } from 'node:fs/promises';
 import { join } from 'node:path';
 import { syncFolder } from './state-file.ts';
 
@@ -23,6 +23,8 @@ export interface FileFolder {
   /** Undefined when there is no such file and it shall not be made. */
   open(name: string, mode: 'existing' | 'make'): Promise<StoredFile | undefined>;
   remove(name: string): Promise<void>;
+  /** What its file system still has for us. */
+  freeBytes?(): Promise<number>;
   /** Makes files that were made or removed durable as such. */
   sync(): Promise<void>;
 }
@@ -40,6 +42,10 @@ export async function openFolder(path: string): Promise<FileFolder> {
       }
     },
     remove: (name) => rm(join(path, name), { force: true }),
+    async freeBytes() {
+      const { bavail, bsize } = await statfs(path);
+      return bavail * bsize;
+    },
     sync: () => syncFolder(path),
   };
 }

@@ -30,6 +30,8 @@ export interface Slot {
 
 const ZEROS = Buffer.alloc(1024 * 1024);
 const NAME = /^\d{4}\.spool$/;
+/** The spool never fills the disk it lies on. */
+const LEFT_FREE_BYTES = 256 * 1024 * 1024;
 const READ_BYTES = 1024 * 1024 + 64 * 1024;
 
 function slotName(index: number): string {
@@ -41,6 +43,9 @@ function slotName(index: number): string {
  * `taken`. Throws, and leaves nothing behind, when there is no space for it.
  */
 export async function makeSlot(folder: FileFolder, taken: Set<string>, sizeBytes: number): Promise<Slot> {
+  const freeBytes = await folder.freeBytes?.();
+  if (freeBytes !== undefined && freeBytes < sizeBytes + LEFT_FREE_BYTES)
+    throw new Error('the rest of its disk is left to others');
   let index = 0;
   while (taken.has(slotName(index))) index++;
   const name = slotName(index);

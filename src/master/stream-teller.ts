@@ -64,17 +64,20 @@ export class StreamTeller {
         masterClockMs: clock.now(),
       },
     });
-    const stopped = new Promise<void>((resolve) => {
-      signal.addEventListener('abort', () => resolve(), { once: true });
-      told.then(
-        () => resolve(),
-        (error: unknown) => {
-          if (!signal.aborted)
-            log.debug('the state of a stream was not taken', { scenarioId, reason: messageOf(error) });
-          resolve();
-        },
-      );
+    const answered = told.then(
+      () => undefined,
+      (error: unknown) => {
+        if (!signal.aborted)
+          log.debug('the state of a stream was not taken', { scenarioId, reason: messageOf(error) });
+      },
+    );
+    await new Promise<void>((resolve) => {
+      const end = () => {
+        signal.removeEventListener('abort', end);
+        resolve();
+      };
+      signal.addEventListener('abort', end, { once: true });
+      void answered.then(end);
     });
-    await stopped;
   }
 }
