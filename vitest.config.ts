@@ -1,5 +1,7 @@
 import { defineConfig } from 'vitest/config';
 
+const TRAFFIC = 'test/conformance/traffic.test.ts';
+
 /** Unit and contract tests sit beside what they test under test/; system tests start real processes, two files side by side. */
 export default defineConfig({
   test: {
@@ -8,7 +10,12 @@ export default defineConfig({
     testTimeout: 20_000,
     hookTimeout: 60_000,
     projects: [
-      { extends: true, test: { name: 'unit', include: ['test/**/*.test.ts'], exclude: ['test/system/**'] } },
+      {
+        extends: true,
+        test: { name: 'unit', include: ['test/**/*.test.ts'], exclude: ['test/system/**', TRAFFIC] },
+      },
+      // After all others: it judges what they said to Local Azure.
+      { extends: true, test: { name: 'traffic', include: [TRAFFIC], testTimeout: 180_000 } },
       {
         extends: true,
         test: {

@@ -1,5 +1,5 @@
 import { copyFileSync, mkdirSync, readdirSync, statSync } from 'node:fs';
-import { type FileHandle, open, rm, truncate, writeFile } from 'node:fs/promises';
+import { open, rm, truncate, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { Stage } from './stage.ts';
 
@@ -8,7 +8,6 @@ import type { Stage } from './stage.ts';
  * and the same with 1 % of its 4 KiB blocks changed, scattered over what is used.
  */
 const MIB = 1024 * 1024;
-const BLOCK_BYTES = 4096;
 const TREES = ['/usr/bin', '/usr/lib', '/usr/share'];
 const FILE_MAX_BYTES = 64 * MIB;
 
@@ -41,60 +40,6 @@ function fillTree(tree: string, enoughBytes: number): void {
       bytes += size;
     }
   }
-}
-
-/** The changed blocks hold what other used blocks hold, turned over: as compressible as real data. */
-export async function changeBlocks(
-  stage: Stage,
-  image: string,
-  name: string,
-  share: number,
-): Promise<string> {
-  const changed = join(stage.folder, `${name}.img`);
-  await stage.processes.run('cp', ['--sparse=always', image, changed]);
-  const file = await open(changed, 'r+');
-  try {
-    const used = await usedBlocks(file);
-    const blocks = Math.floor((((await file.stat()).size / BLOCK_BYTES) * share) / 1);
-    for (const block of scattered(used, Math.min(blocks, used.length))) {
-      const other = used[(block * 7919) % used.length] ?? block;
-      const bytes = Buffer.alloc(BLOCK_BYTES);
-      await file.read(bytes, 0, BLOCK_BYTES, other * BLOCK_BYTES);
-      for (let at = 0; at < BLOCK_BYTES; at++) bytes[at] = (bytes[at] ?? 0) ^ 0x5a;
-      await file.write(bytes, 0, BLOCK_BYTES, block * BLOCK_BYTES);
-    }
-    await file.sync();
-  } finally {
-    await file.close();
-  }
-  await warm(changed);
-  return changed;
-}
-
-async function usedBlocks(file: FileHandle): Promise<number[]> {
-  const used: number[] = [];
-  const chunk = Buffer.allocUnsafe(MIB);
-  const blank = Buffer.alloc(BLOCK_BYTES);
-  const { size } = await file.stat();
-  for (let at = 0; at < size; at += MIB) {
-    const { bytesRead } = await file.read(chunk, 0, MIB, at);
-    for (let offset = 0; offset < bytesRead; offset += BLOCK_BYTES) {
-      if (!chunk.subarray(offset, offset + BLOCK_BYTES).equals(blank)) used.push((at + offset) / BLOCK_BYTES);
-    }
-  }
-  return used;
-}
-
-/** The same ones on every machine with the same image: a small generator, not chance. */
-function scattered(used: readonly number[], count: number): Set<number> {
-  const chosen = new Set<number>();
-  let state = 7;
-  while (chosen.size < count) {
-    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
-    const block = used[state % used.length];
-    if (block !== undefined) chosen.add(block);
-  }
-  return chosen;
 }
 
 /** Read once, so that nobody pays for the first time. */

@@ -128,12 +128,6 @@ function statOf(pid: number | 'self'): string[] {
     .split(' ');
 }
 
-/** The most memory a process ever had, in bytes. */
-export function peakMemoryBytes(pid: number): number {
-  const line = /^VmHWM:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'));
-  return Number(line?.[1] ?? Number.NaN) * 1024;
-}
-
 /** Children that are alive; a daemon that forks for each connection counts them once they are gone. */
 export function childrenOf(pid: number): number[] {
   return readdirSync('/proc')

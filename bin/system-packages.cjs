@@ -44,6 +44,7 @@ const FOR_BENCH = [
 ];
 
 function packagesFor(purpose) {
+  if (purpose === 'conformance') return [];
   if (purpose === 'bench') return FOR_BENCH;
   return FOR_DEMO.concat(purpose === 'test' ? FOR_TESTS : []);
 }

@@ -1,5 +1,5 @@
 'use strict';
-// Everything: the gates, then unit and contract tests, then system tests. `npm test`, after bin/setup.cjs.
+// Everything: the gates, then unit and contract tests, then system tests, then the judgement of their traffic. `npm test`, after bin/setup.cjs.
 // Ends with one line `N passed, N failed, N skipped` over all of it; a gate counts as one test.
 // On continuous integration a skipped test is a failure, unless its name says that ../shared is absent.
 const { spawnSync } = require('node:child_process');
@@ -20,7 +20,14 @@ async function main() {
   for (const result of await runGates(GATES.filter((gate) => !gate.name.startsWith('tidy')))) {
     total[result.ok ? 'passed' : 'failed'] += 1;
   }
-  for (const project of ['unit', 'system']) runVitest(project, total);
+  // What all tests say to Local Azure is gathered, and judged by the last of them.
+  const traffic = mkdtempSync(join(tmpdir(), 'standby-traffic-'));
+  process.env.LOCAL_AZURE_TRAFFIC = traffic;
+  try {
+    for (const project of ['unit', 'system', 'traffic']) runVitest(project, total);
+  } finally {
+    rmSync(traffic, { recursive: true, force: true });
+  }
   const forbidden = isCi ? total.skipped.filter((name) => !name.includes(MAY_BE_SKIPPED)) : [];
   for (const name of total.skipped) process.stdout.write(`skipped: ${name}\n`);
   if (forbidden.length > 0) {

@@ -1,5 +1,3 @@
-import { existsSync } from 'node:fs';
-import { delimiter, join } from 'node:path';
 import type { Contestant } from '../contest.ts';
 import type { PeerSecrets } from '../secrets.ts';
 
@@ -15,13 +13,3 @@ export interface CopyCourse {
 }
 
 export type CopyPeer = Contestant<CopyCourse>;
-
-/** Programs that Debian does not have take part where somebody built them. */
-export function onPath(program: string): string | undefined {
-  return (process.env.PATH ?? '')
-    .split(delimiter)
-    .map((folder) => join(folder, program))
-    .find((path) => existsSync(path));
-}
-
-export const NOT_BUILT = 'not built here';

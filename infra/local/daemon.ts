@@ -18,6 +18,7 @@ const { values } = parseArgs({
     latency: { type: 'string' },
     port: { type: 'string' },
     'request-log': { type: 'string' },
+    'traffic-folder': { type: 'string' },
   },
 });
 const { folder = '', guests = 'qemu', latency = 'quick' } = values;
@@ -43,6 +44,7 @@ try {
     latency: latency === 'none' || latency === 'azure' ? latency : 'quick',
     ...(values.port === undefined ? {} : { port: Number(values.port) }),
     ...(values['request-log'] === undefined ? {} : { requestLogFile: values['request-log'] }),
+    ...(values['traffic-folder'] === undefined ? {} : { trafficFolder: values['traffic-folder'] }),
     log,
     clock: systemClock,
   });

@@ -27,7 +27,7 @@ export async function startListener(options: {
   readonly port: number;
   answer(request: Request): Promise<Response>;
   readonly rateLimits: RateLimits;
-  readonly requestLog?: RequestLog;
+  readonly requestLogs: readonly RequestLog[];
   readonly log: Log;
   readonly nowMs: () => number;
 }): Promise<Listener> {
@@ -75,7 +75,7 @@ export async function startListener(options: {
       ...response.headers,
     };
     if (request !== undefined && request.segments[0]?.toLowerCase() === 'subscriptions') {
-      options.requestLog?.add(request, response, headers, options.nowMs());
+      for (const log of options.requestLogs) log.add(request, response, headers, options.nowMs());
     }
     await send(reply, message.method ?? 'GET', response, headers);
   };

@@ -74,6 +74,8 @@ export interface LocalAzureOptions {
   readonly blobs?: 'azurite' | 'none';
   /** Append every exchange with Azure Resource Manager to this file, secrets taken out. */
   readonly requestLogFile?: string;
+  /** The same into a new file of this folder: many Local Azures of one test run write there. */
+  readonly trafficFolder?: string;
   readonly log: Log;
   readonly clock: Clock;
 }
@@ -186,12 +188,18 @@ async function openDoor(
     port: kept ?? options.port ?? 0,
     answer: async (request) => (await ready.promise)(request),
     rateLimits: makeRateLimits(nowMs),
-    ...(options.requestLogFile === undefined ? {} : { requestLog: makeRequestLog(options.requestLogFile) }),
+    requestLogs: requestLogsOf(options),
     log,
     nowMs,
   });
   state.setDocument('port', listener.port);
   return { baseUrl: `https://127.0.0.1:${listener.port}`, open: ready.resolve, close: () => listener.stop() };
+}
+
+function requestLogsOf({ requestLogFile, trafficFolder }: LocalAzureOptions) {
+  const files = requestLogFile === undefined ? [] : [requestLogFile];
+  if (trafficFolder !== undefined) files.push(path.join(trafficFolder, `${randomUUID()}.jsonl`));
+  return files.map(makeRequestLog);
 }
 
 /** Sign-in can be spoilt too: its action is `Entra/token`. */

@@ -20,7 +20,12 @@ export interface StartCall {
 }
 
 export async function startDaemon(call: StartCall, folder: string): Promise<DaemonRecord> {
-  const args = argumentsFrom(call.options, folder);
+  const traffic = call.environment.LOCAL_AZURE_TRAFFIC;
+  const args = [
+    ...argumentsFrom(call.options, folder),
+    // Set by the tests, which judge what Local Azure was asked and answered.
+    ...(traffic ? ['--traffic-folder', traffic] : []),
+  ];
   mkdirSync(folder, { recursive: true, mode: 0o700 });
   takeFailure(folder);
   const log = openLog(path.join(folder, 'daemon.log'));

@@ -3,6 +3,7 @@ import type { Command } from 'commander';
 import { type AnswerFlag, answerFlags, optionText, presetOf } from './answers.ts';
 import { type Call, leaf, Outcome } from './command.ts';
 import { done, listing, note, tellAll } from './people.ts';
+import { bytesText } from './rendering.ts';
 import type { Shell } from './shell.ts';
 
 export const DEPLOY_FLAGS: readonly AnswerFlag[] = [
@@ -43,6 +44,16 @@ export function addApplianceCommands(program: Command, shell: Shell): void {
   ]).option(
     '--enrol-file <file>',
     'where to write the one-time enrolment (default: standby-enrol-NAME.json here)',
+  );
+  leaf(
+    appliance,
+    'bandwidth <appliance>',
+    'Shows or sets what it may receive from its masters together',
+    shell,
+    bandwidth,
+  ).option(
+    '--schedule <hours>',
+    'such as 8-18=2M,18-8=20M: hours in UTC, bytes per second; off takes it away',
   );
   leaf(appliance, 'remove <appliance>', 'Forgets an appliance that nothing uses', shell, remove);
 }
@@ -138,6 +149,33 @@ async function add(call: Call): Promise<unknown> {
 }
 
 type Made = import('../control/appliance/records.ts').OwnAppliance;
+
+async function bandwidth(call: Call): Promise<unknown> {
+  const { applianceBandwidth } = await import('../control/appliance/bandwidth.ts');
+  const text = optionText(call, 'schedule');
+  const { appliance, schedule } = await applianceBandwidth(await call.context(), String(call.args[0]), text);
+  const { bytesPerSecondByHour: hours } = schedule;
+  if (text !== undefined) done(call, `The appliance ${appliance.name} holds to it from now on.`);
+  listing(call, 'There is no limit.', {
+    columns: ['hours (UTC)', 'limit'],
+    rows: runsOf(hours ?? []).map(({ from, to, rate }) => [
+      `${from}-${to}`,
+      rate === 0 ? 'none' : `${bytesText(rate)}/s`,
+    ]),
+  });
+  return { appliance: appliance.name, bytesPerSecondByHour: hours ?? null };
+}
+
+/** Hours with the same limit in a row. */
+function runsOf(hours: readonly number[]): { from: number; to: number; rate: number }[] {
+  const runs: { from: number; to: number; rate: number }[] = [];
+  for (const [hour, rate] of hours.entries()) {
+    const last = runs.at(-1);
+    if (last?.rate === rate) last.to = hour + 1;
+    else runs.push({ from: hour, to: hour + 1, rate });
+  }
+  return runs;
+}
 
 async function remove(call: Call): Promise<unknown> {
   const { removeAppliance } = await import('../control/appliance/records.ts');

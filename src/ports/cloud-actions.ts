@@ -5,9 +5,9 @@ import type {
   CloudCatalogue,
   CloudDisks,
   CloudGroups,
-  CloudMachines,
   CloudNetwork,
 } from './cloud.ts';
+import type { CloudMachines } from './cloud-machines.ts';
 
 /**
  * What Azure must allow for each verb of the port. Whoever adds a verb adds its actions here: the types see to it.

@@ -2,7 +2,6 @@ import type { Appliance } from '../model/appliance.ts';
 import type { Scenario } from '../model/scenario.ts';
 import type {
   Cloud,
-  CloudMachine,
   CloudNic,
   ResourceGroup,
   RolePermissions,
@@ -12,6 +11,7 @@ import type {
   VirtualNetwork,
   VmSize,
 } from '../ports/cloud.ts';
+import type { CloudMachine } from '../ports/cloud-machines.ts';
 
 /** What the region and subscription really offer. Each question goes to the cloud once, whoever asks it. */
 export interface Region {

@@ -1,3 +1,4 @@
+import { isStandbyError } from '../errors.ts';
 import type { CheckFacts } from './check.ts';
 
 /** Where the parts of a scenario lie in Azure: permissions, locks and policies are looked at there. */
@@ -16,11 +17,11 @@ export interface Scopes {
 
 /** Undefined while nothing tells which subscription it is. */
 export async function scopesOf(facts: CheckFacts): Promise<Scopes | undefined> {
-  const { scenario, appliance, account, region } = facts;
+  const { scenario, appliance, account } = facts;
   const id = account?.subscriptionId ?? subscriptionIn(scenario.nics[0]?.virtualNetworkId ?? '');
   if (id === undefined) return undefined;
   const subscription = `/subscriptions/${id}`;
-  const group = await region.group();
+  const group = await groupOf(facts);
   const home = appliance?.azure?.resourceGroup;
   return {
     subscription,
@@ -32,6 +33,21 @@ export async function scopesOf(facts: CheckFacts): Promise<Scopes | undefined> {
     securityGroups: unique(scenario.nics.flatMap((nic) => nic.networkSecurityGroupId ?? [])),
     publicIps: scenario.nics.some((nic) => nic.publicIp),
   };
+}
+
+/** Where it may not be read, it is taken to be there: what is asked at it is then refused by name. */
+async function groupOf({ region, scenario }: CheckFacts): Promise<{ readonly name: string } | undefined> {
+  try {
+    return await region.group();
+  } catch (failure) {
+    if (isForbidden(failure)) return { name: scenario.vm.resourceGroup };
+    throw failure;
+  }
+}
+
+/** Azure knows us, and does not let us look. */
+export function isForbidden(failure: unknown): boolean {
+  return isStandbyError(failure) && /Authorization|Forbidden/i.test(failure.code);
 }
 
 function subscriptionIn(id: string): string | undefined {

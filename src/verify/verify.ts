@@ -5,6 +5,7 @@ import { actionsOf } from '../ports/cloud-actions.ts';
 import type { Check, CheckFacts, Moment, VerifyFacts } from './check.ts';
 import { CHECKS } from './index.ts';
 import { regionOf } from './region.ts';
+import { isForbidden } from './scopes.ts';
 
 /**
  * Looks at a scenario with every check that fits the moment, side by side, and gives the verdicts in the order of
@@ -45,7 +46,7 @@ async function runCheck(check: Check, facts: CheckFacts): Promise<Verdict[]> {
  * A missing permission to look is never an error: the role may be narrow on purpose.
  */
 function couldNotRun(check: Check, facts: CheckFacts, error: unknown): Verdict {
-  const forbidden = isStandbyError(error) && /Authorization|Forbidden/i.test(error.code);
+  const forbidden = isForbidden(error);
   return {
     code: 'CHECK_COULD_NOT_RUN',
     status: facts.moment === 'switchover' || forbidden ? 'skipped' : 'error',

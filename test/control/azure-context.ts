@@ -11,6 +11,7 @@ import type { Context } from '../../src/control/context.ts';
 import { silentLog } from '../../src/log.ts';
 import type { Cloud } from '../../src/ports/cloud.ts';
 import type { FirstBoot } from '../../src/ports/first-boot.ts';
+import { gatheringTraffic } from '../fixtures/traffic.ts';
 import { makeContext, type TestContext } from './make-context.ts';
 
 /** Local Azure, a control with a registered account, and the real SDKs in between. */
@@ -37,6 +38,7 @@ export async function startAzureContext(
     folder,
     guests: parts.guests ?? 'none',
     latency: 'none',
+    ...gatheringTraffic(),
     log: silentLog,
     clock: systemClock,
   });

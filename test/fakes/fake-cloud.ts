@@ -3,7 +3,6 @@ import { StandbyError } from '../../src/errors.ts';
 import type {
   Cloud,
   CloudDisk,
-  CloudMachine,
   CloudNic,
   CloudPublicIp,
   CloudSnapshot,
@@ -17,6 +16,7 @@ import type {
   VirtualNetwork,
   VmSize,
 } from '../../src/ports/cloud.ts';
+import type { CloudMachine } from '../../src/ports/cloud-machines.ts';
 
 /**
  * A cloud in memory that keeps the port's promises: idempotent creation, tag-checked deletion, nothing deleted while

@@ -41,7 +41,10 @@ class Medium {
   }
 
   sync(): void {
-    if (this.unsynced.length > 0) this.durable = Buffer.from(this.current);
+    if (this.durable.length < this.current.length) {
+      this.durable = Buffer.concat([this.durable], this.current.length);
+    }
+    for (const { offset, bytes } of this.unsynced) this.durable.set(bytes, offset);
     this.unsynced = [];
   }
 

@@ -7,7 +7,7 @@ import { silentLog } from '../../src/log.ts';
 import type { Checksum } from '../../src/wire/checksum.ts';
 import { FaultyMachine, type Sabotage } from '../journal/faulty-disk.ts';
 import type { Random } from '../journal/random.ts';
-import { DISK_IDS, type DiskId, SIZES, stateOfDisks } from './history.ts';
+import { DISK_IDS, type DiskId, DiskStates, SIZES } from './history.ts';
 import type { Link } from './link.ts';
 
 /** An appliance: the real receiver and the real journal, on a machine that stops at any call. */
@@ -35,6 +35,7 @@ export class PathAppliance {
   problems: string[] = [];
   /** A write was made to fail: what follows from that is right, until it starts again. */
   failedWrite = false;
+  readonly #states = new DiskStates();
   readonly #link: Link;
   readonly #checksum: Checksum;
   readonly #sabotage: ApplianceSabotage;
@@ -78,7 +79,7 @@ export class PathAppliance {
   }
 
   get replica(): number {
-    return stateOfDisks((id) => this.machine.bytesOf(id));
+    return this.#states.of((id) => this.machine.bytesOf(id));
   }
 
   bytesOf(id: DiskId): Buffer {

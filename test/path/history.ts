@@ -5,6 +5,7 @@ import { crc32 } from 'node:zlib';
  * number is put together from those of the sectors, so that a write costs no more than what it touches.
  */
 export const SECTOR_BYTES = 512;
+const PAGE_BYTES = 4096;
 export const SIZES = { disk0: 192 * 1024, disk1: 64 * 1024 + SECTOR_BYTES } as const;
 export type DiskId = keyof typeof SIZES;
 export const DISK_IDS = Object.keys(SIZES) as DiskId[];
@@ -53,8 +54,30 @@ export class History {
   }
 }
 
-export function stateOfDisks(bytesOf: (id: DiskId) => Buffer): number {
-  return stateOf(new Map(DISK_IDS.map((id) => [id, sectorsOf(bytesOf(id), id)])));
+/** The number of disks that somebody else writes: only pages that are not what they were are looked at again. */
+export class DiskStates {
+  readonly #known = new Map(DISK_IDS.map((id) => [id, Buffer.alloc(SIZES[id])]));
+  readonly #sectors = new Map(DISK_IDS.map((id) => [id, sectorsOf(Buffer.alloc(SIZES[id]), id)]));
+
+  of(bytesOf: (id: DiskId) => Buffer): number {
+    for (const id of DISK_IDS) this.#look(id, bytesOf(id));
+    return stateOf(this.#sectors);
+  }
+
+  #look(id: DiskId, bytes: Buffer): void {
+    const known = this.#known.get(id);
+    const sectors = this.#sectors.get(id);
+    if (!known || !sectors) throw new Error(`no ${id}`);
+    for (let at = 0; at < bytes.length; at += PAGE_BYTES) {
+      const end = Math.min(at + PAGE_BYTES, bytes.length);
+      if (bytes.compare(known, at, end, at, end) === 0) continue;
+      bytes.copy(known, at, at, end);
+      for (let sector = at; sector < end; sector += SECTOR_BYTES) {
+        const index = sector / SECTOR_BYTES;
+        sectors[index] = sectorOf(bytes.subarray(sector, sector + SECTOR_BYTES), id, index);
+      }
+    }
+  }
 }
 
 function stateOf(sectors: ReadonlyMap<DiskId, Uint32Array>): number {

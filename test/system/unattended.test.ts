@@ -145,6 +145,9 @@ async function withAppliance({ location }: LocalEndpoint): Promise<void> {
   expect(await json('appliance check gate', { code: 3 })).toMatchObject({ ok: false });
   await json('appliance open-port gate --source-prefix 127.0.0.1/32 --yes');
   expect(await json('appliance check gate')).toMatchObject({ ok: true });
+  const slow = await json('appliance bandwidth gate --schedule 8-18=500M');
+  expect(slow).toMatchObject({ bytesPerSecondByHour: expect.arrayContaining([0, 500_000_000]) });
+  expect(await json('appliance bandwidth gate --schedule off')).toMatchObject({ bytesPerSecondByHour: null });
   await json(`appliance add --name own --address 192.0.2.1 --enrol-file ${join(lodging.home, 'enrol.json')}`);
   await json('appliance list');
   await json('appliance remove own');

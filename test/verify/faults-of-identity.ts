@@ -1,8 +1,8 @@
-import { actionsOf } from '../../src/ports/cloud-actions.ts';
+import { StandbyError } from '../../src/errors.ts';
 import type { FakeCloud } from '../fakes/fake-cloud.ts';
 import { GROUP, NSG_ID, SUBSCRIPTION } from '../fakes/fake-cloud.ts';
 import { rightCloud, scenario } from '../fakes/scene.ts';
-import { facts, type PlantedFault } from './planted-faults.ts';
+import { facts, type PlantedFault } from './planted-facts.ts';
 
 const GROUP_SCOPE = `${SUBSCRIPTION}/resourceGroups/${GROUP}`;
 const policyOf = (guid: string, parameter: string, ...value: string[]) => ({
@@ -49,10 +49,13 @@ export const faultsOfIdentity: readonly PlantedFault[] = [
   },
   {
     fault: 'permissions that may not be read',
-    found: ['error ACTION_MISSING'],
+    found: ['warning LOOK_NOT_ALLOWED'],
     given: () => {
-      const given = without('Microsoft.Authorization/permissions/read')();
-      return { ...given, actions: actionsOf('access.permissions') };
+      const { cloud } = rightCloud();
+      const permissions = async () => {
+        throw new StandbyError({ code: 'AuthorizationFailed', what: 'No.' });
+      };
+      return facts({ cloud: { ...cloud, access: { ...cloud.access, permissions } } });
     },
   },
   {

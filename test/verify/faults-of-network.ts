@@ -4,7 +4,7 @@ import type { SecurityRule, Subnet, VirtualNetwork } from '../../src/ports/cloud
 import type { VerifyFacts } from '../../src/verify/check.ts';
 import { APPLIANCE_VM_ID, type FakeCloud, NETWORK_ID, NSG_ID, SUBSCRIPTION } from '../fakes/fake-cloud.ts';
 import { appliance, inventory, rightCloud, scenario } from '../fakes/scene.ts';
-import { facts, type PlantedFault, session, status } from './planted-faults.ts';
+import { facts, type PlantedFault, session, status } from './planted-facts.ts';
 
 export const TABLE_ID = `${SUBSCRIPTION}/resourceGroups/x/providers/Microsoft.Network/routeTables/table`;
 const NIC_ID = `${SUBSCRIPTION}/resourceGroups/x/providers/Microsoft.Network/networkInterfaces/gate`;

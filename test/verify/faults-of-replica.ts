@@ -1,7 +1,7 @@
 import type { CopyProgress, Replication } from '../../src/wire/control-session.ts';
 import { ENGINE_VERSION } from '../../src/wire/version.ts';
 import { NOW_MS, rightCloud, scenario } from '../fakes/scene.ts';
-import { facts, type PlantedFault, session, status } from './planted-faults.ts';
+import { facts, type PlantedFault, session, status } from './planted-facts.ts';
 
 const HOUR_MS = 3_600_000;
 const GIB = 2 ** 30;

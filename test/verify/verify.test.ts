@@ -11,7 +11,8 @@ import { inventory, masterDisk, rightCloud, scenario } from '../fakes/scene.ts';
 import { faultsOfIdentity } from './faults-of-identity.ts';
 import { faultsOfNetwork } from './faults-of-network.ts';
 import { faultsOfReplica } from './faults-of-replica.ts';
-import { facts, faults, session, sessionWith, withNic, withVm } from './planted-faults.ts';
+import { facts, session, sessionWith, withNic, withVm } from './planted-facts.ts';
+import { faults } from './planted-faults.ts';
 
 /** What a scenario at rest, without a ladder, a redirection or a health check, has nothing to be looked at for. */
 const NOTHING_THERE = [

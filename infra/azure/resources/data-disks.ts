@@ -1,6 +1,7 @@
 import type { AttachDetachDataDisksRequest, DataDisk, VirtualMachine } from '@azure/arm-compute';
 import { StandbyError } from '../../../src/errors.ts';
-import type { CloudMachines, Operation } from '../../../src/ports/cloud.ts';
+import type { Operation } from '../../../src/ports/cloud.ts';
+import type { CloudMachines } from '../../../src/ports/cloud-machines.ts';
 import { parseArmId, sameId } from '../arm-id.ts';
 import type { Azure } from '../azure.ts';
 import { runOperation, savedFor } from '../operation.ts';

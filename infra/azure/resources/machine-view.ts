@@ -1,5 +1,5 @@
 import type { VirtualMachine } from '@azure/arm-compute';
-import type { CloudMachine } from '../../../src/ports/cloud.ts';
+import type { CloudMachine } from '../../../src/ports/cloud-machines.ts';
 import { resourceGroupOf } from '../arm-id.ts';
 
 export function machineOf(machine: VirtualMachine): CloudMachine {

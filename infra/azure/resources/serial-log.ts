@@ -1,4 +1,4 @@
-import type { CloudMachines } from '../../../src/ports/cloud.ts';
+import type { CloudMachines } from '../../../src/ports/cloud-machines.ts';
 import { parseArmId } from '../arm-id.ts';
 import type { Azure } from '../azure.ts';
 import { readBlobTail } from './blob-client.ts';

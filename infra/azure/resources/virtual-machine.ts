@@ -1,6 +1,7 @@
 import type { ComputeManagementClient, VirtualMachine } from '@azure/arm-compute';
 import type { StandbyTags } from '../../../src/model/tags.ts';
-import type { CloudMachine, CloudMachines, Operation } from '../../../src/ports/cloud.ts';
+import type { Operation } from '../../../src/ports/cloud.ts';
+import type { CloudMachine, CloudMachines } from '../../../src/ports/cloud-machines.ts';
 import { parseArmId } from '../arm-id.ts';
 import type { Azure } from '../azure.ts';
 import { type Poller, runOperation } from '../operation.ts';

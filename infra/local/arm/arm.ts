@@ -70,7 +70,7 @@ function listSubscriptions(core: Core, request: Request): Route {
     action: 'Microsoft.Resources/subscriptions/read',
     scope: '/subscriptions',
     isOperation: false,
-    handle: () => ({ status: 200, body: { value: [presentSubscription(core)] } }),
+    handle: () => ({ status: 200, body: { value: [presentSubscription(core)], nextLink: '' } }),
   };
 }
 

@@ -83,7 +83,10 @@ function imageOsDisk(context: ArmContext, machine: Resource, size: VmSize, entry
     properties: {
       osType: image.osType,
       hyperVGeneration: image.generation,
-      creationData: { createOption: 'FromImage', imageReference: image.reference },
+      creationData: {
+        createOption: 'FromImage',
+        imageReference: { id: imageVersionId(context.settings.subscriptionId, machine, image.reference) },
+      },
     },
   });
   return {
@@ -91,6 +94,15 @@ function imageOsDisk(context: ArmContext, machine: Resource, size: VmSize, entry
     imageReference: image.reference,
     entry: osEntry(entry, disk, image.osType, 'FromImage'),
   };
+}
+
+/** How a disk names the image that it was made of. */
+function imageVersionId(subscriptionId: string, machine: Resource, image: JsonObject): string {
+  return (
+    `/Subscriptions/${subscriptionId}/Providers/Microsoft.Compute/Locations/${machine.location}` +
+    `/Publishers/${image.publisher}/ArtifactTypes/VMImage/Offers/${image.offer}/Skus/${image.sku}` +
+    `/Versions/${image.exactVersion}`
+  );
 }
 
 export function newOsDisk(context: ArmContext, machine: Resource, size: VmSize): OsDisk {

@@ -1,5 +1,5 @@
 import { appendFileSync } from 'node:fs';
-import { NO_GUEST_LINE } from '../../../src/ports/cloud.ts';
+import { NO_GUEST_LINE } from '../../../src/ports/cloud-machines.ts';
 import type { Guest, GuestPlace } from './guest.ts';
 
 /** A VM from a plain marketplace image: its disk is empty here, so nothing boots, and it says so. */

@@ -1,6 +1,6 @@
 import { appendFile, mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { NO_GUEST_LINE } from '../../../src/ports/cloud.ts';
+import { NO_GUEST_LINE } from '../../../src/ports/cloud-machines.ts';
 import { textAt } from '../arm/json.ts';
 import type { GuestHost, GuestHostFacts } from './guest-host.ts';
 import { guestFolder } from './places.ts';

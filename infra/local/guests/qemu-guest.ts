@@ -3,7 +3,7 @@ import { copyFile, rm } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { messageOf } from '../../../src/errors.ts';
-import { NO_GUEST_LINE } from '../../../src/ports/cloud.ts';
+import { NO_GUEST_LINE } from '../../../src/ports/cloud-machines.ts';
 import { ArmError } from '../arm/arm-error.ts';
 import { type Endpoint, type Guest, type GuestPlace, hiddenPort, type NicPort } from './guest.ts';
 import type { MachineFacts } from './machine-facts.ts';

@@ -1,7 +1,7 @@
 import { StandbyError } from '../../errors.ts';
 import type { Step, StepContext } from '../../plan/plan.ts';
-import type { CloudMachine } from '../../ports/cloud.ts';
 import { actionsOf } from '../../ports/cloud-actions.ts';
+import type { CloudMachine } from '../../ports/cloud-machines.ts';
 import { openAuthority } from '../authority.ts';
 import { applianceTokenName } from '../connect.ts';
 import { IMAGES } from './deploy-input.ts';

@@ -1,6 +1,7 @@
 import type { Account } from '../../model/account.ts';
 import type { Appliance } from '../../model/appliance.ts';
-import type { Cloud, CloudMachine } from '../../ports/cloud.ts';
+import type { Cloud } from '../../ports/cloud.ts';
+import type { CloudMachine } from '../../ports/cloud-machines.ts';
 import { accountNamed } from '../account.ts';
 import type { Context } from '../context.ts';
 

@@ -1,6 +1,7 @@
 import { StandbyError } from '../../errors.ts';
 import { type Appliance, ENGINE_PORT } from '../../model/appliance.ts';
-import type { Cloud, CloudMachine, SecurityGroup } from '../../ports/cloud.ts';
+import type { Cloud, SecurityGroup } from '../../ports/cloud.ts';
+import type { CloudMachine } from '../../ports/cloud-machines.ts';
 import type { Inbound } from '../../verify/inbound.ts';
 
 /** Where an appliance stands in its network: everything that decides whether port 25000 reaches it. Only reads. */

@@ -6,8 +6,8 @@
  */
 import { StandbyError } from '../../errors.ts';
 import type { Step, StepContext } from '../../plan/plan.ts';
-import type { CloudMachine } from '../../ports/cloud.ts';
 import { actionsOf } from '../../ports/cloud-actions.ts';
+import type { CloudMachine } from '../../ports/cloud-machines.ts';
 import { type Blueprint, idInGroup, RESOURCE_TYPES, scenarioTag, tagsFor } from '../blueprint.ts';
 import { assertOurs, CLOUD_RETRY, durably } from '../durably.ts';
 import { settled } from '../settled.ts';

@@ -7,8 +7,8 @@
 import { isStandbyError } from '../../errors.ts';
 import type { ResourceRole } from '../../model/tags.ts';
 import type { Step, StepContext } from '../../plan/plan.ts';
-import type { CloudMachine } from '../../ports/cloud.ts';
 import { actionsOf } from '../../ports/cloud-actions.ts';
+import type { CloudMachine } from '../../ports/cloud-machines.ts';
 import { scenarioTag } from '../blueprint.ts';
 import { CLOUD_RETRY } from '../durably.ts';
 import type { Work } from '../work.ts';

@@ -4,8 +4,8 @@
  */
 import { StandbyError } from '../../errors.ts';
 import type { Step, StepContext } from '../../plan/plan.ts';
-import type { CloudMachine } from '../../ports/cloud.ts';
 import { actionsOf } from '../../ports/cloud-actions.ts';
+import type { CloudMachine } from '../../ports/cloud-machines.ts';
 import { patienceOf, type Work } from '../work.ts';
 
 export const WAIT_RUNNING = 'wait-running';

@@ -6,8 +6,8 @@
 import { StandbyError } from '../../errors.ts';
 import { replicaDiskName } from '../../model/names.ts';
 import type { Step, StepContext } from '../../plan/plan.ts';
-import type { CloudMachine } from '../../ports/cloud.ts';
 import { actionsOf } from '../../ports/cloud-actions.ts';
+import type { CloudMachine } from '../../ports/cloud-machines.ts';
 import { CLOUD_RETRY } from '../../switchover/durably.ts';
 import type { Work } from '../../switchover/work.ts';
 import { applianceVmId, FIRST_REPLICA_LUN, type Luns, lunOf } from '../replica.ts';

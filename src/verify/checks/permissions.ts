@@ -1,4 +1,3 @@
-import { isStandbyError } from '../../errors.ts';
 import type { RolePermissions } from '../../ports/cloud.ts';
 import { actionsOf } from '../../ports/cloud-actions.ts';
 import {
@@ -14,7 +13,7 @@ import {
   wrong,
 } from '../check.ts';
 import { permits } from '../permitted.ts';
-import { placesOf, scopesOf } from '../scopes.ts';
+import { isForbidden, placesOf, scopesOf } from '../scopes.ts';
 
 /** Each action that the plans of this scenario need is allowed where they need it, and so is looking (G-60). */
 export const permissions: Check = {
@@ -57,7 +56,9 @@ export const permissions: Check = {
       }
     }
     const judged = await Promise.all([...places.values()].map((asked) => judge(asked, facts)));
-    const findings = judged.flat();
+    const secret = judged.indexOf('unreadable');
+    const findings = judged.flatMap((one) => (one === 'unreadable' ? [] : one));
+    if (secret >= 0) findings.push(cannotLook(READ, [...places.keys()][secret] ?? '', facts));
     if (findings.length > 0) return findings;
     if (facts.actions === undefined)
       return [skipped('PERMISSIONS_UNKNOWN', 'what the plans need is not known')];
@@ -71,10 +72,10 @@ interface Asked {
   readonly looks: string[];
 }
 
-async function judge(asked: Asked, facts: CheckFacts): Promise<Finding[]> {
+async function judge(asked: Asked, facts: CheckFacts): Promise<Finding[] | 'unreadable'> {
   const { scope } = asked;
   const roles = await rolesAt(scope, facts);
-  if (roles === undefined) return [notAllowed(asked.looks.length > 0 ? READ : asked.needed, scope, facts)];
+  if (roles === undefined) return 'unreadable';
   const denials = await denialsAt(scope, facts);
   const missing = asked.needed.filter((action) => !permits(roles, action));
   const denied = asked.needed.filter((action) => permits(roles, action) && !permits(roles, action, denials));
@@ -111,10 +112,6 @@ async function denialsAt(scope: string, { cloud }: CheckFacts): Promise<readonly
     if (isForbidden(failure)) return [];
     throw failure;
   }
-}
-
-function isForbidden(failure: unknown): boolean {
-  return isStandbyError(failure) && /Authorization|Forbidden/i.test(failure.code);
 }
 
 function notAllowed(actions: readonly string[], scope: string, facts: CheckFacts): Finding {

@@ -8,6 +8,7 @@ import { type Log, silentLog } from '../../../src/log.ts';
 import type { Account, CustomCloud } from '../../../src/model/account.ts';
 import { tagsOf } from '../../../src/model/tags.ts';
 import type { Cloud, Operation } from '../../../src/ports/cloud.ts';
+import { gatheringTraffic } from '../../fixtures/traffic.ts';
 
 /** Local Azure without guests, and an account that signs in to it. The product's own code talks to it unchanged. */
 export interface LocalAccount {
@@ -38,6 +39,7 @@ export async function startLocalAccount(): Promise<LocalAccount> {
     folder,
     guests: 'none',
     latency: 'none',
+    ...gatheringTraffic(),
     requestLogFile,
     log: silentLog,
     clock: systemClock,

@@ -1,6 +1,7 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { tagsOf } from '../../../src/model/tags.ts';
-import { type Cloud, type CloudMachine, NO_GUEST_LINE } from '../../../src/ports/cloud.ts';
+import type { Cloud } from '../../../src/ports/cloud.ts';
+import { type CloudMachine, NO_GUEST_LINE } from '../../../src/ports/cloud-machines.ts';
 import { failureOf, GROUP, type LocalAccount, SCENARIO, startLocalAccount, TAGS } from './local-account.ts';
 
 /** Everything the port promises about resources, with the unchanged SDKs against Local Azure. */

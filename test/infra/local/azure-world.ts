@@ -8,6 +8,7 @@ import { ClientSecretCredential } from '@azure/identity';
 import { type LocalAzure, type LocalEndpoint, startLocalAzure } from '../../../infra/local/local-azure.ts';
 import { systemClock } from '../../../src/clock.ts';
 import { silentLog } from '../../../src/log.ts';
+import { gatheringTraffic } from '../../fixtures/traffic.ts';
 
 /** A Local Azure inside the test's process, and the official clients pointed at it. */
 export interface AzureWorld {
@@ -34,6 +35,7 @@ export async function startWorld(
     folder,
     guests,
     latency: 'none',
+    ...gatheringTraffic(),
     log: silentLog,
     clock: systemClock,
   });

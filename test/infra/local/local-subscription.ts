@@ -12,6 +12,7 @@ import type { LatencyName } from '../../../infra/local/latency.ts';
 import { type LocalAzure, type LocalEndpoint, startLocalAzure } from '../../../infra/local/local-azure.ts';
 import { systemClock } from '../../../src/clock.ts';
 import { silentLog } from '../../../src/log.ts';
+import { gatheringTraffic } from '../../fixtures/traffic.ts';
 
 /** One exchange as the SDK saw it on the wire. */
 export interface Exchange {
@@ -46,7 +47,14 @@ export interface Subscription extends Clients {
 export async function openSubscription(latency: LatencyName = 'none'): Promise<Subscription> {
   const folder = mkdtempSync(path.join(tmpdir(), 'standby-local-azure-'));
   const start = () =>
-    startLocalAzure({ folder, guests: 'none', latency, log: silentLog, clock: systemClock });
+    startLocalAzure({
+      folder,
+      guests: 'none',
+      latency,
+      ...gatheringTraffic(),
+      log: silentLog,
+      clock: systemClock,
+    });
   let azure = await start();
   return {
     ...clientsOf(azure.endpoint),

@@ -197,8 +197,13 @@ describe('data disks', () => {
         world.group,
         vm,
         {
-          dataDisksToAttach: attach.map(([name, lun]) => ({ diskId: diskId(name), lun })),
-          dataDisksToDetach: detach.map((name) => ({ diskId: diskId(name) })),
+          // An empty list is refused by Azure's own spec.
+          ...(attach.length === 0
+            ? {}
+            : { dataDisksToAttach: attach.map(([name, lun]) => ({ diskId: diskId(name), lun })) }),
+          ...(detach.length === 0
+            ? {}
+            : { dataDisksToDetach: detach.map((name) => ({ diskId: diskId(name) })) }),
         },
         quick,
       );
