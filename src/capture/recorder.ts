@@ -276,7 +276,7 @@ export class Recorder implements ChangeStream {
       this.#wakers.add(wake);
       signal.addEventListener('abort', wake, { once: true });
       if (signal.aborted || this.#over.signal.aborted || this.#pump.hasFailed) wake();
-      if (!this.#isSilent && this.#spool.durableSequence > this.#spool.readSequence) wake();
+      if (!this.#isSilent && this.#spool.hasMore) wake();
     });
   }
 

@@ -49,6 +49,12 @@ interface Run {
   readonly isHeader: boolean;
 }
 
+interface Cursor {
+  segment: Segment | undefined;
+  readonly atBytes: number;
+  readonly sequence: number;
+}
+
 export class Spool {
   readonly #options: SpoolOptions;
   readonly #segmentBytes: number;
@@ -65,7 +71,7 @@ export class Spool {
   #broken: unknown;
   #closed = false;
   #allocating: Promise<void> = Promise.resolve();
-  #cursor: { segment: Segment | undefined; atBytes: number; sequence: number };
+  #cursor: Cursor;
   #slotCount: number;
   /** Why it is smaller than its limit. */
   shortReason: string | undefined;
@@ -137,8 +143,13 @@ export class Spool {
     return this.#used[0]?.header.firstSequence ?? this.lastSequence + 1;
   }
 
-  get readSequence(): number {
-    return this.#cursor.sequence;
+  /**
+   * Whether `read` would give something now. Numbers that were skipped have no record, and a record may be numbered
+   * and not durable yet, so comparing sequences does not tell.
+   */
+  get hasMore(): boolean {
+    const { segment, atBytes } = this.#next();
+    return segment !== undefined && atBytes < segment.durableBytes;
   }
 
   /** Whether a change of so many bytes would be taken now, or `marks` marks. */
@@ -310,19 +321,18 @@ export class Spool {
     return () => this.#wakers.delete(wake);
   }
 
+  /** Where the record after the cursor lies; no segment when none was appended. */
+  #next(): Cursor {
+    const cursor = this.#cursor;
+    if (cursor.segment && cursor.segment.lastSequence > cursor.sequence) return cursor;
+    const segment = this.#used.find((each) => each.lastSequence > cursor.sequence);
+    if (!segment) return cursor;
+    return { segment, atBytes: SEGMENT_HEADER_BYTES, sequence: segment.header.firstSequence - 1 };
+  }
+
   /** The next durable records, about 1 MiB of them; none when all were read. */
   async read(): Promise<SpoolRecord[]> {
-    if (this.#cursor.sequence >= this.durableSequence) return [];
-    const cursor = this.#cursor;
-    if (!cursor.segment || cursor.segment.lastSequence <= cursor.sequence) {
-      const segment = this.#used.find((each) => each.lastSequence > cursor.sequence);
-      if (!segment) return [];
-      this.#cursor = {
-        segment,
-        atBytes: SEGMENT_HEADER_BYTES,
-        sequence: segment.header.firstSequence - 1,
-      };
-    }
+    this.#cursor = this.#next();
     const { segment, atBytes, sequence } = this.#cursor;
     if (!segment || atBytes >= segment.durableBytes) return [];
     const records = await readRecords(segment, atBytes, segment.durableBytes, sequence);

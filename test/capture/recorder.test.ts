@@ -1,6 +1,7 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
 import { Recorder } from '../../src/capture/recorder.ts';
+import { Spool } from '../../src/capture/spool.ts';
 import { silentLog } from '../../src/log.ts';
 import { Machine } from './faulty-storage.ts';
 import { catchUp, makeRandom, Replica } from './rig.ts';
@@ -316,5 +317,27 @@ describe('A recorder that cannot keep the order', () => {
     expect(replica.position).toBeGreaterThan(told);
     expect(replica.disks.get('disk0')?.equals(diskOf(machine))).toBe(true);
     await again.close();
+  });
+});
+
+describe('Its spool', () => {
+  it('has nothing to read behind skipped numbers until it is durable', async () => {
+    const machine = new Machine(makeRandom(1));
+    const spool = await Spool.open({
+      folder: machine.folder(),
+      limitBytes: 256 * KIB,
+      clock: machine.clock,
+    });
+    spool.skipTo(100);
+    expect(spool.hasMore).toBe(false);
+    spool.append({ kind: 'flush', disk: 0, offsetBytes: 0, lengthBytes: 0 });
+    // A reader that was told otherwise would ask again and again, and never let the sync come through.
+    expect(spool.hasMore).toBe(false);
+    expect(await spool.read()).toEqual([]);
+    await spool.sync();
+    expect(spool.hasMore).toBe(true);
+    expect((await spool.read()).map(({ sequence }) => sequence)).toEqual([101]);
+    expect(spool.hasMore).toBe(false);
+    await spool.close();
   });
 });
