@@ -2,12 +2,18 @@ import type { WizardStart } from '../src/cli/shell.ts';
 import { ChecksFailed, codesOf } from '../src/control/checks-failed.ts';
 import type { Context } from '../src/control/context.ts';
 import { createScenario, editable, editScenario, type ScenarioReport } from '../src/control/scenario.ts';
-import { answersFromFile, fileFromAnswers, nicIdsOf } from '../src/control/scenario-file.ts';
+import {
+  answersFromFile,
+  fileFromAnswers,
+  nicIdsOf,
+  type ScenarioFile,
+} from '../src/control/scenario-file.ts';
 import { ScenarioLookups } from '../src/control/scenario-lookups.ts';
 import { scenarioNamed } from '../src/control/scenario-named.ts';
 import { JOIN_A_MASTER, scenarioScreens } from '../src/control/scenario-questions.ts';
 import { fileFromScenario } from '../src/control/scenario-resolve.ts';
 import type { Screen } from '../src/control/screen.ts';
+import { isAliveText } from '../src/control/status-words.ts';
 import { verdictNotices } from '../src/control/verdict-table.ts';
 import type { StandbyError } from '../src/errors.ts';
 import type { CaptureName } from '../src/model/capture.ts';
@@ -135,11 +141,17 @@ async function summaryOf(look: ScenarioLookups, answers: Answers): Promise<strin
     ['Left out', file.excludedVolumes.join(', ') || 'no volume'],
     ['Appliance', `${file.appliance} in ${file.region}`],
     ['Standby VM', `${file.vm.name}, ${file.vm.size}, ${file.vm.diskType}, in ${file.vm.resourceGroup}`],
+    ['If no room', ladderText(file.vm)],
     ...nics.map((nic) => ['Network', nic] as const),
     ['Health check', health ? healthText(health) : 'none'],
-    ['Is-alive', file.isAlive.ping ? 'ping' : 'off'],
+    ['Is-alive', isAliveText(file)],
   ];
   return rows.map(([name, value]) => `${name.padEnd(14)}${value}`).join('\n');
+}
+
+function ladderText({ fallbackSizes = [], fallbackZones = [] }: ScenarioFile['vm']): string {
+  const zones = fallbackZones.length > 0 ? `, then zone ${fallbackZones.join(', ')}` : '';
+  return `${fallbackSizes.join(', ') || 'no other size'}${zones}`;
 }
 
 const CAPTURED: Readonly<Record<CaptureName, string>> = {

@@ -19,6 +19,16 @@ const GENERAL: readonly AnswerFlag[] = [
   { name: 'resourceGroup', value: '<name>', text: "resource group (default: the appliance's)" },
   { name: 'diskType', value: '<type>', text: 'Standard_LRS, StandardSSD_LRS or Premium_LRS' },
   { name: 'zone', value: '<zone>', text: 'availability zone, or none' },
+  {
+    name: 'fallbackSizes',
+    value: '<sizes>',
+    text: 'sizes to try in this order when Azure has no room for the first, such as Standard_D2as_v5,Standard_B2ms',
+  },
+  {
+    name: 'fallbackZones',
+    value: '<zones>',
+    text: 'zones to try in this order when the first has no room for any size, such as 2,3',
+  },
   { name: 'healthCheck', value: '<kind>', text: 'none, tcp or http' },
   { name: 'healthPort', value: '<port>', text: 'port of the health check' },
   { name: 'healthPath', value: '<path>', text: 'path of the page of an http check' },

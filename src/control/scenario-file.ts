@@ -88,6 +88,7 @@ export function fileFromAnswers(
 function nicFromAnswers(answers: Answers, master: string, index: number): ScenarioFileNic {
   const answer = (name: string): unknown => answers[nicAnswer(name, index)];
   const securityGroup = textOf(answer('securityGroup'));
+      ...ladderFrom(answers),
   return {
     master,
     virtualNetwork: textOf(answer('virtualNetwork')),
@@ -95,6 +96,13 @@ function nicFromAnswers(answers: Answers, master: string, index: number): Scenar
     address: textOf(answer('address')) || 'dynamic',
     ...(securityGroup && securityGroup !== 'none' ? { securityGroup } : {}),
     publicIp: answer('publicIp') === true,
+function ladderFrom({ fallbackSizes, fallbackZones }: Answers): Partial<Scenario['vm']> {
+  const given = (value: unknown) =>
+    Array.isArray(value) && value.length > 0 ? value.map(String) : undefined;
+  const [sizes, zones] = [given(fallbackSizes), given(fallbackZones)];
+  return { ...(sizes ? { fallbackSizes: sizes } : {}), ...(zones ? { fallbackZones: zones } : {}) };
+}
+
   };
 }
 
@@ -138,7 +146,9 @@ export function answersFromFile(file: ScenarioFile): Answers {
     }
     answers[nicAnswer('securityGroup', index)] = nic.securityGroup ?? 'none';
   });
+    fallbackSizes: [...(file.vm.fallbackSizes ?? [])],
   const [health] = file.healthChecks;
+    ...(file.vm.fallbackZones ? { fallbackZones: [...file.vm.fallbackZones] } : {}),
   if (health) answers.healthPort = health.port;
   if (health?.kind === 'http')
     Object.assign(answers, { healthPath: health.path, healthStatus: health.expectStatus });

@@ -66,6 +66,9 @@ function misfits(
   if (file.purpose === 'migration' && file.isAlive.ping) {
     problems.push('isAlive.ping: it is always off for a migration');
   }
+  if (file.vm.fallbackZones && file.vm.zone === undefined) {
+    problems.push('vm.fallbackZones: it needs vm.zone, the zone that is tried first');
+  }
   if (file.runAfterReboot === false && !isLiveCapture(file.capture)) {
     problems.push('runAfterReboot: it is for live capture methods only');
   }

@@ -1,3 +1,4 @@
+import type { Choice } from '../model/question.ts';
 import { DISK_TYPES } from '../model/scenario.ts';
 import type { VmSize } from '../ports/cloud.ts';
 import type { Answers } from '../ports/host.ts';
@@ -12,9 +13,11 @@ export function vmScreens(look: ScenarioLookups): readonly Screen[] {
   return [
     vmNameScreen(look),
     vmSizeScreen(look),
+    fallbackSizesScreen(look),
     resourceGroupScreen(look),
     diskTypeScreen(look),
     zoneScreen(look),
+    fallbackZonesScreen(look),
   ];
 }
 
@@ -41,21 +44,59 @@ function vmSizeScreen(look: ScenarioLookups): Screen {
     always: { name: 'vmSize' },
     needs: ['master', 'account', 'region'],
     async question(answers) {
-      const [sizes, { inventory }] = await Promise.all([look.sizes(answers), look.master(answers)]);
-      const wanted = {
-        dataDisks: inventory.disks.length - 1,
-        nics: Math.max(1, inventory.nics.length),
-        generation: generationOf(inventory.firmware),
-      };
-      const smallestFirst = sizes.toSorted((a, b) => a.vCpus - b.vCpus || a.memoryGib - b.memoryGib);
-      const choices = smallestFirst.map((size) => {
-        const reason = unfit(size, wanted);
-        return { value: size.name, label: sizeLabel(size), ...(reason ? { disabled: reason } : {}) };
-      });
-      choices.sort((a, b) => Number('disabled' in a) - Number('disabled' in b));
+      const choices = await sizeChoices(look, answers, smallestFirst);
       return { name: 'vmSize', kind: 'select', message: 'VM size', choices };
     },
   };
+}
+
+/** Nearest first: the list that a person ticks is tried from the top; one that is written is tried as it is written. */
+function fallbackSizesScreen(look: ScenarioLookups): Screen {
+  return {
+    name: 'fallbackSizes',
+    needs: ['master', 'account', 'region', 'vmSize'],
+    async question(answers) {
+      const chosen = await sizeOf(look, answers);
+      const least = chosen?.vCpus ?? 0;
+      const nearestFirst = (a: VmSize, b: VmSize) =>
+        Number(a.vCpus < least) - Number(b.vCpus < least) ||
+        Math.abs(a.vCpus - least) - Math.abs(b.vCpus - least) ||
+        smallestFirst(a, b);
+      const choices = await sizeChoices(look, answers, nearestFirst);
+      return {
+        name: 'fallbackSizes',
+        kind: 'multiselect',
+        message: 'Other sizes, when Azure has no room for this one',
+        hint: 'tried in this order; the first size comes first',
+        optional: true,
+        default: [],
+        choices: choices.filter((one) => one.value !== chosen?.name),
+      };
+    },
+  };
+}
+
+function smallestFirst(a: VmSize, b: VmSize): number {
+  return a.vCpus - b.vCpus || a.memoryGib - b.memoryGib;
+}
+
+/** Every size of the region in that order, those that do not fit the master last, with the reason. */
+async function sizeChoices(
+  look: ScenarioLookups,
+  answers: Answers,
+  order: (a: VmSize, b: VmSize) => number,
+): Promise<readonly Choice[]> {
+  const [sizes, { inventory }] = await Promise.all([look.sizes(answers), look.master(answers)]);
+  const wanted = {
+    dataDisks: inventory.disks.length - 1,
+    nics: Math.max(1, inventory.nics.length),
+    generation: generationOf(inventory.firmware),
+  };
+  const choices = sizes.toSorted(order).map((size) => {
+    const reason = unfit(size, wanted);
+    return { value: size.name, label: sizeLabel(size), ...(reason ? { disabled: reason } : {}) };
+  });
+  return choices.toSorted((a, b) => Number('disabled' in a) - Number('disabled' in b));
 }
 
 function sizeLabel(size: VmSize): string {
@@ -137,12 +178,7 @@ function zoneScreen(look: ScenarioLookups): Screen {
     needs: ['account', 'region', 'vmSize'],
     when: async (answers) => (await zonesOf(answers)).length > 0,
     async question(answers) {
-      const size = await sizeOf(look, answers);
-      const zones = (size?.zones ?? []).map((zone) => ({
-        value: zone,
-        label: `zone ${zone}`,
-        ...(size?.restrictedZones.includes(zone) ? { disabled: 'not offered to this subscription' } : {}),
-      }));
+      const zones = zoneChoices(await sizeOf(look, answers));
       return {
         name: 'zone',
         kind: 'select',
@@ -152,6 +188,37 @@ function zoneScreen(look: ScenarioLookups): Screen {
       };
     },
   };
+}
+
+/** Only with a zone: a disk without one fits no VM in one. */
+function fallbackZonesScreen(look: ScenarioLookups): Screen {
+  const others = async (answers: Answers): Promise<readonly Choice[]> =>
+    zoneChoices(await sizeOf(look, answers)).filter((one) => one.value !== answers.zone);
+  return {
+    name: 'fallbackZones',
+    needs: ['account', 'region', 'vmSize', 'zone'],
+    when: async (answers) => {
+      const zone = textOf(answers.zone);
+      return zone !== '' && zone !== 'none' && (await others(answers)).length > 0;
+    },
+    question: async (answers) => ({
+      name: 'fallbackZones',
+      kind: 'multiselect',
+      message: 'Other zones, when this one has no room for any of the sizes',
+      hint: 'the disks are made again there, from their snapshots',
+      optional: true,
+      default: [],
+      choices: await others(answers),
+    }),
+  };
+}
+
+function zoneChoices(size: VmSize | undefined): readonly Choice[] {
+  return (size?.zones ?? []).map((zone) => ({
+    value: zone,
+    label: `zone ${zone}`,
+    ...(size?.restrictedZones.includes(zone) ? { disabled: 'not offered to this subscription' } : {}),
+  }));
 }
 
 async function sizeOf(look: ScenarioLookups, answers: Answers): Promise<VmSize | undefined> {

@@ -53,6 +53,9 @@ export async function scenarioFileFromYaml(text: string): Promise<ScenarioFile> 
 
 const ONLY_BY_HAND = 'full-system scenarios to Azure are switched over by hand only; write manual';
 
+/** Each rung may take minutes to be refused; nobody waits for more of them. */
+const LADDER_MAX = 10;
+
 async function scenarioSchema() {
   const { z } = await import('zod');
   const fixed = <Value extends string>(value: Value, why = `it is always ${value}`) =>
@@ -97,6 +100,8 @@ async function scenarioSchema() {
       resourceGroup: text,
       diskType: z.enum(DISK_TYPES, { error: DISK_TYPES.join(' or ') }),
       zone: text.exactOptional(),
+      fallbackSizes: z.array(text).max(LADDER_MAX).exactOptional(),
+      fallbackZones: z.array(text).max(LADDER_MAX).exactOptional(),
     }),
     nics: z.array(nic).min(1, 'at least one NIC is needed'),
     isAlive: z.strictObject({ ping: z.boolean('true or false') }),

@@ -69,6 +69,10 @@ export const SCENARIO_STATES = [
   'resync-needed',
   'switching-over',
   'switched-over',
+    /** Tried in this order when Azure has no room for `size`. */
+    readonly fallbackSizes?: readonly string[];
+    /** Tried in this order, with all sizes, when `zone` has no room for any of them; only with `zone`. */
+    readonly fallbackZones?: readonly string[];
   'failing-back',
 ] as const;
 export type ScenarioState = (typeof SCENARIO_STATES)[number];

@@ -133,6 +133,7 @@ export interface CloudDisk {
   readonly state: string;
   readonly generation?: 'V1' | 'V2';
   readonly attachedTo?: string;
+  readonly zone?: string;
   readonly tags: Readonly<Record<string, string>>;
   readonly provisioning: string;
 }

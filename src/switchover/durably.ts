@@ -12,9 +12,8 @@ import type { Work } from './work.ts';
 export function durably<Out>(
   context: StepContext,
   call: (operation: Operation) => Promise<Out>,
-  options: { readonly anew?: boolean } = {},
 ): Promise<Out> {
-  const saved = options.anew ? undefined : (context.checkpoint ?? undefined);
+  const saved = context.checkpoint ?? undefined;
   return call({ signal: context.signal, saved, save: (state) => context.save(state) });
 }
 

@@ -6,6 +6,7 @@ import type { RunRecord, RunStatus, StepStatus } from '../plan/plan.ts';
 import type { Notice } from '../ports/host.ts';
 import type { ReplicaPoint } from '../wire/control-session.ts';
 import { blueprintOf, RESOURCE_TYPES } from './blueprint.ts';
+import type { Refusal } from './ladder.ts';
 import { COMMIT_SWITCHOVER } from './steps/commit-switchover.ts';
 import { createNetworkInterfaceId, type MadeNic } from './steps/create-network-interface.ts';
 import { createPublicIpId, type MadePublicIp } from './steps/create-public-ip.ts';
@@ -16,7 +17,13 @@ import { type BootProof, PROVE_BOOT } from './steps/prove-boot.ts';
 import { SEAL_REPLICA, type Sealed } from './steps/seal-replica.ts';
 import { type MadeSnapshot, snapshotDiskId } from './steps/snapshot-disk.ts';
 import { type Running, WAIT_RUNNING } from './steps/wait-running.ts';
-import { operationChecklist, switchedOverEvents, vmOnlineEvent, whomToTell } from './words.ts';
+import {
+  operationChecklist,
+  steppedDownEvents,
+  switchedOverEvents,
+  vmOnlineEvent,
+  whomToTell,
+} from './words.ts';
 import type { Work, WorkEvent } from './work.ts';
 
 /** What a switchover did and what a person does next; JSON as it stands. Made of the run's record alone. */
@@ -40,7 +47,10 @@ export interface SwitchoverReport {
     readonly id: string;
     readonly name: string;
     readonly size: string;
+    readonly zone?: string;
     readonly region: string;
+    /** Where Azure had no room before, with its own words. */
+    readonly refused?: readonly Refusal[];
   };
   readonly addresses: readonly {
     readonly masterNicId: string;
@@ -104,7 +114,7 @@ export function switchoverReport(work: ReportWork, run: RunRecord): SwitchoverRe
     addresses,
     ...(sealed ? { copied: copiedOf(sealed) } : {}),
     ...(boot ? { boot: { outcome: boot.outcome, bootMs: boot.bootMs, verdicts: boot.verdicts } } : {}),
-    events: live && vm && boot ? eventsOf(scenario, vm.id, boot, restarted, sealed) : [],
+    events: live && vm && boot ? eventsOf(scenario, vm, boot, restarted, sealed) : [],
     checklist: live ? operationChecklist(inventory, boot?.address) : [],
     tell: live && !restarted ? whomToTell(inventory, addresses) : [],
   };
@@ -112,13 +122,13 @@ export function switchoverReport(work: ReportWork, run: RunRecord): SwitchoverRe
 
 function eventsOf(
   scenario: Work['scenario'],
-  vmId: string,
+  vm: NonNullable<SwitchoverReport['vm']>,
   boot: BootProof,
   restarted: boolean,
   sealed: Sealed | undefined,
 ): readonly WorkEvent[] {
-  if (restarted) return [vmOnlineEvent(vmId)];
-  return switchedOverEvents(scenario, vmId, BOOT_WORDS[boot.outcome], sealed);
+  if (restarted) return [vmOnlineEvent(vm.id)];
+  return [...steppedDownEvents(vm), ...switchedOverEvents(scenario, vm.id, BOOT_WORDS[boot.outcome], sealed)];
 }
 
 type Outputs = ReadonlyMap<string, unknown>;
@@ -138,9 +148,17 @@ function vmOf({ scenario }: ReportWork, outputs: Outputs): SwitchoverReport['vm'
   const made = outputs.get(CREATE_VIRTUAL_MACHINE) as MadeMachine | undefined;
   const running = outputs.get(WAIT_RUNNING) as Running | undefined;
   const id = made?.vmId ?? running?.vmId;
-  return id === undefined
-    ? undefined
-    : { id, name: scenario.vm.name, size: scenario.vm.size, region: scenario.region };
+  if (id === undefined) return undefined;
+  const { name, size } = scenario.vm;
+  const zone = made?.size === undefined ? scenario.vm.zone : made.zone;
+  return {
+    id,
+    name,
+    size: made?.size ?? size,
+    ...(zone ? { zone } : {}),
+    region: scenario.region,
+    ...(made?.refused ? { refused: made.refused } : {}),
+  };
 }
 
 function addressesOf(work: ReportWork, outputs: Outputs): SwitchoverReport['addresses'] {
@@ -242,7 +260,7 @@ export function reportNotices(report: SwitchoverReport): Notice[] {
         ]
       : []),
     ...report.events.map((event) =>
-      text(event.code === 'SWITCHOVER_COMPLETE' ? 'success' : 'info', event.text),
+      text(event.code === 'SWITCHOVER_COMPLETE' ? 'success' : event.level, event.text),
     ),
     ...(report.checklist.length > 0 ? [text('info', `Operation check:\n${numbered(report.checklist)}`)] : []),
     ...(report.tell.length > 0 ? [text('warning', report.tell.join('\n'))] : []),

@@ -1,6 +1,7 @@
 import { timeText } from '../clock.ts';
 import { growsUnderGpt, type MasterInventory } from '../model/disk.ts';
 import type { Scenario } from '../model/scenario.ts';
+import { type Refusal, refusalsText, rungText } from './ladder.ts';
 import type { Sealed } from './steps/seal-replica.ts';
 import type { WorkEvent } from './work.ts';
 
@@ -40,6 +41,26 @@ export function switchedOverEvents(
       data: { vmName: scenario.vm.name, boot, ...(sealed.position ? { position: sealed.position } : {}) },
     },
     vmOnlineEvent(vmId),
+  ];
+}
+
+/** A standby that is not what was planned: people size and pay by it. */
+export function steppedDownEvents(vm: {
+  readonly name: string;
+  readonly size?: string;
+  readonly zone?: string;
+  readonly refused?: readonly Refusal[];
+}): readonly WorkEvent[] {
+  const { name, size, zone, refused = [] } = vm;
+  if (refused.length === 0 || size === undefined) return [];
+  const now = rungText({ size, ...(zone ? { zone } : {}) });
+  return [
+    {
+      level: 'warning',
+      code: 'STEPPED_DOWN',
+      text: `Azure had no room for "${name}" as ${refusalsText(refused)}. It runs as ${now}; resize it when there is room.`,
+      data: { size, ...(zone ? { zone } : {}), refused },
+    },
   ];
 }
 

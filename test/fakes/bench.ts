@@ -97,11 +97,11 @@ export class Bench {
     return undoPlan(await this.#options(runId, plan, this.store.runs, makeOwner()));
   }
 
-  /** Runs until that point and dies there. Throws when the point was never reached. */
+  /** Runs until that point (a step's, a name made, a first checkpoint, the n-th change in the cloud) and dies there. Throws when the point was never reached. */
   async crash(
     runId: string,
     plan: Plan,
-    point: { stepId: string; phase: Phase } | { made: string } | { saved: string },
+    point: { stepId: string; phase: Phase } | { made: string } | { saved: string } | { change: number },
     act: typeof runPlan = runPlan,
   ): Promise<void> {
     const death = new AbortController();
@@ -117,6 +117,13 @@ export class Bench {
       mortal(this.store.runs, death.signal, 'saved' in point ? { stepId: point.saved, die } : undefined),
       owner,
     );
+    const { beforeChange } = this.fake;
+    let changes = 0;
+    this.fake.beforeChange = (name, resource) => {
+      changes += 1;
+      if (death.signal.aborted || ('change' in point && changes === point.change)) die();
+      beforeChange(name, resource);
+    };
     if ('made' in point) this.fake.afterMade = (id) => void (id.endsWith(point.made) && die());
     const atPoint = (at: { stepId: string; phase: Phase }) => {
       if (death.signal.aborted) die();
@@ -127,6 +134,7 @@ export class Bench {
     } catch (error) {
       if (!death.signal.aborted) throw error;
     } finally {
+      this.fake.beforeChange = beforeChange;
       this.fake.afterMade = () => undefined;
     }
     if (!death.signal.aborted) throw new Error(`never came to ${JSON.stringify(point)}`);

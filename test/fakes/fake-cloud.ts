@@ -56,6 +56,8 @@ export class FakeCloud {
   serial: string | undefined = 'boot skipped: guests are off (--guests none)\n';
   /** Ids of everything that was ever made: a second one of the same kind would show. */
   readonly made: string[] = [];
+  /** Azure's word when it has no room for such a VM. */
+  noRoom: (size: string, zone: string | undefined) => string | undefined = () => undefined;
   /** Called before each change with its name, e.g. `disks.createFromSnapshot`; may throw. */
   beforeChange: (name: string, resource: string) => void = () => undefined;
   /** Called when a resource has been made and nobody has been told yet; may throw. */
@@ -242,16 +244,22 @@ function makeCloud(fake: FakeCloud): Cloud {
           power: 'running',
           tags: { ...spec.tags } as Record<string, string>,
         };
+        const diskIds = [spec.osDiskId, ...spec.dataDisks.map((disk) => disk.diskId)];
+        const elsewhere = diskIds.find((one) => fake.disks.get(one.toLowerCase())?.zone !== spec.zone);
+        if (elsewhere)
+          throw new StandbyError({ code: 'BadRequest', what: `${elsewhere} is not in zone ${spec.zone}.` });
         try {
+          const full = fake.machines.has(id.toLowerCase()) ? undefined : fake.noRoom(spec.size, spec.zone);
+          if (full) throw new StandbyError({ code: full, what: `No room for ${spec.size}.`, retry: 'later' });
           await make('machines.createFromDisks', fake.machines, machine, operation);
         } catch (error) {
           // Azure keeps a VM that it could not place.
-          if (error instanceof StandbyError && error.code === 'AllocationFailed') {
+          if (error instanceof StandbyError && /AllocationFailed$/.test(error.code)) {
             fake.machines.set(id.toLowerCase(), { ...machine, provisioning: 'Failed' });
           }
           throw error;
         }
-        for (const diskId of [spec.osDiskId, ...spec.dataDisks.map((disk) => disk.diskId)]) {
+        for (const diskId of diskIds) {
           const disk = fake.disks.get(diskId.toLowerCase());
           if (!disk) throw notFound(diskId);
           disk.attachedTo = id;
@@ -314,7 +322,7 @@ function makeCloud(fake: FakeCloud): Cloud {
   };
 
   function diskOf(
-    spec: { name: string; location: string; type: string; tags: object },
+    spec: { name: string; location: string; type: string; zone?: string; tags: object },
     sizeGib: number,
     os: { generation: 'V1' | 'V2' } | undefined,
   ): Mutable<CloudDisk> {
@@ -326,6 +334,7 @@ function makeCloud(fake: FakeCloud): Cloud {
       type: spec.type,
       state: 'Unattached',
       ...(os ? { generation: os.generation } : {}),
+      ...(spec.zone ? { zone: spec.zone } : {}),
       tags: { ...spec.tags },
       provisioning: 'Succeeded',
     };

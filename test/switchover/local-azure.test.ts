@@ -267,3 +267,66 @@ describe('Azure without room for the VM', { timeout: 60_000 }, () => {
     expect((await bench.status()).state).toBe('switched-over');
   });
 });
+
+describe('Azure without room, and a scenario with other sizes and zones', { timeout: 60_000 }, () => {
+  const VM_WRITE = 'Microsoft.Compute/virtualMachines/write';
+  const quota = {
+    on: VM_WRITE,
+    error: 'OperationNotAllowed',
+    status: 409,
+    message:
+      'Operation could not be completed as it results in exceeding approved Total Regional Cores quota.',
+  };
+
+  async function removed(runId: string): Promise<void> {
+    const { standbyVmId: vmId = '' } = await bench.status();
+    await bench.run(runId, vmStopPlan(bench.work(runId), { vmId, remove: true }));
+    await bench.store.statuses.update(subject.id, (status) => ({ ...status, state: 'synchronised' }));
+  }
+
+  it('steps down through what fails at once, and what fails after a while, and leaves no failed VM', async () => {
+    await removed('away-1');
+    const before = await ours();
+    const vm = { ...subject.vm, zone: '1', fallbackSizes: ['Standard_B2ms'], fallbackZones: ['3'] };
+    bench.changes = { ...bench.changes, scenario: { ...subject, vm } };
+    azure.local.faults.add({ on: VM_WRITE, error: 'ZonalAllocationFailed' });
+    azure.local.faults.add({ on: VM_WRITE, error: 'SkuNotAvailable', status: 409, after: 1 });
+    // Dead while Azure builds what it will refuse: whoever resumes hears the refusal and does not begin again.
+    await bench.crash('ladder', plan('ladder'), { saved: 'create-virtual-machine' });
+    const run = await bench.run('ladder', plan('ladder'));
+    azure.local.faults.clear();
+    const { vm: made } = switchoverReport(bench.work('ladder'), run);
+    expect(made).toMatchObject({ size: 'Standard_B2s', zone: '3' });
+    expect(made?.refused?.map((one) => `${one.size} ${one.zone} ${one.code}`)).toEqual([
+      'Standard_B2s 1 ZonalAllocationFailed',
+      'Standard_B2ms 1 SkuNotAvailable',
+    ]);
+    const machine = await cloud.machines.instance(made?.id ?? '');
+    expect(machine).toMatchObject({ size: 'Standard_B2s', zone: '3', power: 'running' });
+    const names = plan('ladder')
+      .stages.flat()
+      .flatMap((step) => step.makes ?? [])
+      .map((one) => `${one.type.split('/').at(-1)} ${one.name}`);
+    expect(await ours()).toEqual([...before, ...names].sort());
+    const disks = [machine?.osDiskId ?? '', ...(machine?.dataDisks ?? []).map((one) => one.diskId)];
+    for (const [index, disk] of inventory.disks.entries()) {
+      const file = await fileOfDisk(disks[index] ?? '');
+      expect(await hashOf(file, disk.sizeBytes)).toBe(await hashOf(disk.path, disk.sizeBytes));
+    }
+    const events = await bench.store.events.list({ runId: 'ladder' });
+    expect(events.find((one) => one.code === 'STEPPED_DOWN')?.text).toContain('zone 3');
+  });
+
+  it('a quota that is used up is no reason to try the same size in the next zone', async () => {
+    await removed('away-2');
+    azure.local.faults.add(quota);
+    azure.local.faults.add({ on: VM_WRITE, error: 'AllocationFailed' });
+    const run = await bench.run('quota', plan('quota'));
+    azure.local.faults.clear();
+    expect(switchoverReport(bench.work('quota'), run).vm).toMatchObject({
+      size: 'Standard_B2ms',
+      zone: '3',
+      refused: [{ code: 'QuotaExceeded' }, { code: 'AllocationFailed' }],
+    });
+  });
+});

@@ -233,8 +233,9 @@ async function createScenario(person: Terminal): Promise<void> {
   await person.press('Escape');
   await person.accept('How its changes are captured', 'Volumes to leave out', 'Name of the standby VM');
   await person.choose('VM size', 'Standard_B2s -');
+  await person.accept('Other sizes');
   await person.choose('Resource group', '< back');
-  await person.accept('VM size', 'Resource group', 'Disk type', 'Availability zone');
+  await person.accept('Other sizes', 'Resource group', 'Disk type', 'Availability zone');
   await person.accept('Virtual network', 'Subnet');
   await person.answer('Private address', '10.20.1.3');
   await person.sees('Azure keeps 10.20.1.3 for itself');

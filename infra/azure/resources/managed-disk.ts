@@ -95,6 +95,7 @@ function diskOf(disk: Disk): CloudDisk {
     state: disk.diskState ?? 'Unknown',
     ...(generation === 'V1' || generation === 'V2' ? { generation } : {}),
     ...(disk.managedBy ? { attachedTo: disk.managedBy } : {}),
+    ...(disk.zones?.[0] ? { zone: disk.zones[0] } : {}),
     tags: disk.tags ?? {},
     provisioning: disk.provisioningState ?? 'Unknown',
   };

@@ -17,7 +17,9 @@ export interface MadePublicIp {
 
 export function createPublicIpStep(work: Work, part: NicPart, name: string): Step<MadePublicIp> {
   const { cloud, scenario } = work;
-  const { resourceGroup, zone } = scenario.vm;
+  const { resourceGroup, fallbackZones = [] } = scenario.vm;
+  // An address of one zone serves no VM of another; one without a zone serves all.
+  const zone = fallbackZones.length > 0 ? undefined : scenario.vm.zone;
   const look = async () => {
     const id = await idInGroup(work, RESOURCE_TYPES.publicIp, name);
     return id === undefined ? undefined : cloud.network.publicIp(id);

@@ -2,7 +2,7 @@
  * Promises one disk of the standby VM, made from its snapshot; the replica itself stays where it is. Found, waited
  * for or asked for again after a crash, never made twice. Undo deletes it.
  */
-import type { Step } from '../../plan/plan.ts';
+import type { Step, StepContext } from '../../plan/plan.ts';
 import { actionsOf } from '../../ports/cloud-actions.ts';
 import { type Blueprint, type DiskPart, RESOURCE_TYPES, scenarioTag, tagsFor } from '../blueprint.ts';
 import { assertOurs, CLOUD_RETRY, durably } from '../durably.ts';
@@ -18,7 +18,7 @@ export interface MadeDisk {
 
 export function createStandbyDiskStep(work: Work, blueprint: Blueprint, part: DiskPart): Step<MadeDisk> {
   const { cloud, scenario } = work;
-  const { resourceGroup, diskType, zone } = scenario.vm;
+  const { resourceGroup, zone } = scenario.vm;
   const look = () => cloud.disks.get(resourceGroup, part.diskName);
   return {
     id: createStandbyDiskId(part.diskId),
@@ -33,22 +33,8 @@ export function createStandbyDiskStep(work: Work, blueprint: Blueprint, part: Di
       return disk.provisioning === 'Succeeded' ? { diskId: disk.id } : undefined;
     },
     async run(context) {
-      const { snapshotId } = context.output<MadeSnapshot>(snapshotDiskId(part.diskId));
-      const disk = await durably(context, (operation) =>
-        cloud.disks.createFromSnapshot(
-          {
-            resourceGroup,
-            name: part.diskName,
-            location: scenario.region,
-            type: diskType,
-            ...(zone ? { zone } : {}),
-            ...(part.lun === undefined ? { os: blueprint.os } : {}),
-            tags: tagsFor(work, 'standby-disk'),
-            snapshotId,
-          },
-          operation,
-        ),
-      );
+      const spec = standbyDiskSpec(work, blueprint, part, context, zone);
+      const disk = await durably(context, (operation) => cloud.disks.createFromSnapshot(spec, operation));
       return { diskId: disk.id };
     },
     async undo(context) {
@@ -56,4 +42,52 @@ export function createStandbyDiskStep(work: Work, blueprint: Blueprint, part: Di
       if (disk) await cloud.disks.delete(disk.id, scenarioTag(work), { signal: context.signal });
     },
   };
+}
+
+function standbyDiskSpec(
+  work: Work,
+  blueprint: Blueprint,
+  part: DiskPart,
+  context: StepContext,
+  zone: string | undefined,
+) {
+  const { scenario } = work;
+  return {
+    resourceGroup: scenario.vm.resourceGroup,
+    name: part.diskName,
+    location: scenario.region,
+    type: scenario.vm.diskType,
+    ...(zone ? { zone } : {}),
+    ...(part.lun === undefined ? { os: blueprint.os } : {}),
+    tags: tagsFor(work, 'standby-disk'),
+    snapshotId: context.output<MadeSnapshot>(snapshotDiskId(part.diskId)).snapshotId,
+  };
+}
+
+/**
+ * Has every disk stand in the zone that the VM will be in, for a VM that could not be placed in the first one. A disk of
+ * another zone fits no VM there, so it goes and is made again from its snapshot, under its name; what is in the right
+ * zone stays. Dying at any line leaves disks in either zone or none, and the next try looks again.
+ */
+export async function moveStandbyDisks(
+  work: Work,
+  blueprint: Blueprint,
+  context: StepContext,
+  zone: string,
+): Promise<void> {
+  const { disks } = work.cloud;
+  const { signal } = context;
+  await Promise.all(
+    blueprint.disks.map(async (part) => {
+      const look = () => disks.get(work.scenario.vm.resourceGroup, part.diskName);
+      const disk = await settled(work.clock, signal, look);
+      if (disk) assertOurs(work, disk);
+      if (disk?.zone === zone && disk.provisioning === 'Succeeded') return;
+      if (disk && disk.zone !== zone) {
+        context.progress(`Making ${part.diskName} again in zone ${zone}`);
+        await disks.delete(disk.id, scenarioTag(work), { signal });
+      }
+      await disks.createFromSnapshot(standbyDiskSpec(work, blueprint, part, context, zone), { signal });
+    }),
+  );
 }

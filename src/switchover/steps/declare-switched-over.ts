@@ -4,8 +4,9 @@
  * again.
  */
 import type { Step, StepContext } from '../../plan/plan.ts';
-import { switchedOverEvents, vmOnlineEvent } from '../words.ts';
+import { steppedDownEvents, switchedOverEvents, vmOnlineEvent } from '../words.ts';
 import type { Work } from '../work.ts';
+import { CREATE_VIRTUAL_MACHINE, type MadeMachine } from './create-virtual-machine.ts';
 import { type BootProof, PROVE_BOOT } from './prove-boot.ts';
 import { SEAL_REPLICA, type Sealed } from './seal-replica.ts';
 
@@ -36,7 +37,18 @@ export function declareSwitchedOverStep(
       });
       const events = options.restarted
         ? [vmOnlineEvent(vmId)]
-        : switchedOverEvents(work.scenario, vmId, BOOT_WORDS[outcome], context.output<Sealed>(SEAL_REPLICA));
+        : [
+            ...steppedDownEvents({
+              name: work.scenario.vm.name,
+              ...context.output<MadeMachine>(CREATE_VIRTUAL_MACHINE),
+            }),
+            ...switchedOverEvents(
+              work.scenario,
+              vmId,
+              BOOT_WORDS[outcome],
+              context.output<Sealed>(SEAL_REPLICA),
+            ),
+          ];
       for (const event of events) await work.event(event);
       return { vmId, atMs: work.clock.now() };
     },

@@ -7,6 +7,7 @@ import type { ScenarioState, ScenarioStatus } from '../../model/scenario.ts';
 import type { Verdict } from '../../model/verdict.ts';
 import type { Step } from '../../plan/plan.ts';
 import { refuseErrors } from '../../verify/verify.ts';
+import { rungsOf } from '../ladder.ts';
 import type { Work } from '../work.ts';
 
 export const VERIFY_SCENARIO = 'verify-scenario';
@@ -29,8 +30,24 @@ export function verifyScenarioStep(
       const refused = refusal(work.scenario, status, work.runId);
       if (refused) throw refused;
       const verdicts = await work.verify();
-      refuseErrors(verdicts, work.scenario);
+      refuseErrors(
+        verdicts.filter((one) => !hasOtherRung(work) || !OF_THE_FIRST_RUNG.has(one.code)),
+        work.scenario,
+      );
       return { stateBefore: status.state, verdicts };
     },
   };
+}
+
+/** What another size or zone may put right: with a ladder it is no reason not to begin. */
+const OF_THE_FIRST_RUNG = new Set([
+  'SIZE_UNKNOWN',
+  'SIZE_RESTRICTED',
+  'SIZE_NOT_IN_ZONE',
+  'SIZE_RESTRICTED_IN_ZONE',
+  'QUOTA_EXCEEDED',
+]);
+
+function hasOtherRung({ scenario }: Work): boolean {
+  return rungsOf(scenario.vm).length > 1;
 }
