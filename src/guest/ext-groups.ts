@@ -37,6 +37,19 @@ export async function* extGroups(volume: VolumeBytes, superblock: ExtSuperblock)
   }
 }
 
+/** One group by its number. */
+export async function extGroup(
+  volume: VolumeBytes,
+  superblock: ExtSuperblock,
+  index: number,
+): Promise<ExtGroup> {
+  const { descriptorBytes, blockBytes } = superblock;
+  const perBlock = blockBytes / descriptorBytes;
+  const at = descriptorBlock(superblock, Math.floor(index / perBlock)) * blockBytes;
+  const raw = await volume.read(at + (index % perBlock) * descriptorBytes, descriptorBytes);
+  return groupOf(superblock, index, raw);
+}
+
 /** Where the descriptors' block number `index` lies: in one row behind the superblock, or with meta_bg in its own group. */
 function descriptorBlock(superblock: ExtSuperblock, index: number): number {
   const { firstMetaGroup, descriptorBytes, blockBytes } = superblock;

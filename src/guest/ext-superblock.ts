@@ -57,11 +57,43 @@ interface Features {
   };
 }
 
+/** What the reader of files needs besides. */
+export interface ExtShape extends ExtSuperblock {
+  readonly inodesPerGroup: number;
+  readonly inodeBytes: number;
+  /** The journal holds changes that a mount would apply first. */
+  readonly needsRecovery: boolean;
+}
+
+/** Only of a volume that was left clean; anything else is a doubt. */
 export async function readExtSuperblock(volume: VolumeBytes): Promise<ExtSuperblock> {
+  const raw = await readRaw(volume);
+  const features = featuresOf(raw, RO_COMPAT_KNOWN);
+  assertClean(raw, features);
+  const superblock = superblockOf(raw, features, volume);
+  await assertJournalEmpty(volume, superblock);
+  return superblock;
+}
+
+/** Also of a volume in use: features that only matter to whoever writes are not asked about. */
+export async function readExtShape(volume: VolumeBytes): Promise<ExtShape> {
+  const raw = await readRaw(volume);
+  const features = featuresOf(raw, 0xffffffff);
+  return {
+    ...superblockOf(raw, features, volume),
+    inodesPerGroup: raw.readUInt32LE(0x28),
+    inodeBytes: inodeBytesOf(raw),
+    needsRecovery: (features.incompat & INCOMPAT.needsRecovery) !== 0,
+  };
+}
+
+async function readRaw(volume: VolumeBytes): Promise<Buffer> {
   const raw = await volume.read(SUPERBLOCK_AT, SUPERBLOCK_BYTES);
   if (raw.readUInt16LE(0x38) !== MAGIC) throw doubt('It has no ext superblock.');
-  const features = featuresOf(raw);
-  assertClean(raw, features);
+  return raw;
+}
+
+function superblockOf(raw: Buffer, features: Features, volume: VolumeBytes): ExtSuperblock {
   if (
     features.has.metadataChecksum &&
     crc32c(0xffffffff, raw.subarray(0, 0x3fc)) !== raw.readUInt32LE(0x3fc)
@@ -70,7 +102,7 @@ export async function readExtSuperblock(volume: VolumeBytes): Promise<ExtSuperbl
   }
   const uuid = raw.subarray(0x68, 0x78);
   const seeded = (features.incompat & INCOMPAT.checksumSeed) !== 0;
-  const superblock: ExtSuperblock = {
+  return {
     ...geometryOf(raw, features, volume),
     reservedDescriptorBlocks: features.has.metaBg ? 0 : raw.readUInt16LE(0xce),
     ...(features.has.metaBg ? { firstMetaGroup: raw.readUInt32LE(0x104) } : {}),
@@ -84,18 +116,16 @@ export async function readExtSuperblock(volume: VolumeBytes): Promise<ExtSuperbl
     uuid,
     ...(features.compat & COMPAT.journal ? { journalInode: journalInodeOf(raw) } : {}),
   };
-  await assertJournalEmpty(volume, superblock);
-  return superblock;
 }
 
-function featuresOf(raw: Buffer): Features {
+function featuresOf(raw: Buffer, roCompatKnown: number): Features {
   const [compat, incompat, roCompat] = [
     raw.readUInt32LE(0x5c),
     raw.readUInt32LE(0x60),
     raw.readUInt32LE(0x64),
   ];
   if (raw.readUInt32LE(0x4c) > 1) throw doubt('Its superblock has an unknown revision.');
-  if ((incompat & ~INCOMPAT_KNOWN) !== 0 || (roCompat & ~RO_COMPAT_KNOWN) !== 0) {
+  if ((incompat & ~INCOMPAT_KNOWN) !== 0 || (roCompat & ~roCompatKnown) !== 0) {
     throw doubt(`It has features that are not judged (${incompat.toString(16)}, ${roCompat.toString(16)}).`);
   }
   return {
@@ -156,7 +186,7 @@ function geometryOf(raw: Buffer, { has }: Features, volume: VolumeBytes) {
 
 function inodeTableBlocksOf(raw: Buffer, blockBytes: number, groups: number): number {
   const perGroup = raw.readUInt32LE(0x28);
-  const inodeBytes = raw.readUInt32LE(0x4c) === 0 ? 128 : raw.readUInt16LE(0x58);
+  const inodeBytes = inodeBytesOf(raw);
   if (perGroup === 0 || perGroup > 8 * blockBytes || raw.readUInt32LE(0) !== perGroup * groups) {
     throw doubt('Its numbers of inodes and of groups do not fit.');
   }
@@ -164,6 +194,10 @@ function inodeTableBlocksOf(raw: Buffer, blockBytes: number, groups: number): nu
     throw doubt('Its inodes have an impossible size.');
   }
   return Math.ceil((perGroup * inodeBytes) / blockBytes);
+}
+
+function inodeBytesOf(raw: Buffer): number {
+  return raw.readUInt32LE(0x4c) === 0 ? 128 : raw.readUInt16LE(0x58);
 }
 
 function backupsOf(raw: Buffer, { compat, roCompat }: Features): ExtSuperblock['backups'] {

@@ -32,7 +32,7 @@ const END = 0xffffffff;
  * The last two bytes of each sector were replaced by a counter when the record was written, and the counter differs
  * where a write was torn. Puts the real bytes back, in place.
  */
-export function fixUp(record: Buffer, magic: 'FILE' | 'RSTR'): Buffer {
+export function fixUp(record: Buffer, magic: 'FILE' | 'RSTR' | 'INDX'): Buffer {
   if (record.toString('latin1', 0, 4) !== magic) throw doubt(`A record of it does not begin with ${magic}.`);
   const [at, count] = [record.readUInt16LE(4), record.readUInt16LE(6)];
   const sectors = record.length / SECTOR_BYTES;
@@ -48,8 +48,8 @@ export function fixUp(record: Buffer, magic: 'FILE' | 'RSTR'): Buffer {
   return record;
 }
 
-/** The unnamed attributes of a record that was fixed up; those with a name are of no use here. */
-export function attributesOf(record: Buffer): NtfsAttribute[] {
+/** The attributes of a record that was fixed up which have this name, or none. */
+export function attributesOf(record: Buffer, name = ''): NtfsAttribute[] {
   const used = record.readUInt32LE(0x18);
   if (used > record.length) throw doubt('A record of it is longer than a record.');
   const attributes: NtfsAttribute[] = [];
@@ -60,11 +60,16 @@ export function attributesOf(record: Buffer): NtfsAttribute[] {
       throw doubt('A record of it has an attribute of impossible length.');
     }
     const raw = record.subarray(at, at + length);
-    if (raw[9] === 0) attributes.push(attributeOf(raw));
+    if (nameOf(raw, 9, raw.readUInt16LE(10)) === name) attributes.push(attributeOf(raw));
     at += length;
   }
   if (at + 4 > used) throw doubt('A record of it has no end.');
   return attributes;
+}
+
+/** A name outside of its attribute is cut, and then matches nothing. */
+function nameOf(raw: Buffer, lengthAt: number, nameAt: number): string {
+  return raw.toString('utf16le', nameAt, nameAt + (raw[lengthAt] ?? 0) * 2);
 }
 
 function attributeOf(raw: Buffer): NtfsAttribute {
@@ -112,13 +117,14 @@ export interface ListEntry {
   readonly sequence: number;
 }
 
-/** Which records hold the parts of the unnamed attribute of this type, in the order of its clusters. */
-export function listEntries(list: Buffer, type: number): ListEntry[] {
+/** Which records hold the parts of the attribute of this type and name, in the order of its clusters. */
+export function listEntries(list: Buffer, type: number, name = ''): ListEntry[] {
   const entries: ListEntry[] = [];
   for (let at = 0; at < list.length; ) {
     const length = at + 0x1a <= list.length ? list.readUInt16LE(at + 4) : 0;
     if (length < 0x1a || at + length > list.length) throw doubt('A list of attributes cannot be read.');
-    if (list.readUInt32LE(at) === type && list[at + 6] === 0) {
+    const entry = list.subarray(at, at + length);
+    if (entry.readUInt32LE(0) === type && nameOf(entry, 6, entry.readUInt8(7)) === name) {
       entries.push({
         lowestVcn: number64(list, at + 8),
         record: list.readUIntLE(at + 0x10, 6),

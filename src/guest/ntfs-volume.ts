@@ -21,6 +21,8 @@ export interface NtfsGeometry {
 
 export const ATTRIBUTE = { list: 0x20, volumeInformation: 0x70, data: 0x80 } as const;
 const LIST_BYTES_MAX = 256 * 1024;
+/** A file in more pieces than this has no place on a server that is well. */
+const RUNS_MAX = 500_000;
 /** Where hidden sectors and the heads and tracks of the drive stand: they may differ in the backup. */
 const PLACE_FROM = 0x18;
 const PLACE_END = 0x20;
@@ -145,6 +147,34 @@ export class NtfsVolume {
     }
     if (!first) throw doubt(`Its record ${number} has no value of type ${type}.`);
     return { ...first, runs };
+  }
+
+  /**
+   * All attributes of a type and name, in the order of their clusters, wherever the record's list puts them; none when
+   * the record has none. Holes and flags are for the caller to judge.
+   */
+  async parts(number: number, type: number, name: string): Promise<NtfsAttribute[]> {
+    const base = await this.record(number);
+    const list = attributesOf(base).find((one) => one.type === ATTRIBUTE.list);
+    if (!list) return attributesOf(base, name).filter((one) => one.type === type);
+    const parts: NtfsAttribute[] = [];
+    let runs = 0;
+    for (const { record, sequence, lowestVcn } of listEntries(await this.#valueOf(list), type, name)) {
+      const held = record === number ? base : await this.#extension(record, sequence, number);
+      const part = attributesOf(held, name).find(
+        (one) => one.type === type && (one.stored?.lowestVcn ?? 0) === lowestVcn,
+      );
+      if (!part) throw doubt(`A value of its record ${number} is not where its list says.`);
+      runs += part.stored?.runs.length ?? 0;
+      if (runs > RUNS_MAX) throw doubt(`A value of its record ${number} is in too many pieces.`);
+      parts.push(part);
+    }
+    return parts;
+  }
+
+  /** Bytes from a place in clusters. */
+  readAt(lcn: number, atBytes: number, lengthBytes: number): Promise<Buffer> {
+    return this.#volume.read(lcn * this.geometry.clusterBytes + atBytes, lengthBytes);
   }
 
   async #extension(record: number, sequence: number, base: number): Promise<Buffer> {
