@@ -1,10 +1,6 @@
-import { mkdir } from 'node:fs/promises';
 import { performance } from 'node:perf_hooks';
 import { systemClock } from '../src/clock.ts';
-import { type Journal, openJournal } from '../src/journal/journal.ts';
-import { DEFAULT_LIMITS } from '../src/journal/limits.ts';
-import { systemFiles } from '../src/journal/system-files.ts';
-import type { BlockDevice } from '../src/ports/block-device.ts';
+import { openUsedJournal } from './used-journal.ts';
 
 /**
  * Many writers on one journal, each with one change at a time, each waiting until it is durable: a process of its own, so
@@ -16,29 +12,24 @@ interface WriterOptions {
   readonly changeBytes: number;
   readonly seconds: number;
   readonly diskBytes: number;
-  /** Into segments that were used before, as in the long run; otherwise each is made while the one before is written. */
-  readonly recycled: boolean;
+  /** Went through the journal before; 0: each segment is made while the one before is written. */
+  readonly usedBytes: number;
 }
 
 const options: WriterOptions = JSON.parse(process.argv[2] ?? '{}');
 const WARM_SECONDS = 0.3;
-const USED_BYTES = 8 * DEFAULT_LIMITS.segmentBytes;
+/** Of what was used, so much is still there behind the segments that hold it. */
+const READY_SHARE = 0.8;
 
 async function main(): Promise<void> {
-  const { folder, writers, changeBytes, seconds, diskBytes } = options;
-  await mkdir(folder, { recursive: true });
-  const journal = await openJournal({
-    folder,
-    scenarioId: 'bench',
-    epoch: 1,
-    disks: [{ diskId: 'disk0', sizeBytes: diskBytes }],
-    files: systemFiles,
-    clock: systemClock,
-  });
+  const { writers, changeBytes, seconds, diskBytes, usedBytes } = options;
+  const opened = await openUsedJournal(options);
+  const { journal } = opened;
+  let { sequence } = opened;
   const latencies: number[] = [];
-  let sequence = options.recycled ? await useSegments(journal) : 0n;
   // No further than the segments that are there.
-  const last = sequence + BigInt(Math.floor(options.recycled ? USED_BYTES / (changeBytes + 64) : 1e12));
+  const last =
+    usedBytes > 0 ? sequence + BigInt(Math.floor((usedBytes * READY_SHARE) / (changeBytes + 64))) : 2n ** 60n;
   const began = performance.now() + WARM_SECONDS * 1000;
   const end = began + seconds * 1000;
   const write = async (writer: number) => {
@@ -68,32 +59,5 @@ async function main(): Promise<void> {
   };
   process.stdout.write(`${JSON.stringify(result)}\n`);
 }
-
-/** Fills segments with changes that are never applied, and passes over them: the journal keeps some for later. */
-async function useSegments(journal: Journal): Promise<bigint> {
-  await journal.attach(new Map([['disk0', noDisk]]));
-  const data = Buffer.alloc(1024 * 1024, 7);
-  const facts = { diskId: 'disk0', offsetBytes: 0, lengthBytes: data.length, kind: 'data', data } as const;
-  const count = BigInt(Math.ceil((USED_BYTES + 2 * DEFAULT_LIMITS.segmentBytes) / data.length));
-  const masterClockMs = systemClock.now();
-  for (let sequence = 1n; sequence <= count; sequence++) {
-    await journal.append([{ ...facts, sequence, masterClockMs, set: sequence === 1n ? 'first' : 'inside' }]);
-  }
-  await journal.abandonSet({ sequence: count, masterClockMs });
-  await journal.mark({ sequence: count, masterClockMs });
-  await journal.applyTo(undefined, { rewindable: false });
-  return count;
-}
-
-const noDisk: BlockDevice = {
-  path: 'none',
-  kind: 'file',
-  sizeBytes: options.diskBytes,
-  read: async () => undefined,
-  write: async () => undefined,
-  sync: async () => undefined,
-  identity: async () => 'none',
-  close: async () => undefined,
-};
 
 await main();

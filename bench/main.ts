@@ -3,11 +3,11 @@ import { loadavg } from 'node:os';
 import { asFailure } from './failure.ts';
 import { machineFacts } from './machine.ts';
 import { readOptions, WORKS } from './options.ts';
-import { asText, type WorkReport } from './report.ts';
+import { asText, goalsText, type WorkReport } from './report.ts';
 import { onStage } from './stage.ts';
 
 /**
- * `npm run bench`: Standby beside what one would use instead, on this machine, in one run (docs/BENCH.md). Writes a table
+ * `npm run bench`: Standby beside what one would use instead, on this machine, in one run (docs/PERFORMANCE.md). Writes a table
  * and, with `--json FILE`, one document; both hold what was measured and nothing else.
  */
 async function main(): Promise<void> {
@@ -21,6 +21,7 @@ async function main(): Promise<void> {
       works.push(...reports);
       for (const report of reports) process.stdout.write(`${asText(report)}\n`);
     }
+    process.stdout.write(`${goalsText(works)}\n`);
     const document = { machine, network: stage.network.kind, loadAtEnd: loadavg(), works };
     if (options.json !== undefined)
       await writeFile(options.json, `${JSON.stringify(document, undefined, 2)}\n`);

@@ -1,4 +1,4 @@
-import { childrenOf, cpuSecondsOf, cpuSecondsOfChildren } from './processes.ts';
+import { childrenOf, cpuSecondsOf, cpuSecondsOfChildren, peakBytesOf } from './processes.ts';
 import { type Stage, until } from './stage.ts';
 
 /** What one run cost, up to some moment of it. */
@@ -8,6 +8,8 @@ export interface Cost {
   readonly cpuSeconds: number;
   /** Absent where the network is not ours alone. */
   readonly wireBytes?: number;
+  /** The most memory that any of our engines ever had. */
+  readonly peakBytes?: number;
 }
 
 export interface Measuring {
@@ -15,6 +17,8 @@ export interface Measuring {
   readonly servers: readonly number[];
   /** Daemons that fork for a connection: their children must be gone before their time is counted. */
   readonly forking?: readonly number[];
+  /** Of the servers, those that are ours: their memory is told. */
+  readonly engines?: readonly number[];
   /** How often the same bytes cross our wire. */
   readonly hops?: number;
 }
@@ -22,7 +26,7 @@ export interface Measuring {
 /** Runs it with the clocks on; `lap` notes the cost so far under a name, and the end is noted as `end`. */
 export async function measure(
   stage: Stage,
-  { servers, forking = [], hops = 1 }: Measuring,
+  { servers, forking = [], engines = [], hops = 1 }: Measuring,
   act: (lap: (name: string) => void) => Promise<void>,
 ): Promise<Map<string, Cost>> {
   const costs = new Map<string, Cost>();
@@ -44,6 +48,7 @@ export async function measure(
   }
   lap('end');
   const end = costs.get('end');
-  if (end) costs.set('end', { ...end, wallMs });
+  const peakBytes = Math.max(0, ...engines.map(peakBytesOf));
+  if (end) costs.set('end', { ...end, wallMs, ...(peakBytes > 0 ? { peakBytes } : {}) });
   return costs;
 }

@@ -4,8 +4,12 @@ import { parseArgs } from 'node:util';
 import { inputError } from '../src/errors.ts';
 import type { WorkReport } from './report.ts';
 import type { Stage } from './stage.ts';
+import { delta } from './works/delta.ts';
 import { firstCopy } from './works/first-copy.ts';
+import { guest } from './works/guest.ts';
 import { journal } from './works/journal.ts';
+import { known } from './works/known.ts';
+import { many } from './works/many.ts';
 
 export interface BenchOptions {
   readonly only: readonly WorkName[];
@@ -20,8 +24,15 @@ export interface BenchOptions {
 
 type Work = (stage: Stage, options: BenchOptions) => Promise<WorkReport[]>;
 
-export const WORKS = { 'first-copy': firstCopy, journal } satisfies Record<string, Work>;
+export const WORKS = { 'first-copy': firstCopy, delta, known, journal, guest, many } satisfies Record<
+  string,
+  Work
+>;
 export type WorkName = keyof typeof WORKS;
+
+const THOROUGH = { rounds: '5', size: '2048', seconds: '3' };
+/** Everything within some minutes: tells that all of it works, and roughly how fast. */
+const QUICK = { rounds: '2', size: '256', seconds: '1' };
 
 export function readOptions(args: readonly string[]): BenchOptions {
   const { values } = parseArgs({
@@ -29,18 +40,21 @@ export function readOptions(args: readonly string[]): BenchOptions {
     options: {
       only: { type: 'string' },
       json: { type: 'string' },
-      rounds: { type: 'string', default: '5' },
-      size: { type: 'string', default: '2048' },
-      seconds: { type: 'string', default: '3' },
+      work: { type: 'string' },
+      quick: { type: 'boolean', default: false },
+      rounds: { type: 'string' },
+      size: { type: 'string' },
+      seconds: { type: 'string' },
       folder: { type: 'string', default: tmpdir() },
       network: { type: 'string', default: 'shared' },
     },
   });
+  const usual = values.quick ? QUICK : THOROUGH;
   return {
-    only: worksOf(values.only),
-    rounds: wholeNumber('rounds', values.rounds),
-    sizeMib: wholeNumber('size', values.size),
-    seconds: wholeNumber('seconds', values.seconds),
+    only: worksOf(values.only ?? values.work),
+    rounds: wholeNumber('rounds', values.rounds ?? usual.rounds),
+    sizeMib: wholeNumber('size', values.size ?? usual.size),
+    seconds: wholeNumber('seconds', values.seconds ?? usual.seconds),
     folder: resolve(values.folder),
     network: values.network === 'private' ? 'private' : 'shared',
     ...(values.json === undefined ? {} : { json: resolve(values.json) }),

@@ -109,6 +109,12 @@ export function cpuSecondsOf(pid: number | 'self'): number {
   return own + children;
 }
 
+/** The most memory it ever had, as the kernel counted. */
+export function peakBytesOf(pid: number): number {
+  const [, kib = '0'] = /^VmHWM:\s*(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8')) ?? [];
+  return Number(kib) * 1024;
+}
+
 /** What the children that have ended took. */
 export function cpuSecondsOfChildren(): number {
   return cpuOf('self')[1];

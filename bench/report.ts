@@ -23,6 +23,8 @@ export interface Row {
   readonly bestWallMs?: number;
   readonly cpuSeconds?: number;
   readonly wireBytes?: number;
+  /** The most memory that any of our engines ever had, in any round. */
+  readonly peakBytes?: number;
   /** Medians at moments before the end. */
   readonly laps?: Readonly<Record<string, number>>;
   readonly each?: readonly Cost[];
@@ -64,8 +66,9 @@ export function tableOf(
   about: WorkReport['about'],
   outcomes: readonly Outcome[],
   goals: readonly Goal[],
+  behind = 'and both ends proven equal',
 ): WorkReport {
-  const rows = outcomes.flatMap(rowsOf);
+  const rows = outcomes.flatMap((outcome) => rowsOf(outcome, behind));
   return {
     title,
     conditions,
@@ -76,20 +79,21 @@ export function tableOf(
   };
 }
 
-function rowsOf({ name, absent, costs, failures }: Outcome): Row[] {
+function rowsOf({ name, absent, costs, failures }: Outcome, behind: string): Row[] {
   if (absent !== undefined) return [{ name, state: 'absent', words: absent, rounds: 0 }];
   const failed: Row[] = failures.map((words) => ({ name, state: 'failed', words, rounds: 0 }));
   if (costs.length === 0) return failed.slice(0, 1);
-  // What we alone do behind the durable end is a row of its own: the comparison is of what everybody does.
+  // What we alone do once all is durable is a row of its own: the comparison is of what everybody does.
   const durable = costs.every((laps) => laps.has('durable'));
   const main = rowAt(name, costs, durable ? 'durable' : 'end');
-  const rows = durable ? [main, rowAt(`${name}, and both ends proven equal`, costs, 'end')] : [main];
+  const rows = durable ? [main, rowAt(`${name}, ${behind}`, costs, 'end')] : [main];
   return [...rows, ...failed.slice(0, 1)];
 }
 
 function rowAt(name: string, costs: Outcome['costs'], at: string): Row {
   const each = costs.flatMap((laps) => laps.get(at) ?? []);
   const wires = each.flatMap(({ wireBytes }) => (wireBytes === undefined ? [] : [wireBytes]));
+  const peaks = each.flatMap(({ peakBytes }) => (peakBytes === undefined ? [] : [peakBytes]));
   const transferred = costs.flatMap((laps) => laps.get('transferred')?.wallMs ?? []);
   return {
     name,
@@ -99,6 +103,7 @@ function rowAt(name: string, costs: Outcome['costs'], at: string): Row {
     bestWallMs: Math.min(...each.map(({ wallMs }) => wallMs)),
     cpuSeconds: median(each.map(({ cpuSeconds }) => cpuSeconds)),
     ...(wires.length === 0 ? {} : { wireBytes: median(wires) }),
+    ...(peaks.length === 0 ? {} : { peakBytes: Math.max(...peaks) }),
     ...(transferred.length === 0 ? {} : { laps: { transferredMs: median(transferred) } }),
     each,
   };
@@ -126,16 +131,43 @@ function measured(rows: readonly Row[], name: string, of: Goal['of']): number | 
 
 const MIB = 1024 * 1024;
 
+/** Engines of ours that stay within their memory, whatever they copy. */
+export function memoryVerdicts(rows: readonly Row[], limitMib: number): Verdict[] {
+  return rows.flatMap(({ name, peakBytes }) => {
+    if (peakBytes === undefined) return [];
+    const value = peakBytes / MIB;
+    return [
+      {
+        text: `${name}: MiB of memory of the largest engine`,
+        value,
+        wanted: limitMib,
+        met: value <= limitMib,
+      },
+    ];
+  });
+}
+
+/** Every goal of every work, in one table. */
+export function goalsText(reports: readonly WorkReport[]): string {
+  const lines = reports.flatMap(({ title, verdicts }) =>
+    verdicts.map((verdict) => `  ${verdictText(verdict)}  [${title}]`),
+  );
+  const met = reports.flatMap(({ verdicts }) => verdicts).filter((verdict) => verdict.met).length;
+  return [`\nGoals: ${met} of ${lines.length} met`, ...lines].join('\n');
+}
+
+function verdictText({ text, value, wanted, met }: Verdict): string {
+  return `${met ? 'met    ' : 'not met'}  ${text}: ${value.toFixed(2)} (goal ${wanted})`;
+}
+
 export function asText(report: WorkReport): string {
   const lines = [`\n${report.title} (${report.conditions})`, `  ${aboutText(report.about)}`];
   if (report.rows.length > 0) {
-    lines.push(columns(['', 'wall s', 'best s', 'cpu s', 'wire MiB', 'moved s', 'rounds']));
+    lines.push(columns(['', 'wall s', 'best s', 'cpu s', 'wire MiB', 'moved s', 'peak MiB', 'rounds']));
     for (const row of report.rows) lines.push(rowText(row));
   }
   for (const { name, value, unit } of report.figures) lines.push(columns([name, rounded(value), unit]));
-  for (const { text, value, wanted, met } of report.verdicts) {
-    lines.push(`  ${met ? 'met    ' : 'not met'}  ${text}: ${value.toFixed(2)} (goal ${wanted})`);
-  }
+  for (const verdict of report.verdicts) lines.push(`  ${verdictText(verdict)}`);
   return lines.join('\n');
 }
 
@@ -152,6 +184,7 @@ function rowText(row: Row): string {
     cpu,
     wire,
     moved,
+    row.peakBytes === undefined ? '-' : (row.peakBytes / MIB).toFixed(0),
     String(row.rounds),
   ]);
 }

@@ -32,6 +32,7 @@ async function readyStandby(
   await control.openReplica({ scenarioId, masterId: 'master', epoch: 1, disks: [disk] });
   return {
     servers: [appliance.engine.pid, master.pid],
+    engines: [appliance.engine.pid, master.pid],
     run: async (lap) => {
       await control.startCopy(scenarioId, options);
       const isDurable = (state: string) => state === 'proving' || state === 'synchronised';

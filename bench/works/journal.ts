@@ -1,16 +1,27 @@
-import { rm } from 'node:fs/promises';
+import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { messageOf } from '../../src/errors.ts';
-import { type Figure, median, type Verdict, type WorkReport } from '../report.ts';
-import type { Stage } from '../stage.ts';
+import {
+  type Authority,
+  makeAuthority,
+  makeKeyAndRequest,
+  signRequest,
+} from '../../src/wire/certificates.ts';
+import { fio } from '../fio.ts';
+import type { Figure, Verdict, WorkReport } from '../report.ts';
+import { Series } from '../series.ts';
+import { type Stage, until } from '../stage.ts';
 
 /**
  * The journal of one scenario on this disk, beside what fio makes of the same disk with writes of 256 KiB, each made
- * durable: that is what 64 changes of 4 KiB come to. Interleaved, since a disk has moods.
+ * durable: that is what 64 changes of 4 KiB come to. And with both ends: durable in the master's spool and, over mutual
+ * TLS, in the appliance's journal, on the same disk and the same processors.
  */
 const KIB = 1024;
 const MIB = 1024 * KIB;
-const PROCESS = join(import.meta.dirname, '../journal-process.ts');
+const WRITERS = join(import.meta.dirname, '../journal-process.ts');
+const STREAM = join(import.meta.dirname, '../stream-process.ts');
+const USED_BYTES = 640 * MIB;
+const APPLIANCE = 'app-bench';
 
 interface Written {
   readonly perSecond: number;
@@ -20,109 +31,165 @@ interface Written {
   readonly cpuSeconds: number;
 }
 
-type Series = Map<string, Written[]>;
-
-const RUNS: Readonly<Record<string, { readonly writers: number; readonly recycled: boolean }>> = {
-  'journal, 64 writers of 4 KiB': { writers: 64, recycled: true },
-  'journal, 64 writers, every segment new': { writers: 64, recycled: false },
-  'journal, 1 writer of 4 KiB': { writers: 1, recycled: true },
-};
+const FIO = 'fio, 256 KiB and fdatasync';
+const FIO_SMALL = 'fio, 4 KiB and fdatasync';
+const LOCAL = 'journal, 64 writers of 4 KiB';
+const BOTH = 'durable on both ends, 64 writers of 4 KiB';
 
 export async function journal(
   stage: Stage,
   { rounds, seconds }: { readonly rounds: number; readonly seconds: number },
 ): Promise<WorkReport[]> {
   stage.tell('journal');
-  const series: Series = new Map();
-  const failures: string[] = [];
-  const note = async (name: string, act: () => Promise<Written>) => {
-    try {
-      const written = await act();
-      series.set(name, [...(series.get(name) ?? []), written]);
-      stage.tell(`  ${name}: ${written.mibPerSecond.toFixed(0)} MiB/s, p50 ${written.p50Ms.toFixed(2)} ms`);
-    } catch (error) {
-      stage.signal.throwIfAborted();
-      failures.push(`${name} failed: ${messageOf(error)}`);
-    }
+  const authority = await makeAuthority();
+  const credentials = {
+    appliance: await credentialsFile(stage, authority, 'appliance', APPLIANCE),
+    master: await credentialsFile(stage, authority, 'master', 'bench'),
   };
-  for (let round = 0; round < rounds; round++) {
-    await note(FIO, () => fio(stage, 256 * KIB, seconds));
-    for (const [name, run] of Object.entries(RUNS)) {
-      await note(name, () => write(stage, { ...run, seconds }));
-    }
-    await note(FIO_SMALL, () => fio(stage, 4 * KIB, seconds));
-  }
-  const figures = [...series].flatMap(([name, runs]) => figuresOf(name, runs));
-  const about = { rounds, seconds, ...(failures.length > 0 ? { failures: failures.join('; ') } : {}) };
+  const series = new Series<Written>();
+  const runs = {
+    [FIO]: () => fioWrites(stage, 256 * KIB, seconds),
+    [LOCAL]: () => write(stage, { writers: 64, usedBytes: USED_BYTES, seconds }),
+    [BOTH]: () => writeBoth(stage, credentials, { writers: 64, seconds }),
+    'journal, 64 writers, every segment new': () => write(stage, { writers: 64, usedBytes: 0, seconds }),
+    'journal, 1 writer of 4 KiB': () => write(stage, { writers: 1, usedBytes: USED_BYTES, seconds }),
+    'durable on both ends, 1 writer of 4 KiB': () => writeBoth(stage, credentials, { writers: 1, seconds }),
+    [FIO_SMALL]: () => fioWrites(stage, 4 * KIB, seconds),
+  };
+  const words = ({ mibPerSecond, p50Ms }: Written) =>
+    `${mibPerSecond.toFixed(0)} MiB/s, p50 ${p50Ms.toFixed(2)} ms`;
+  await series.play(stage, rounds, runs, words);
+  const about = { rounds, seconds, ...series.about };
   const conditions = 'sequential writes, each group durable before it is answered';
+  const figures = series.names.flatMap((name) => figuresOf(series, name));
   return [{ title: 'journal', conditions, about, rows: [], figures, verdicts: judge(series) }];
 }
 
-const FIO = 'fio, 256 KiB and fdatasync';
-const FIO_SMALL = 'fio, 4 KiB and fdatasync';
+async function credentialsFile(
+  stage: Stage,
+  authority: Authority,
+  role: 'appliance' | 'master',
+  id: string,
+): Promise<string> {
+  const { keyPem, requestPem } = await makeKeyAndRequest();
+  const uri = `standby:${role}:${id}`;
+  const addresses = role === 'appliance' ? ['127.0.0.1'] : [];
+  const certificatePem = await signRequest({ authority, requestPem, uri, addresses, days: 2 });
+  const path = join(stage.folder, `${role}.json`);
+  const credentials = { keyPem, certificatePem, caPem: authority.certificatePem };
+  await writeFile(path, JSON.stringify(credentials), { mode: 0o600 });
+  return path;
+}
 
 async function write(stage: Stage, run: object): Promise<Written> {
   const folder = join(stage.folder, 'journal');
   const options = { folder, changeBytes: 4 * KIB, diskBytes: 64 * MIB, ...run };
   try {
-    return JSON.parse(await stage.processes.run(process.execPath, [PROCESS, JSON.stringify(options)]));
+    return JSON.parse(await stage.processes.run(process.execPath, [WRITERS, JSON.stringify(options)]));
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
 }
 
-interface FioJob {
-  readonly write: {
-    readonly iops: number;
-    readonly bw_bytes: number;
+async function writeBoth(
+  stage: Stage,
+  credentials: { readonly appliance: string; readonly master: string },
+  run: { readonly writers: number; readonly seconds: number },
+): Promise<Written> {
+  const folder = join(stage.folder, 'stream');
+  const shared = {
+    applianceId: APPLIANCE,
+    diskBytes: 64 * MIB,
+    usedBytes: USED_BYTES,
+    changeBytes: 4 * KIB,
+    ...run,
   };
-  readonly sync: { readonly lat_ns: { readonly percentile?: Readonly<Record<string, number>> } };
-  readonly usr_cpu: number;
-  readonly sys_cpu: number;
-  readonly job_runtime: number;
+  const start = (role: 'appliance' | 'master', more: object) => {
+    const options = {
+      role,
+      folder: join(folder, role),
+      credentialsFile: credentials[role],
+      ...shared,
+      ...more,
+    };
+    return stage.processes.start(process.execPath, [STREAM, JSON.stringify(options)]);
+  };
+  const appliance = start('appliance', {});
+  try {
+    const listens = /listens on (\d+)/;
+    const ended = appliance.ended.then(() => undefined);
+    await Promise.race([
+      until(
+        `the journal is ready: ${appliance.said()}`,
+        stage,
+        () => listens.test(appliance.said()),
+        300_000,
+      ),
+      ended,
+    ]);
+    const port = Number(listens.exec(appliance.said())?.[1]);
+    const result = JSON.parse(await start('master', { port }).ended) as Written & { acknowledged: string };
+    await appliance.stop();
+    const { durable } = JSON.parse(await appliance.ended) as { durable: string };
+    assertHeld(durable, result.acknowledged);
+    return result;
+  } finally {
+    await appliance.stop();
+    await rm(folder, { recursive: true, force: true });
+  }
 }
 
-async function fio(stage: Stage, blockBytes: number, seconds: number): Promise<Written> {
+/** Every change that a writer was told of is in the appliance's journal; the last number may be a mark's. */
+function assertHeld(durable: string, acknowledged: string): void {
+  const missing = BigInt(acknowledged) + BigInt(USED_BYTES / MIB) - BigInt(durable);
+  if (missing > 1n) throw new Error(`the journal lacks ${missing} changes that were told to be durable`);
+}
+
+async function fioWrites(stage: Stage, blockBytes: number, seconds: number): Promise<Written> {
   const file = join(stage.folder, 'fio.bin');
   const how = ['--rw=write', '--fdatasync=1', '--ioengine=psync', '--size=512M', '--time_based'];
-  const what = ['--name=journal', `--filename=${file}`, `--bs=${blockBytes}`, `--runtime=${seconds}`];
   try {
-    const text = await stage.processes.run('fio', ['--output-format=json', ...what, ...how]);
-    const job = (JSON.parse(text) as { jobs: FioJob[] }).jobs[0];
-    if (!job) throw new Error('fio told nothing');
-    const percentile = job.sync.lat_ns.percentile ?? {};
+    const done = await fio(stage, [
+      `--filename=${file}`,
+      `--bs=${blockBytes}`,
+      `--runtime=${seconds}`,
+      ...how,
+    ]);
     return {
-      perSecond: job.write.iops,
-      mibPerSecond: job.write.bw_bytes / MIB,
-      p50Ms: (percentile['50.000000'] ?? Number.NaN) / 1e6,
-      p99Ms: (percentile['99.000000'] ?? Number.NaN) / 1e6,
-      cpuSeconds: ((job.usr_cpu + job.sys_cpu) / 100) * (job.job_runtime / 1000),
+      perSecond: done.writtenPerSecond,
+      mibPerSecond: done.writtenMibPerSecond,
+      p50Ms: done.syncP50Ms,
+      p99Ms: done.syncP99Ms,
+      cpuSeconds: done.cpuSeconds,
     };
   } finally {
     await rm(file, { force: true });
   }
 }
 
-function figuresOf(name: string, runs: readonly Written[]): Figure[] {
-  const of = (pick: (written: Written) => number) => median(runs.map(pick));
+function figuresOf(series: Series<Written>, name: string): Figure[] {
   return [
-    { name, value: of(({ mibPerSecond }) => mibPerSecond), unit: 'MiB/s' },
-    { name, value: of(({ perSecond }) => perSecond), unit: 'per second' },
-    { name, value: of(({ p50Ms }) => p50Ms), unit: 'ms p50' },
-    { name, value: of(({ p99Ms }) => p99Ms), unit: 'ms p99' },
+    { name, value: series.median(name, ({ mibPerSecond }) => mibPerSecond), unit: 'MiB/s' },
+    { name, value: series.median(name, ({ perSecond }) => perSecond), unit: 'per second' },
+    { name, value: series.median(name, ({ p50Ms }) => p50Ms), unit: 'ms p50' },
+    { name, value: series.median(name, ({ p99Ms }) => p99Ms), unit: 'ms p99' },
   ];
 }
 
-function judge(series: Series): Verdict[] {
-  const limit = series.get(FIO);
-  const ours = series.get('journal, 64 writers of 4 KiB');
-  if (!limit || !ours) return [];
-  // Of each round by itself: what the disk was up to in that minute met both.
-  const shares = ours.flatMap(({ mibPerSecond }, index) => {
-    const beside = limit[index];
-    return beside ? [mibPerSecond / beside.mibPerSecond] : [];
+function judge(series: Series<Written>): Verdict[] {
+  const shares = [
+    { ours: LOCAL, wanted: 0.6, text: 'local group commit' },
+    { ours: BOTH, wanted: 0.4, text: 'durable on both ends' },
+  ];
+  const verdicts: Verdict[] = shares.flatMap(({ ours, wanted, text }) => {
+    const value = series.share(ours, FIO, ({ mibPerSecond }) => mibPerSecond);
+    if (value === undefined) return [];
+    return [{ text: `${text} as a share of ${FIO}`, value, wanted, met: value >= wanted }];
   });
-  const value = median(shares);
-  const text = 'local group commit as a share of fio, 256 KiB and fdatasync';
-  return [{ text, value, wanted: 0.6, met: value >= 0.6 }];
+  const value = series.median(BOTH, ({ p50Ms }) => p50Ms);
+  if (Number.isNaN(value)) return verdicts;
+  return [
+    ...verdicts,
+    { text: 'durable on both ends: ms p50 of 64 writers', value, wanted: 1.5, met: value <= 1.5 },
+  ];
 }
