@@ -23,6 +23,13 @@ export function addScenarioCommands(program: Command, shell: Shell): void {
   acceptOption(
     leaf(scenario, 'verify <scenario>', 'Finds what would fail at a switchover today', shell, verify),
   );
+  leaf(
+    scenario,
+    'codes [code]',
+    'Explains what a check can find: cause and cure of every code',
+    shell,
+    codes,
+  );
   acceptOption(
     answerFlags(
       leaf(scenario, 'edit <scenario>', 'Changes a scenario that stands still', shell, edit),
@@ -43,7 +50,7 @@ export function addScenarioCommands(program: Command, shell: Shell): void {
       'Creates a scenario from YAML; `-` reads standard input',
       shell,
       importYaml,
-    ),
+    ).option('--dns-key-file <file>', 'the TSIG key of a redirection by dns-update; stored encrypted'),
   );
   leaf(scenario, 'remove <scenario>', 'Forgets a stopped scenario', shell, remove).option(
     '--delete-replica',
@@ -130,6 +137,30 @@ async function verify(call: Call): Promise<unknown> {
   return new Outcome(document, open.length > 0 ? 3 : 0);
 }
 
+/** The page of all codes is docs/VERIFY.md; of one code, its cause and cure. */
+async function codes(call: Call): Promise<unknown> {
+  const [{ CHECKS }, { explainedCodes, verifyDocument }] = await Promise.all([
+    import('../verify/index.ts'),
+    import('../verify/document.ts'),
+  ]);
+  const known = explainedCodes(CHECKS);
+  const [code] = call.args;
+  if (code === undefined) {
+    if (!call.json) call.shell.stdout.write(verifyDocument(CHECKS));
+    return { codes: known };
+  }
+  const found = known.filter((one) => one.code === code.toUpperCase());
+  if (found.length === 0) {
+    throw inputError('CODE_UNKNOWN', `No check finds ${code}.`, 'All codes: standby scenario codes');
+  }
+  for (const one of found) {
+    note(call, `${one.code} (${one.status}), ${one.group}, ${one.check}`);
+    note(call, `Cause: ${one.cause}`);
+    note(call, `Cure: ${one.cure}`);
+  }
+  return { codes: found };
+}
+
 async function exportYaml(call: Call): Promise<unknown> {
   const { exportScenario } = await import('../control/scenario-yaml.ts');
   const { file, yaml } = await exportScenario(await call.context(), String(call.args[0]));
@@ -149,9 +180,12 @@ async function importYaml(call: Call): Promise<unknown> {
     import('../control/scenario.ts'),
   ]);
   const file = await scenarioFileFromYaml(await textOfFile(call));
+  const keyFile = optionText(call, 'dnsKeyFile');
+  const { readRedirectKey } = await import('../control/redirect-key.ts');
   const report = await createScenario(await call.context(), file, {
     accept: acceptedOf(call),
     command: `standby scenario import ${String(call.args[0])}`,
+    ...(keyFile === undefined ? {} : { redirectKey: await readRedirectKey(keyFile) }),
   });
   await tellAll(call, 'Checks', report.verdicts);
   done(call, `Scenario ${report.scenario.name} is saved; it is ${report.status.state}.`);

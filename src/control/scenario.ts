@@ -2,6 +2,7 @@ import { userInfo } from 'node:os';
 import { inputError, isStandbyError, StandbyError } from '../errors.ts';
 import type { AcceptedWarning, Scenario, ScenarioStatus } from '../model/scenario.ts';
 import type { Verdict } from '../model/verdict.ts';
+import { rungsOf } from '../switchover/ladder.ts';
 import type { Moment } from '../verify/check.ts';
 import { verifyScenario } from '../verify/verify.ts';
 import { refuseFindings } from './checks-failed.ts';
@@ -166,28 +167,32 @@ export async function verdictsFor(
   moment: Moment,
 ): Promise<readonly Verdict[]> {
   const { store } = context;
-  const [account, appliance, master, otherScenarios, status, prices] = await Promise.all([
+  const [account, appliance, masters, otherScenarios, status, prices] = await Promise.all([
     store.accounts.get(scenario.accountId),
     store.appliances.get(scenario.applianceId),
-    store.masters.get(scenario.masterId),
+    store.masters.list(),
     store.scenarios.list(),
     store.statuses.get(scenario.id),
     priceTable(context),
   ]);
   if (!account) throw accountGone(scenario);
   const cloud = await context.cloudFor(account);
+  const inventories = new Map(masters.map((one) => [one.id, one.inventory]));
+  const inventory = inventories.get(scenario.masterId);
   const session = appliance ? await context.connect(appliance).catch(unreachable) : undefined;
   try {
     return await verifyScenario({
       scenario,
-      inventory: master?.inventory,
+      inventory,
       appliance,
       cloud,
       account,
       otherScenarios,
+      otherInventories: inventories,
+      rungs: rungsOf(scenario.vm),
       ...(session ? { session } : {}),
       ...(status ? { status } : {}),
-      actions: scenarioActions(scenario, master?.inventory, appliance),
+      actions: scenarioActions(scenario, inventory, appliance),
       prices,
       clock: context.clock,
       moment,

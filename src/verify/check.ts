@@ -50,6 +50,32 @@ export interface VerifyFacts {
   /** Azure actions that the plans of this scenario need. */
   readonly actions?: readonly string[];
   readonly prices?: PriceTable;
+  /** Sizes and zones in the order in which a switchover tries them; the first is the scenario's own. */
+  readonly rungs?: readonly Rung[];
+  /** How users are sent to the standby; absent: by nothing of ours. */
+  readonly redirect?: { readonly record?: RecordLook; readonly scripts?: readonly ScriptLook[] };
+  /** What the masters of the other scenarios told of themselves, by master id. */
+  readonly otherInventories?: ReadonlyMap<string, MasterInventory>;
+}
+
+/** A DNS record that users follow, as src/redirect looks at it. */
+export interface RecordLook {
+  readonly title: string;
+  current(): Promise<{ readonly addresses: readonly string[]; readonly ttlSeconds: number }>;
+  /** Proves that a change would be accepted, and leaves the record as it is. */
+  rehearse(): Promise<void>;
+}
+
+export interface ScriptLook {
+  /** Where in a switchover it runs. */
+  readonly phase: string;
+  readonly program: string;
+  look(): Promise<'runnable' | 'missing' | 'not-runnable'>;
+}
+
+export interface Rung {
+  readonly size: string;
+  readonly zone?: string;
 }
 
 /** What a check gets: the facts, and what the region really offers, asked for once and shared by all checks. */

@@ -3,6 +3,7 @@ import type { Scenario } from '../model/scenario.ts';
 import type {
   Cloud,
   CloudNic,
+  PolicyAssignment,
   ResourceGroup,
   RolePermissions,
   RouteTable,
@@ -26,6 +27,7 @@ export interface Region {
   machines(): Promise<readonly CloudMachine[]>;
   networkInterface(id: string): Promise<CloudNic | undefined>;
   routeTable(id: string): Promise<RouteTable | undefined>;
+  policies(scope: string): Promise<readonly PolicyAssignment[]>;
   /** The roles that we have at a scope. */
   roles(scope: string): Promise<readonly RolePermissions[]>;
   /** The appliance's VM with its power state; undefined for a server of one's own. */
@@ -52,6 +54,7 @@ export function regionOf(cloud: Cloud, scenario: Scenario, appliance: Appliance 
     securityGroup: (id) => once(`nsg ${id}`, () => cloud.network.securityGroup(id)),
     networkInterface: (id) => once(`nic ${id}`, () => cloud.network.networkInterface(id)),
     routeTable: (id) => once(`routes ${id}`, () => cloud.network.routeTable(id)),
+    policies: (scope) => once(`policies ${scope}`, () => cloud.access.policies(scope)),
     roles: (scope) =>
       once(`roles ${scope}`, async () => {
         const found = await cloud.access.permissions(scope);

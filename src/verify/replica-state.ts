@@ -6,7 +6,8 @@ import type { CheckFacts } from './check.ts';
 /** What the appliance tells of the scenario's replica; or in words why there is nothing to tell. */
 export type ReplicaState = { readonly progress: CopyProgress } | { readonly nothing: string };
 
-export async function replicaState({ session, scenario }: CheckFacts): Promise<ReplicaState> {
+export async function replicaState({ session, scenario, status }: CheckFacts): Promise<ReplicaState> {
+  if (status?.state === 'switched-over') return { nothing: 'it is switched over: the standby is live' };
   if (!session) return { nothing: 'the appliance was not asked' };
   try {
     return { progress: await session.progress(scenario.id) };

@@ -181,6 +181,7 @@ async function withScenario(): Promise<Started> {
     status: { state: 'stopped' },
   });
   await json('scenario edit kiosk --disk-type Standard_LRS --yes');
+  await json('scenario codes');
   await Promise.all([json('scenario list'), json('scenario show kiosk'), json('scenario verify kiosk')]);
   return engine;
 }

@@ -8,8 +8,10 @@ import type { Check, VerifyFacts } from '../../src/verify/check.ts';
 import { CHECKS } from '../../src/verify/index.ts';
 import { refuseErrors, verifyScenario } from '../../src/verify/verify.ts';
 import { inventory, masterDisk, rightCloud, scenario } from '../fakes/scene.ts';
+import { faultsOfCapacity } from './faults-of-capacity.ts';
 import { faultsOfIdentity } from './faults-of-identity.ts';
 import { faultsOfNetwork } from './faults-of-network.ts';
+import { faultsOfRedirect } from './faults-of-redirect.ts';
 import { faultsOfReplica } from './faults-of-replica.ts';
 import { facts, session, sessionWith, withNic, withVm } from './planted-facts.ts';
 import { faults } from './planted-faults.ts';
@@ -34,7 +36,14 @@ const nowhereNic = {
   publicIp: false,
 } as const;
 
-const ALL_FAULTS = [...faults, ...faultsOfIdentity, ...faultsOfNetwork, ...faultsOfReplica];
+const ALL_FAULTS = [
+  ...faults,
+  ...faultsOfIdentity,
+  ...faultsOfCapacity,
+  ...faultsOfNetwork,
+  ...faultsOfReplica,
+  ...faultsOfRedirect,
+];
 
 describe('a scenario in which everything is right', () => {
   it('gets only ok from every check that has something to look at, in the order of the list', async () => {

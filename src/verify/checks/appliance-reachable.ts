@@ -14,6 +14,7 @@ import {
 } from '../check.ts';
 import { decideInbound } from '../inbound.ts';
 import { sameName } from '../region.ts';
+import { wayOut } from '../way-out.ts';
 
 /** Masters and control reach the appliance's port; where they do not, the rule that is in the way is named. */
 export const applianceReachable: Check = {
@@ -85,8 +86,9 @@ async function wayTo(nic: CloudNic, { region }: CheckFacts): Promise<Way> {
     (one) => one !== undefined,
   );
   const table = subnet?.routeTableId === undefined ? undefined : await region.routeTable(subnet.routeTableId);
-  const lost = table?.routes.find((route) => route.prefix === '0.0.0.0/0' && route.nextHop === 'None');
-  return { groups, prefixes: network?.prefixes ?? [], ...(lost ? { nowhere: lost.name } : {}) };
+  const route = table && wayOut(table);
+  const nowhere = route?.nextHop === 'None' ? { nowhere: route.name } : {};
+  return { groups, prefixes: network?.prefixes ?? [], ...nowhere };
 }
 
 function judge({ appliance, session }: CheckFacts, nic: CloudNic, { groups, prefixes }: Way): Finding {

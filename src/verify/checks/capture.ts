@@ -10,7 +10,7 @@ export const capture: Check = {
   group: 'Replication',
   uses: [],
   codes: {
-    CAPTURE_UNKNOWN: unseen('The master is not known.', 'Let it join: standby master token'),
+    CAPTURE_UNKNOWN: unseen('The master is not known here.', 'See the finding about the master.'),
     NBD_NOT_SERVED: error(
       'The scenario wants each write as it happens, but the master’s engine does not serve every disk over NBD.',
       'Start it so: standby engine master --nbd SOCKET; or choose another capture method.',

@@ -34,7 +34,7 @@ export const policies: Check = {
   async run(facts): Promise<readonly Finding[]> {
     const scopes = await scopesOf(facts);
     if (!scopes) return [skipped('POLICIES_UNKNOWN', 'the subscription of the account is not known')];
-    const found = await facts.cloud.access.policies(scopes.group);
+    const found = await facts.region.policies(scopes.group);
     const findings = found.flatMap((policy) => ruleOf(policy)?.(policy, facts) ?? []);
     const unknown = found
       .filter((policy) => ruleOf(policy) === undefined)

@@ -13,6 +13,7 @@ import {
   wrong,
 } from '../check.ts';
 import { sameName, sameRegion } from '../region.ts';
+import { standingVmId } from '../standing.ts';
 
 /** What the standby will need is still free in the subscription's quota; and what all scenarios together would. */
 export const quota: Check = {
@@ -36,6 +37,8 @@ export const quota: Check = {
   },
   async run(facts): Promise<readonly Finding[]> {
     const { scenario, region, otherScenarios } = facts;
+    if (standingVmId(facts) !== undefined)
+      return [ok('QUOTA_IN_USE', 'the standby exists, and with it its share of the quota is in use')];
     const size = await region.size();
     if (!size) return [skipped('QUOTA_UNKNOWN', 'the size is not known')];
     const [usages, sizes] = await Promise.all([region.usages(), region.sizes()]);
@@ -43,11 +46,12 @@ export const quota: Check = {
       (one) => one.accountId === scenario.accountId && sameRegion(one.region, scenario.region),
     );
     const diskCount = facts.inventory?.disks.length ?? 0;
-    const needs = needsOf(scenario, size, diskCount);
+    const needs = merged([...needsOf(scenario, size, diskCount), ...replicaNeeds(facts, diskCount)]);
     const together = others.flatMap((one) => {
       const theirs = sizes.find((each) => sameName(each.name, one.vm.size));
-      // How many disks another master has is not known here; it has one at least.
-      return theirs ? needsOf(one, theirs, 1) : [];
+      // A master that nobody knows has one disk at least.
+      const disks = facts.otherInventories?.get(one.masterId)?.disks.length ?? 1;
+      return theirs ? needsOf(one, theirs, disks) : [];
     });
     return needs
       .filter((need) => need.always || usages.some((usage) => sameName(usage.name, need.name)))
@@ -81,6 +85,23 @@ function needsOf(scenario: Scenario, size: VmSize, diskCount: number): readonly 
     { name: 'StandardSnapshotCount', label: 'snapshots', count: diskCount },
   ];
   return needs.filter((need) => need.count > 0);
+}
+
+/** Before the first copy the replica's own disks have to be made too. */
+function replicaNeeds({ scenario, status }: CheckFacts, diskCount: number): readonly Need[] {
+  if (diskCount === 0 || (status && status.epoch > 0)) return [];
+  const { diskType } = scenario.vm;
+  const type = diskType === 'Premium_LRS' ? 'StandardSSD_LRS' : diskType;
+  return [{ name: DISK_QUOTAS[type], label: `${type} disks`, count: diskCount }];
+}
+
+/** One need for each quota. */
+function merged(needs: readonly Need[]): readonly Need[] {
+  const names = [...new Set(needs.map((need) => need.name))];
+  return names.flatMap((name) => {
+    const first = needs.find((need) => need.name === name);
+    return first ? [{ ...first, count: totalOf(name, needs) }] : [];
+  });
 }
 
 function totalOf(name: string, needs: readonly Need[]): number {

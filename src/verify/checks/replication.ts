@@ -38,10 +38,16 @@ export const replication: Check = {
     ),
     COPY_OLD: warning('The last copy at rest is over a week old.', '`standby run`, or replicate live.'),
     NOTHING_COPIED: unseen('The scenario has not been run.', '`standby run`.'),
+    SWITCHED_OVER: unseen(
+      'The standby is live, so nothing of the master is replicated.',
+      '`standby status`; a copy of the master begins after `standby vm stop --remove`.',
+    ),
     REPLICATION_UNKNOWN: unseen('The appliance did not answer.', 'See the findings about the appliance.'),
   },
   async run(facts): Promise<readonly Finding[]> {
     const { scenario, status } = facts;
+    if (status?.state === 'switched-over')
+      return [skipped('SWITCHED_OVER', 'the standby is live; the master is not followed')];
     if (!status?.synchronisedAtMs) return [skipped('NOTHING_COPIED', 'nothing has been copied yet')];
     if (status.state === 'resync-needed') return [resync(facts, status.reason)];
     return isLiveCapture(scenario.capture) ? live(facts) : [atRest(facts, status.synchronisedAtMs)];

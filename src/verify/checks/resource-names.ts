@@ -3,6 +3,7 @@ import { carriesOurTag } from '../../model/tags.ts';
 import type { Check, CheckFacts, Finding } from '../check.ts';
 import { error, ok, wrong } from '../check.ts';
 import { sameName } from '../region.ts';
+import { standingVmId } from '../standing.ts';
 
 /** Nothing that others made may stand under a name that we are going to use. */
 export const resourceNames: Check = {
@@ -30,12 +31,13 @@ export const resourceNames: Check = {
   },
 };
 
-async function machineClash({ scenario, region }: CheckFacts): Promise<Finding[]> {
+async function machineClash(facts: CheckFacts): Promise<Finding[]> {
+  const { scenario, region } = facts;
   const { name, resourceGroup } = scenario.vm;
   const taken = (await region.machines()).find(
     (machine) => sameName(machine.name, name) && sameName(machine.resourceGroup, resourceGroup),
   );
-  if (!taken) return [];
+  if (!taken || sameName(taken.id, standingVmId(facts) ?? '')) return [];
   const ours = carriesOurTag(taken.tags, scenario.id);
   const found = ours
     ? `The standby VM "${name}" of this scenario exists already (${taken.id}).`

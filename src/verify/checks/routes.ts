@@ -1,5 +1,4 @@
 import type { ScenarioNic } from '../../model/scenario.ts';
-import type { RouteTable } from '../../ports/cloud.ts';
 import {
   type Check,
   type CheckFacts,
@@ -13,6 +12,7 @@ import {
   wrong,
 } from '../check.ts';
 import { sameName } from '../region.ts';
+import { wayOut } from '../way-out.ts';
 
 /** Answers of the standby find their way out of its subnets. */
 export const routes: Check = {
@@ -48,7 +48,7 @@ async function judge(nic: ScenarioNic, { region }: CheckFacts): Promise<Finding[
   if (!subnet.routeTableId) return [];
   const table = await region.routeTable(subnet.routeTableId);
   if (!table) return [skipped('ROUTES_UNKNOWN', `${nic.masterNicId}: its route table cannot be read`)];
-  const route = defaultRoute(table);
+  const route = wayOut(table);
   const found = `${nic.masterNicId}: "${route?.name}" of "${table.name}" sends everything from "${subnet.name}"`;
   if (route?.nextHop === 'None') {
     const next = `Change "${table.name}", or choose another subnet.`;
@@ -65,8 +65,4 @@ async function judge(nic: ScenarioNic, { region }: CheckFacts): Promise<Finding[
       next,
     ),
   ];
-}
-
-function defaultRoute(table: RouteTable): RouteTable['routes'][number] | undefined {
-  return table.routes.find((route) => route.prefix === '0.0.0.0/0');
 }

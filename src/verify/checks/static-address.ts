@@ -3,13 +3,14 @@ import { ipv4ToNumber, isReserved, rangeOfPrefix } from '../address.ts';
 import type { Check, CheckFacts, Finding } from '../check.ts';
 import { error, ok, skipped, unseen, wrong } from '../check.ts';
 import { sameName } from '../region.ts';
+import { standingAddresses } from '../standing.ts';
 
 /** A static address lies in its subnet, is not one of Azure's own five, and nobody has it. */
 export const staticAddress: Check = {
   id: 'static-address',
   title: 'Static address',
   group: 'Network',
-  uses: ['network.virtualNetwork', 'network.addressAvailable'],
+  uses: ['network.virtualNetwork', 'network.addressAvailable', 'machines.list', 'network.networkInterface'],
   codes: {
     ADDRESS_INVALID: error('It is no IPv4 address.', 'Choose another address, or dynamic.'),
     ADDRESS_UNKNOWN: unseen('The subnet of the address is not known.', 'See the finding about the network.'),
@@ -33,7 +34,8 @@ export const staticAddress: Check = {
   },
 };
 
-async function judge(nic: ScenarioNic, { region, cloud }: CheckFacts): Promise<Finding[]> {
+async function judge(nic: ScenarioNic, facts: CheckFacts): Promise<Finding[]> {
+  const { region, cloud } = facts;
   if (nic.address.kind !== 'static') return [];
   const { ip } = nic.address;
   const where = `${nic.masterNicId}: ${ip}`;
@@ -56,6 +58,8 @@ async function judge(nic: ScenarioNic, { region, cloud }: CheckFacts): Promise<F
   }
   const answer = await cloud.network.addressAvailable(network.id, ip);
   if (!answer.available) {
+    if ((await standingAddresses(facts)).includes(ip))
+      return [ok('ADDRESS_HELD', `${where} is held by the standby itself`)];
     const free = answer.free.length > 0 ? ` Free: ${answer.free.slice(0, 5).join(', ')}.` : '';
     return [wrong('ADDRESS_TAKEN', `${where} is already in use.${free}`, 'a free address', next)];
   }

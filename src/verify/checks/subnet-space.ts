@@ -3,6 +3,7 @@ import type { Subnet } from '../../ports/cloud.ts';
 import { rangeOfPrefix } from '../address.ts';
 import { type Check, type CheckFacts, error, type Finding, ok, skipped, unseen, wrong } from '../check.ts';
 import { sameName } from '../region.ts';
+import { standingVmId } from '../standing.ts';
 
 const KEPT_BY_AZURE = 5;
 
@@ -24,6 +25,8 @@ export const subnetSpace: Check = {
     SUBNET_SPACE_UNKNOWN: unseen('The subnet is not known.', 'See the finding about the network.'),
   },
   async run(facts): Promise<readonly Finding[]> {
+    if (standingVmId(facts) !== undefined)
+      return [ok('SUBNET_IN_USE', 'the standby has its addresses already')];
     const places = new Map<string, ScenarioNic[]>();
     for (const nic of facts.scenario.nics) {
       const key = `${nic.virtualNetworkId}/${nic.subnetName}`.toLowerCase();

@@ -1,0 +1,170 @@
+import { NetworkManagementClient } from '@azure/arm-network';
+import { verifyAccount } from '../../src/control/account.ts';
+import { checkAppliance } from '../../src/control/appliance/check.ts';
+import { deployAppliance } from '../../src/control/appliance/deploy.ts';
+import { listRegionMachines } from '../../src/control/appliance/machines.ts';
+import { openPort } from '../../src/control/appliance/open-port.ts';
+import { deployScreens } from '../../src/control/appliance/screens.ts';
+import type { Context } from '../../src/control/context.ts';
+import { runScenario } from '../../src/control/run.ts';
+import { createScenario, verifySavedScenario } from '../../src/control/scenario.ts';
+import type { ScenarioFile } from '../../src/control/scenario-file.ts';
+import { removeScenario } from '../../src/control/scenario-remove.ts';
+import { proposeSwitchover, switchOver } from '../../src/control/switchover.ts';
+import { proposeVmStart, startVm, stopVm } from '../../src/control/vm.ts';
+import type { Cloud } from '../../src/ports/cloud.ts';
+import { FakeAppliance } from '../fakes/fake-appliance.ts';
+import { APPLIANCE_VM_ID } from '../fakes/fake-cloud.ts';
+import { inventory, rightCloud } from '../fakes/scene.ts';
+import { clientsOf } from '../infra/local/local-subscription.ts';
+import type { AzureContext } from './azure-context.ts';
+
+/**
+ * Everything a person does, from looking at the account to removing the last disk, in one process: real control and
+ * SDKs against Local Azure, an appliance in memory. Each command may be given again until it succeeds.
+ */
+export interface Command {
+  readonly name: string;
+  /** Done is done: it cannot be given again, also when it lived with a refusal. */
+  readonly once?: boolean;
+  /** What it told; refusals of Azure that it lived with stand in it. */
+  run(): Promise<unknown>;
+}
+
+export const NAME = 'web';
+const GROUP = 'fresh-rg';
+
+/** As large as the disks of the master are, or its appliance would wait for larger ones. */
+const SEEN = {
+  ...{ name: 'replica', location: '', sizeGib: 2, type: 'StandardSSD_LRS' },
+  ...{ state: 'Attached', tags: {}, provisioning: 'Succeeded' },
+};
+
+/** Scenarios see the replica disks that the real cloud attached. */
+export function withAppliance(
+  local: AzureContext,
+  change: (cloud: Cloud) => Cloud = (cloud) => cloud,
+): Context {
+  const mirror = rightCloud();
+  const engine = new FakeAppliance(mirror);
+  const machine = mirror.machines.get(APPLIANCE_VM_ID.toLowerCase());
+  let cloud: Promise<Cloud> | undefined;
+  const open = async (account: Parameters<Context['cloudFor']>[0]) => {
+    const real = change(await local.context.cloudFor(account));
+    const attachDisks: Cloud['machines']['attachDisks'] = async (id, disks, operation) => {
+      const found = await real.machines.attachDisks(id, disks, operation);
+      if (machine) machine.dataDisks = found.dataDisks;
+      for (const { diskId: id } of disks) mirror.disks.set(id.toLowerCase(), { ...SEEN, id });
+      return found;
+    };
+    return { ...real, machines: { ...real.machines, attachDisks } };
+  };
+  return {
+    ...local.context,
+    connect: engine.connect,
+    cloudFor: (account) => {
+      cloud ??= open(account);
+      return cloud;
+    },
+  };
+}
+
+/** A route table on the subnet of the standby, made by somebody who may: then that is read too. */
+export async function addRouteTable(local: AzureContext): Promise<void> {
+  const { endpoint } = local.azure;
+  const { credential } = clientsOf(endpoint);
+  const { readFileSync } = await import('node:fs');
+  const tlsOptions = { ca: readFileSync(endpoint.caFile, 'utf8') };
+  const client = new NetworkManagementClient(credential, endpoint.subscriptionId, {
+    endpoint: endpoint.url,
+    tlsOptions,
+  });
+  const quick = { updateIntervalInMs: 10 };
+  const table = await client.routeTables.createOrUpdate(
+    GROUP,
+    'table',
+    { location: endpoint.location, routes: [] },
+    quick,
+  );
+  const body = { addressPrefix: '10.250.0.0/24', routeTable: { id: table.id ?? '' } };
+  await client.subnets.createOrUpdate(GROUP, 'gate-vnet', 'standby', body, quick);
+}
+
+function scenarioFile(local: AzureContext): ScenarioFile {
+  return {
+    standbyScenario: 1,
+    name: NAME,
+    purpose: 'dr',
+    serverType: 'full-system',
+    productType: 'high-availability',
+    replicaType: 'azure',
+    switchoverMode: 'manual',
+    account: local.accountName,
+    region: local.azure.endpoint.location,
+    appliance: 'gate',
+    master: 'web01',
+    capture: 'at-rest',
+    excludedVolumes: [],
+    vm: { name: 'web01', size: 'Standard_B2s', resourceGroup: GROUP, diskType: 'StandardSSD_LRS' },
+    nics: ['nic0', 'nic1'].map((master, index) => ({
+      master,
+      virtualNetwork: `${GROUP}/gate-vnet`,
+      subnet: 'standby',
+      address: index === 0 ? '10.250.0.77' : 'dynamic',
+      securityGroup: `${GROUP}/gate-nsg`,
+      publicIp: index === 0,
+    })),
+    isAlive: { ping: false },
+    healthChecks: [],
+  };
+}
+
+async function lookAround(local: AzureContext, context: Context): Promise<void> {
+  const region = local.azure.endpoint.location;
+  const answers = { account: local.accountName, region, size: 'Standard_B2s', virtualNetwork: 'new' };
+  for (const screen of deployScreens(context)) {
+    if (!screen.when || (await screen.when(answers))) await screen.question(answers);
+  }
+}
+
+async function create(local: AzureContext, context: Context): Promise<unknown> {
+  const { store } = context;
+  const gate = await store.appliances.byName('gate');
+  if (!(await store.masters.get('master-1'))) {
+    const taken = inventory({ takenAtMs: context.clock.now() });
+    const master = { id: 'master-1', name: 'web01', applianceId: gate?.id ?? '', joinedAtMs: 1 };
+    await store.masters.insert({ ...master, inventory: taken });
+  }
+  if (await store.scenarios.byName(NAME)) return undefined;
+  return createScenario(context, scenarioFile(local), { accept: [], command: 'test' });
+}
+
+export function commandPath(local: AzureContext, context: Context): readonly Command[] {
+  const region = { account: local.accountName, region: local.azure.endpoint.location };
+  const { subnet: _, ...answers } = local.deployAnswers({ resourceGroup: GROUP, virtualNetwork: 'new' });
+  const verify = () => verifySavedScenario(context, NAME);
+  return [
+    { name: 'account verify', run: () => verifyAccount(context, local.accountName) },
+    { name: 'what a wizard looks up', run: () => lookAround(local, context) },
+    { name: 'appliance deploy', run: () => deployAppliance(context, answers) },
+    { name: 'appliance find', run: () => listRegionMachines(context, region) },
+    {
+      name: 'appliance open-port',
+      run: () => openPort(context, { name: 'gate', sourcePrefix: '127.0.0.1/32' }),
+    },
+    { name: 'appliance check', run: () => checkAppliance(context, 'gate', { firstBootWaitMs: 0 }) },
+    { name: 'scenario create', run: () => create(local, context) },
+    { name: 'scenario verify', run: verify },
+    { name: 'run', run: () => runScenario(context, NAME) },
+    {
+      name: 'switchover',
+      once: true,
+      run: async () => switchOver(context, await proposeSwitchover(context, NAME)),
+    },
+    { name: 'scenario verify, switched over', run: verify },
+    { name: 'vm stop', run: () => stopVm(context, NAME, { remove: false }) },
+    { name: 'vm start', run: async () => startVm(context, await proposeVmStart(context, NAME)) },
+    { name: 'vm stop --remove', run: () => stopVm(context, NAME, { remove: true }) },
+    { name: 'scenario remove', run: () => removeScenario(context, NAME, { deleteReplica: true }) },
+  ];
+}
