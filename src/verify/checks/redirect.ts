@@ -22,6 +22,8 @@ export const redirect: Check = {
   id: 'redirect',
   title: 'Redirection of users',
   group: 'Redirect',
+  // Not at switchover: a DNS server that went down with the site must not keep the standby from being built.
+  moments: ['create', 'run'],
   uses: [],
   codes: {
     REDIRECT_NONE: unseen(
