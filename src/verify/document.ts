@@ -38,6 +38,10 @@ with the scenario. \`--json\` prints \`{"scenario","state","ok","accepted","verd
 **When.** Before a scenario is saved (\`create\`), before each copy (\`run\`), before the standby is built (\`switchover\`, where
 only what could stop Azure is asked), and in between (\`watch\`): by \`standby scenario verify\`, and every 15 minutes by
 \`standby serve\`, which calls the same \`verdictsFor\` of \`src/control/scenario.ts\` and tells what is new by an event.
+
+**Prices** are an estimate from a dated table. \`STANDBY_PRICES\`, or \`prices.json\` in the home folder, takes the place of ours:
+\`{"date":"2030-01-31","currency":"EUR","machineHour":{"Standard_D2s_v5":0.1},"windowsCoreHour":0.05,
+"diskGibMonth":{"StandardSSD_LRS":0.08},"publicIpHour":0.005}\`.
 `;
 
 /** Markdown. */
