@@ -55,6 +55,7 @@ function requestsOfControl({ masters, joins, replicas, bandwidth }: EngineParts)
     },
     bookmark: ({ scenarioId, name }) => replicas.get(scenarioId).bookmark(name),
     bookmarks: ({ scenarioId }) => replicas.get(scenarioId).bookmarks(),
+    setRewind: ({ scenarioId, rewind }) => done(replicas.get(scenarioId).setRewind(rewind)),
     scrub: ({ scenarioId }) => done(replicas.get(scenarioId).scrub()),
     bandwidth: async () => bandwidth.schedule,
     setBandwidth: (schedule) => done(bandwidth.set(schedule)),

@@ -3,8 +3,14 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { readStateJson, writeStateFile } from '../block/state-file.ts';
 import { StandbyError } from '../errors.ts';
-import { DEFAULT_LIMITS, type JournalLimits, UNDO_SEGMENTS_MIN } from '../journal/limits.ts';
+import {
+  DEFAULT_LIMITS,
+  type JournalLimits,
+  type RewindLimits,
+  UNDO_SEGMENTS_MIN,
+} from '../journal/limits.ts';
 import type { OpenSetFile } from './change-receiver.ts';
+import type { ReplicaSpecOnWire } from './replica-record.ts';
 
 /**
  * Where a scenario's journal lies on the appliance, and how much it may take there. Promises: an older epoch's journal
@@ -40,7 +46,7 @@ export async function journalLimits(
     ? change.segmentBytes < DEFAULT_LIMITS.segmentBytes
     : spaceBytes < SMALL_BELOW * DEFAULT_LIMITS.segmentBytes;
   const limits = { ...(isSmall ? SMALL : {}), ...change, spaceBytes };
-  const rewindBytes = limits.rewindBytes ?? Math.floor(spaceBytes / 2);
+  const rewindBytes = limits.rewindBytes ?? rewindLimits(spaceBytes).rewindBytes;
   if (spaceBytes >= SEGMENTS_MIN * (limits.segmentBytes ?? DEFAULT_LIMITS.segmentBytes)) {
     return { ...limits, rewindBytes };
   }
@@ -49,6 +55,22 @@ export async function journalLimits(
     what: `The journal disk of the appliance has ${Math.floor(mostBytes / MIB)} MiB for a journal, which is too little.`,
     next: 'Make the journal disk (LUN 0) larger, or close replicas that are not needed.',
   });
+}
+
+type Rewind = ReplicaSpecOnWire['rewind'];
+
+/** What control asked for, as limits of a journal. */
+export function rewindChange({ ms, bytes }: NonNullable<Rewind> = {}): Partial<RewindLimits> {
+  return {
+    ...(ms === undefined ? {} : { rewindMs: ms }),
+    ...(bytes === undefined ? {} : { rewindBytes: bytes }),
+  };
+}
+
+/** The same with our own measure where control has none: the other half is for changes on their way. */
+export function rewindLimits(spaceBytes: number, rewind?: Rewind): RewindLimits {
+  const { rewindMs } = DEFAULT_LIMITS;
+  return { rewindMs, rewindBytes: Math.floor(spaceBytes / 2), ...rewindChange(rewind) };
 }
 
 async function sizeOf(folder: string): Promise<number> {

@@ -164,6 +164,11 @@ export class LivePhases {
     return (await this.#opened()).bookmarks();
   }
 
+  /** In turn. */
+  async keepRewind(): Promise<void> {
+    await this.#live?.keepRewind(this.#record.spec.rewind);
+  }
+
   replication(): Replication | undefined {
     return this.#live?.replication(this.#record.live?.proof);
   }

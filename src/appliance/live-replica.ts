@@ -10,7 +10,7 @@ import type { Connection, LaneFrames } from '../wire/connection.ts';
 import type { ReplicaBookmark, ReplicaPoint, ReplicaProof, Replication } from '../wire/control-session.ts';
 import type { Params } from '../wire/messages.ts';
 import { ChangeReceiver, type DurableNews } from './change-receiver.ts';
-import { journalFolder, journalLimits, openSetFile } from './journal-room.ts';
+import { journalFolder, journalLimits, openSetFile, rewindChange, rewindLimits } from './journal-room.ts';
 import type { ReceivingDisk } from './receiver.ts';
 import { closeDisks, openReplicaDisks } from './replica-disks.ts';
 import type { LiveRecord, ReplicaSpecOnWire } from './replica-record.ts';
@@ -124,7 +124,11 @@ export class LiveReplica {
         disks: spec.disks.map(({ diskId, sizeBytes }) => ({ diskId, sizeBytes })),
         files: systemFiles,
         clock,
-        limits: await journalLimits(stateFolder, folder, { ...world.journal, segmentBytes }),
+        limits: await journalLimits(stateFolder, folder, {
+          ...world.journal,
+          ...rewindChange(spec.rewind),
+          segmentBytes,
+        }),
         onNotice: ({ code, text }) => log.warn(text, { scenarioId: spec.scenarioId, code }),
       });
       if (!options.isLost && journal.state.kind !== 'damaged')
@@ -256,6 +260,10 @@ export class LiveReplica {
       return { name, sequence: String(position.sequence), timeMs };
     });
     return { bookmarks, rewindFromMs: this.journal.usage().rewindFromMs };
+  }
+
+  keepRewind(rewind: ReplicaSpecOnWire['rewind']): Promise<void> {
+    return this.journal.keepRewind(rewindLimits(this.journal.usage().limitBytes, rewind));
   }
 
   replication(proof: ReplicaProof | undefined): Replication {

@@ -4,7 +4,7 @@ import { readStateJson, writeStateFile } from '../block/state-file.ts';
 import type { Clock } from '../clock.ts';
 import type { Connection } from '../wire/connection.ts';
 import type { MasterPresence } from '../wire/control-session.ts';
-import { inventorySchema } from '../wire/messages.ts';
+import { inventorySchema } from '../wire/inventory.ts';
 
 /** Masters that came here, and the sessions of those that are here now. What was learned survives a restart. */
 const mastersSchema = z.array(

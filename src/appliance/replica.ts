@@ -108,6 +108,7 @@ export class Replica {
         return;
       }
       assertSameSpec(this.spec, spec);
+      await this.#keepRewind(spec.rewind);
       // A disk that was written once is not blank any more; and a disk may come back at another LUN.
       const disks = spec.disks.map((disk) => {
         const before = this.spec.disks.find((one) => one.diskId === disk.diskId);
@@ -189,6 +190,10 @@ export class Replica {
 
   bookmarks(): Promise<{ bookmarks: ReplicaBookmark[]; rewindFromMs: number }> {
     return this.#inTurn(() => this.#live.bookmarks());
+  }
+
+  setRewind(rewind: ReplicaSpecOnWire['rewind']): Promise<void> {
+    return this.#inTurn(() => this.#keepRewind(rewind));
   }
 
   scrub(): Promise<void> {
@@ -297,6 +302,12 @@ export class Replica {
     const turn = this.#turn.then(work);
     this.#turn = turn.catch(() => undefined); // The caller gets the error; the next in turn does not.
     return turn;
+  }
+
+  async #keepRewind(rewind: ReplicaSpecOnWire['rewind']): Promise<void> {
+    if (JSON.stringify(rewind) === JSON.stringify(this.spec.rewind)) return;
+    await this.#book.save({ spec: { ...this.spec, rewind } });
+    await this.#live.keepRewind();
   }
 
   #isTaken(session: Connection | undefined): boolean {

@@ -109,6 +109,8 @@ export class ReplicationFacts {
         usedBytes: usage.usedBytes,
         limitBytes: usage.limitBytes,
         rewindBytes: usage.rewindBytes,
+        rewindLimitMs: usage.window.rewindMs,
+        rewindLimitBytes: usage.window.rewindBytes,
         rewindFromMs: usage.rewindFromMs,
         unappliedChanges: unapplied,
       },

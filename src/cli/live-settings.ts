@@ -54,7 +54,7 @@ function wholeNumber(value: unknown, option: string, least: number, most: number
 }
 
 /** A program and its arguments, split at spaces; quotes keep a word together. */
-function commandLine(value: unknown, option: string): readonly string[] | undefined {
+export function commandLine(value: unknown, option: string): readonly string[] | undefined {
   if (value === undefined) return undefined;
   const words = [...String(value).matchAll(/"([^"]*)"|'([^']*)'|([^\s"']+)/g)].map(
     ([, double, single, plain]) => double ?? single ?? plain ?? '',

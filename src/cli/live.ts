@@ -1,5 +1,6 @@
-import type { Command } from 'commander';
+import { type Command, InvalidArgumentError } from 'commander';
 import { isoTime, timeText } from '../clock.ts';
+import { SCRUB_HOURS_MAX } from '../model/scenario.ts';
 import { type Call, leaf, Outcome } from './command.ts';
 import { done, listing, note, warn } from './people.ts';
 import { bytesText } from './rendering.ts';
@@ -27,7 +28,7 @@ export function addLiveCommands(program: Command, shell: Shell): void {
     'Compares both ends at one position, while replication goes on',
     shell,
     scrub,
-  );
+  ).option('--every <hours>', 'not now: standby serve does it so often (1 to 8784), or off', everyHours);
 }
 
 async function bookmark(call: Call): Promise<unknown> {
@@ -64,8 +65,25 @@ async function bookmarks(call: Call): Promise<unknown> {
   };
 }
 
+function everyHours(text: string): number | 'off' {
+  if (text === 'off') return text;
+  const value = Number(text);
+  if (Number.isInteger(value) && value >= 1 && value <= SCRUB_HOURS_MAX) return value;
+  throw new InvalidArgumentError(`It is a whole number of hours, 1 to ${SCRUB_HOURS_MAX}, or off.`);
+}
+
 async function scrub(call: Call): Promise<unknown> {
-  const { scrubScenario } = await import('../control/scrub.ts');
+  const { scheduleScrubs, scrubScenario } = await import('../control/scrub.ts');
+  const { every } = call.options;
+  if (every !== undefined) {
+    const hours = typeof every === 'number' ? every : undefined;
+    const saved = await scheduleScrubs(await call.context(), String(call.args[0]), hours);
+    done(
+      call,
+      `${saved.name} is compared ${hours === undefined ? 'by hand only' : `every ${hours} hours by standby serve`}.`,
+    );
+    return { scenario: saved.name, everyHours: saved.scrubEveryHours ?? null };
+  }
   const { scenario, proof } = await scrubScenario(await call.context(), String(call.args[0]));
   const document = { scenario: scenario.name, ...proof, at: isoTime(proof.atMs) };
   if (proof.equal) {

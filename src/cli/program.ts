@@ -18,8 +18,10 @@ import { addRunCommands } from './run.ts';
 import { addRunbookCommand } from './runbook.ts';
 import { addRunRecordCommands } from './runs.ts';
 import { addScenarioCommands } from './scenario.ts';
+import { addServeCommand } from './serve.ts';
 import type { Shell } from './shell.ts';
 import { addSwitchoverCommands } from './switchover.ts';
+import { addWatchSettingCommands } from './watch-settings.ts';
 
 /** Parses the command line, runs one command and gives the exit code. Loads nothing heavy by itself. */
 export async function runCommandLine(shell: Shell): Promise<number> {
@@ -63,6 +65,8 @@ function makeProgram(shell: Shell, progress: { exitCode: number }): Command {
   addLiveCommands(program, shell);
   addMaintenanceCommands(program, shell);
   addAssessCommand(program, shell);
+  addWatchSettingCommands(program, shell);
+  addServeCommand(program, shell);
   addRunRecordCommands(program, shell);
   addInspectCommand(program, shell);
   addEngineCommands(program, shell);

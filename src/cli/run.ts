@@ -2,8 +2,8 @@ import { type Command, InvalidArgumentError } from 'commander';
 import { inputError } from '../errors.ts';
 import { acceptedOf, acceptOption, optionText } from './answers.ts';
 import { type Call, leaf } from './command.ts';
+import { eventHost } from './event-host.ts';
 import { done, listing, warn } from './people.ts';
-import { noticePace } from './plain-host.ts';
 import type { Shell } from './shell.ts';
 import { statusNotices } from './status-notices.ts';
 import { timeOf } from './time-option.ts';
@@ -89,19 +89,6 @@ function fileLevelOnly() {
 }
 
 type RunReport = import('../control/run.ts').RunReport;
-
-/** `run --json`: what happens, one document a line; progress at most once a second. */
-function eventHost(call: Call): Call['host'] {
-  const pace = noticePace(call.shell.clock, { progressMs: 1000, activityMs: 1000 });
-  return {
-    ...call.host,
-    tell(notice) {
-      if (!pace(notice)) return;
-      const { kind, ...facts } = notice;
-      call.emit(kind === 'text' && 'text' in facts ? facts : { [kind]: facts });
-    },
-  };
-}
 
 async function stop(call: Call): Promise<unknown> {
   const { stopScenario } = await import('../control/stop.ts');

@@ -36,7 +36,7 @@ const GENERAL: readonly AnswerFlag[] = [
   {
     name: 'isAlivePing',
     value: '[yes|no]',
-    text: 'ask for pings of the master (none yet: not while it is copied at rest)',
+    text: 'standby serve pings the master while it is followed live (more: standby is-alive)',
   },
   {
     name: 'runAfterReboot',

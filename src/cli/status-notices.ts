@@ -1,5 +1,6 @@
 import { timeText } from '../clock.ts';
 import type { StatusView } from '../control/status.ts';
+import { isAliveText } from '../control/status-words.ts';
 import type { Notice } from '../ports/host.ts';
 import { bytesText, durationText } from './rendering.ts';
 
@@ -12,9 +13,10 @@ export function statusNotices(view: StatusView): readonly Notice[] {
     ['Product', 'HA (switchover by hand)'],
     ['Server type', `full system, ${scenario.purpose === 'migration' ? 'migration' : 'disaster recovery'}`],
     ['Capture', scenario.capture],
-    ['Is-alive', view.isAliveWanted ? 'off (wanted, but nothing pings masters yet)' : 'off'],
+    ['Is-alive', isAliveRow(view)],
     ...(live ? liveRows(view, live) : [['Data at risk', AT_REST_RISK]]),
   ];
+  rows.push(...verifiedRow(view.status));
   if (copy) {
     rows.push(['Looked at', `${bytesText(copy.doneBytes)} of ${bytesText(copy.totalBytes)}`]);
     rows.push(['Sent data', `${bytesText(copy.sentBytes)} (${bytesText(copy.wireBytes)} on the wire)`]);
@@ -32,6 +34,24 @@ export function statusNotices(view: StatusView): readonly Notice[] {
 
 const AT_REST_RISK = 'not measured: the master is copied at rest and not being replicated';
 
+function isAliveRow({ scenario, status, isAlive, isAliveWanted, live }: StatusView): string {
+  if (!isAliveWanted) return 'off';
+  if (isAlive === 'off') return 'off (wanted, but the master is copied at rest)';
+  const found = status.isAliveFound;
+  const ways = isAliveText(scenario);
+  if (!found) return `${ways}: not tried yet${live ? ' (standby serve does it)' : ''}`;
+  if (isAlive === 'unknown')
+    return `${ways}: not tried since ${timeText(found.atMs)} (standby serve does it)`;
+  return `${isAlive === 'alive' ? 'alive' : 'SILENT'} since ${timeText(found.sinceMs)} (${found.found})`;
+}
+
+function verifiedRow({ verified }: StatusView['status']): Row[] {
+  if (!verified) return [];
+  const { findings, atMs } = verified;
+  const found = findings.map(({ code, status }) => `${code} (${status})`).join(', ');
+  return [['Verified', `${timeText(atMs)}: ${found === '' ? 'nothing found' : found}`]];
+}
+
 type Live = NonNullable<StatusView['live']>;
 type Row = [string, string];
 
@@ -43,6 +63,8 @@ function liveRows(view: StatusView, live: Live): Row[] {
     ['Applied', positionText(live.appliedSequence, live.appliedAtMs)],
   ];
   if (replication) rows.push(...replicationRows(replication));
+  if (view.nextScrubAtMs !== undefined)
+    rows.push(['Next scrub', `${timeText(view.nextScrubAtMs)}, by standby serve`]);
   if (!live.old) return rows;
   const heard = live.appliance === 'silent' ? live.silentSinceMs : live.masterHeardAtMs;
   rows.push(['Figures', heard === undefined ? 'nothing was heard yet' : `OLD: of ${timeText(heard)}`]);
@@ -67,7 +89,7 @@ function positionText(sequence: string | undefined, atMs: number | undefined): s
 }
 
 function replicationRows({ stream, journal, proof, ...rest }: NonNullable<StatusView['replication']>): Row[] {
-  const { state, reason, usedBytes, limitBytes, unappliedChanges, rewindBytes, rewindFromMs } = journal;
+  const { state, reason, usedBytes, limitBytes, unappliedChanges } = journal;
   const full = state === 'ready' ? '' : ` - ${state.toUpperCase()}${reason ? `: ${reason}` : ''}`;
   const rows: Row[] = [
     ['Rate', `${bytesText(rest.bytesPerSecond)}/s, ${bytesText(rest.receivedBytes)} received`],
@@ -75,12 +97,7 @@ function replicationRows({ stream, journal, proof, ...rest }: NonNullable<Status
       'Journal',
       `${bytesText(usedBytes)} of ${bytesText(limitBytes)}, ${unappliedChanges} changes to apply${full}`,
     ],
-    [
-      'Rewind',
-      rewindFromMs > 0
-        ? `back to ${timeText(rewindFromMs)} (${bytesText(rewindBytes)})`
-        : 'nothing to go back to yet',
-    ],
+    ['Rewind', rewindText(journal)],
     ['Last proof', rest.proving ? `${proofText(proof)}; both ends are being compared` : proofText(proof)],
   ];
   if (!stream) return rows;
@@ -94,6 +111,17 @@ function replicationRows({ stream, journal, proof, ...rest }: NonNullable<Status
     `${order}; spool ${bytesText(stream.spooledBytes)} of ${bytesText(stream.spoolLimitBytes)}${dirty}`,
   ]);
   return rows;
+}
+
+export function rewindText(journal: NonNullable<StatusView['replication']>['journal']): string {
+  const { rewindFromMs, rewindBytes, rewindLimitMs, rewindLimitBytes } = journal;
+  const back =
+    rewindFromMs > 0
+      ? `back to ${timeText(rewindFromMs)} (${bytesText(rewindBytes)})`
+      : 'nothing to go back to yet';
+  if (rewindLimitMs === undefined || rewindLimitBytes === undefined) return back;
+  if (rewindLimitMs === 0 || rewindLimitBytes === 0) return 'off: nothing is kept to go back to';
+  return `${back}; kept: ${durationText(rewindLimitMs)}, ${bytesText(rewindLimitBytes)} at most`;
 }
 
 function proofText(proof: NonNullable<StatusView['replication']>['proof']): string {

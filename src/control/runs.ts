@@ -6,6 +6,7 @@ import type { Context } from './context.ts';
 import { resumeRun } from './run.ts';
 import { scenarioNamed } from './scenario-named.ts';
 import { RUN, type ScenarioRunInput } from './scenario-work.ts';
+import { isServe } from './serve-lead.ts';
 import { stopScenario } from './stop.ts';
 import { resumeSwitchover, SWITCHOVER, undoSwitchoverRun } from './switchover.ts';
 import { resumeVmStart, resumeVmStop, undoVmStart, VM_START, VM_STOP } from './vm.ts';
@@ -42,15 +43,15 @@ export async function listRuns(
     ...(subject === undefined ? {} : { subject }),
     ...(filter.unfinished ? { statuses: ['running', 'failed'] as const } : {}),
   });
-  return runs.toSorted((a, b) => b.createdAtMs - a.createdAtMs);
+  return runs.filter((run) => !isServe(run)).toSorted((a, b) => b.createdAtMs - a.createdAtMs);
 }
 
 /** By its id, or the first characters of it as long as no other run begins so. */
 export async function runNamed(context: Context, idText: string): Promise<RunRecord> {
   const exact = await context.store.runs.get(idText);
-  if (exact) return exact;
+  if (exact && !isServe(exact)) return exact;
   const alike = (await context.store.runs.list()).filter(
-    (run) => idText.length >= 4 && run.id.startsWith(idText),
+    (run) => idText.length >= 4 && run.id.startsWith(idText) && !isServe(run),
   );
   const [only] = alike;
   if (only && alike.length === 1) return only;

@@ -1,6 +1,13 @@
 import { type CaptureName, isLiveCapture } from '../model/capture.ts';
 import type { MasterInventory } from '../model/disk.ts';
-import type { DiskType, HealthCheck, Scenario, ScenarioAddress } from '../model/scenario.ts';
+import type {
+  DiskType,
+  HealthCheck,
+  IsAliveSettings,
+  RewindWindow,
+  Scenario,
+  ScenarioAddress,
+} from '../model/scenario.ts';
 import type { Answers } from '../ports/host.ts';
 import { textOf } from './screen.ts';
 
@@ -27,7 +34,12 @@ export interface ScenarioFile {
   readonly excludedVolumes: readonly string[];
   readonly vm: Scenario['vm'];
   readonly nics: readonly ScenarioFileNic[];
-  readonly isAlive: { readonly ping: boolean };
+  /** An isolated subnet for drills; no question asks for it. */
+  readonly drill?: Pick<ScenarioFileNic, 'virtualNetwork' | 'subnet'> | undefined;
+  readonly isAlive: IsAliveSettings;
+  /** Live methods. */
+  readonly scrubEveryHours?: number | undefined;
+  readonly rewind?: RewindWindow | undefined;
   readonly healthChecks: readonly HealthCheck[];
 }
 
@@ -54,7 +66,10 @@ export function nicAnswer(name: string, index: number): string {
 
 export function fileFromAnswers(
   answers: Answers,
-  facts: { account: string; nicIds: readonly string[] },
+  facts: {
+    account: string;
+    nicIds: readonly string[];
+  },
 ): ScenarioFile {
   const zone = textOf(answers.zone);
   return {
@@ -78,6 +93,7 @@ export function fileFromAnswers(
       resourceGroup: textOf(answers.resourceGroup),
       diskType: answers.diskType as DiskType,
       ...(zone && zone !== 'none' ? { zone } : {}),
+      ...ladderFrom(answers),
     },
     nics: facts.nicIds.map((master, index) => nicFromAnswers(answers, master, index)),
     isAlive: { ping: answers.isAlivePing === true },
@@ -85,17 +101,6 @@ export function fileFromAnswers(
   };
 }
 
-function nicFromAnswers(answers: Answers, master: string, index: number): ScenarioFileNic {
-  const answer = (name: string): unknown => answers[nicAnswer(name, index)];
-  const securityGroup = textOf(answer('securityGroup'));
-      ...ladderFrom(answers),
-  return {
-    master,
-    virtualNetwork: textOf(answer('virtualNetwork')),
-    subnet: textOf(answer('subnet')),
-    address: textOf(answer('address')) || 'dynamic',
-    ...(securityGroup && securityGroup !== 'none' ? { securityGroup } : {}),
-    publicIp: answer('publicIp') === true,
 function ladderFrom({ fallbackSizes, fallbackZones }: Answers): Partial<Scenario['vm']> {
   const given = (value: unknown) =>
     Array.isArray(value) && value.length > 0 ? value.map(String) : undefined;
@@ -103,6 +108,16 @@ function ladderFrom({ fallbackSizes, fallbackZones }: Answers): Partial<Scenario
   return { ...(sizes ? { fallbackSizes: sizes } : {}), ...(zones ? { fallbackZones: zones } : {}) };
 }
 
+function nicFromAnswers(answers: Answers, master: string, index: number): ScenarioFileNic {
+  const answer = (name: string): unknown => answers[nicAnswer(name, index)];
+  const securityGroup = textOf(answer('securityGroup'));
+  return {
+    master,
+    virtualNetwork: textOf(answer('virtualNetwork')),
+    subnet: textOf(answer('subnet')),
+    address: textOf(answer('address')) || 'dynamic',
+    ...(securityGroup && securityGroup !== 'none' ? { securityGroup } : {}),
+    publicIp: answer('publicIp') === true,
   };
 }
 
@@ -136,7 +151,9 @@ export function answersFromFile(file: ScenarioFile): Answers {
     vmSize: file.vm.size,
     resourceGroup: file.vm.resourceGroup,
     diskType: file.vm.diskType,
+    fallbackSizes: [...(file.vm.fallbackSizes ?? [])],
     zone: file.vm.zone ?? 'none',
+    ...(file.vm.fallbackZones ? { fallbackZones: [...file.vm.fallbackZones] } : {}),
     ...(file.purpose === 'dr' ? { isAlivePing: file.isAlive.ping } : {}),
     healthCheck: file.healthChecks[0]?.kind ?? 'none',
   };
@@ -146,9 +163,7 @@ export function answersFromFile(file: ScenarioFile): Answers {
     }
     answers[nicAnswer('securityGroup', index)] = nic.securityGroup ?? 'none';
   });
-    fallbackSizes: [...(file.vm.fallbackSizes ?? [])],
   const [health] = file.healthChecks;
-    ...(file.vm.fallbackZones ? { fallbackZones: [...file.vm.fallbackZones] } : {}),
   if (health) answers.healthPort = health.port;
   if (health?.kind === 'http')
     Object.assign(answers, { healthPath: health.path, healthStatus: health.expectStatus });

@@ -286,8 +286,8 @@ const isAliveScreen: Screen = {
   question: () => ({
     name: 'isAlivePing',
     kind: 'confirm',
-    message: 'Is-alive: ping the master from the appliance?',
-    hint: 'needs a path (VPN, routing or a public address) from the appliance to the master; it only tells, it never switches over',
+    message: 'Is-alive: ping the master?',
+    hint: '`standby serve` does it, from its machine, while the master is followed live; it only tells, it never switches over',
     default: false,
   }),
 };

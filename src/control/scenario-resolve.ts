@@ -31,7 +31,9 @@ export async function scenarioFromFile(
   if (!master) problems.push(`master: no master ${file.master} has joined here`);
   if (!account || !appliance || !master) throw unresolved(problems);
   problems.push(...misfits(file, { account, appliance, master }));
-  const nics = await resolveNics(await context.cloudFor(account), file, problems);
+  const cloud = await context.cloudFor(account);
+  const nics = await resolveNics(cloud, file, problems);
+  const drill = file.drill ? await resolveDrill(cloud, file.drill, file.region, problems) : base?.drill;
   if (problems.length > 0) throw unresolved(problems);
   return {
     id: base?.id ?? randomUUID(),
@@ -50,10 +52,27 @@ export async function scenarioFromFile(
     excludedVolumeIds: file.excludedVolumes,
     vm: file.vm,
     nics,
-    isAlive: file.isAlive,
+    ...(drill ? { drill } : {}),
+    ...watchSettings(file, base),
     healthChecks: file.healthChecks,
     acceptedWarnings: base?.acceptedWarnings ?? [],
     createdAtMs: base?.createdAtMs ?? context.clock.now(),
+  };
+}
+
+/** No question asks for these: editing keeps what `standby is-alive`, `scrub --every` and `retention` have set. */
+function watchSettings(
+  file: ScenarioFile,
+  base: Scenario | undefined,
+): Pick<Scenario, 'isAlive' | 'scrubEveryHours' | 'rewind'> {
+  const isAlive = file.purpose === 'migration' ? { ping: false } : { ...base?.isAlive, ...file.isAlive };
+  if (!isLiveCapture(file.capture)) return { isAlive };
+  const scrubEveryHours = file.scrubEveryHours ?? base?.scrubEveryHours;
+  const rewind = file.rewind ?? base?.rewind;
+  return {
+    isAlive,
+    ...(scrubEveryHours === undefined ? {} : { scrubEveryHours }),
+    ...(rewind === undefined ? {} : { rewind }),
   };
 }
 
@@ -63,8 +82,12 @@ function misfits(
 ): string[] {
   const { account, appliance, master } = found;
   const problems: string[] = [];
-  if (file.purpose === 'migration' && file.isAlive.ping) {
-    problems.push('isAlive.ping: it is always off for a migration');
+  const { ping, tcpPort, script } = file.isAlive;
+  if (file.purpose === 'migration' && (ping || tcpPort !== undefined || script !== undefined)) {
+    problems.push(`isAlive${ping ? '.ping' : ''}: it is always off for a migration`);
+  }
+  if ((file.scrubEveryHours !== undefined || file.rewind) && !isLiveCapture(file.capture)) {
+    problems.push('scrubEveryHours and rewind: they are for live capture methods only');
   }
   if (file.vm.fallbackZones && file.vm.zone === undefined) {
     problems.push('vm.fallbackZones: it needs vm.zone, the zone that is tried first');
@@ -112,6 +135,19 @@ async function resolveNics(
     }
     return resolvedNic(nic, network?.id ?? '', subnet?.name ?? nic.subnet, group?.id);
   });
+}
+
+/** Its subnet is looked at by a check, like everything that can change later. */
+async function resolveDrill(
+  cloud: Cloud,
+  { virtualNetwork, subnet }: NonNullable<ScenarioFile['drill']>,
+  region: string,
+  problems: string[],
+): Promise<Scenario['drill']> {
+  const network = byKey(await cloud.network.virtualNetworks(region), virtualNetwork);
+  if (network) return { virtualNetworkId: network.id, subnetName: subnet };
+  problems.push(`drill.virtualNetwork: there is no ${virtualNetwork} in ${region}`);
+  return undefined;
 }
 
 function resolvedNic(
@@ -185,7 +221,17 @@ export async function fileFromScenario(context: Context, scenario: Scenario): Pr
       ...(nic.networkSecurityGroupId ? { securityGroup: keyOfId(nic.networkSecurityGroupId) } : {}),
       publicIp: nic.publicIp,
     })),
+    ...(scenario.drill
+      ? {
+          drill: {
+            virtualNetwork: keyOfId(scenario.drill.virtualNetworkId),
+            subnet: scenario.drill.subnetName,
+          },
+        }
+      : {}),
     isAlive: scenario.isAlive,
+    ...(scenario.scrubEveryHours === undefined ? {} : { scrubEveryHours: scenario.scrubEveryHours }),
+    ...(scenario.rewind ? { rewind: scenario.rewind } : {}),
     healthChecks: scenario.healthChecks,
   };
 }

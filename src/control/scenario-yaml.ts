@@ -1,6 +1,6 @@
 import { inputError } from '../errors.ts';
 import { CAPTURE_NAMES } from '../model/capture.ts';
-import { DISK_TYPES } from '../model/scenario.ts';
+import { DISK_TYPES, REWIND_HOURS_MAX, SCRUB_HOURS_MAX } from '../model/scenario.ts';
 import type { Context } from './context.ts';
 import type { ScenarioFile } from './scenario-file.ts';
 import { scenarioNamed } from './scenario-named.ts';
@@ -104,7 +104,20 @@ async function scenarioSchema() {
       fallbackZones: z.array(text).max(LADDER_MAX).exactOptional(),
     }),
     nics: z.array(nic).min(1, 'at least one NIC is needed'),
-    isAlive: z.strictObject({ ping: z.boolean('true or false') }),
+    drill: z.strictObject({ virtualNetwork: text, subnet: text }).optional(),
+    isAlive: z.strictObject({
+      ping: z.boolean('true or false'),
+      tcpPort: port.optional(),
+      script: z.array(text).min(1, 'a program is needed').max(64).optional(),
+      address: text.optional(),
+    }),
+    scrubEveryHours: z.int('a whole number is needed').min(1).max(SCRUB_HOURS_MAX).optional(),
+    rewind: z
+      .strictObject({
+        hours: z.number().min(0).max(REWIND_HOURS_MAX).optional(),
+        bytes: z.int().min(0).optional(),
+      })
+      .optional(),
     healthChecks: z.array(healthCheck).max(1, 'one health check at most'),
   });
 }

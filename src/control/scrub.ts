@@ -1,11 +1,13 @@
 import { isoTime } from '../clock.ts';
-import { StandbyError } from '../errors.ts';
+import { inputError, StandbyError } from '../errors.ts';
+import { isLiveCapture } from '../model/capture.ts';
 import type { Scenario } from '../model/scenario.ts';
 import type { ControlSession, CopyProgress, ReplicaProof } from '../wire/control-session.ts';
 import { liveScenario, withAppliance } from './bookmarks.ts';
 import type { Context } from './context.ts';
 import { appendEvent } from './events.ts';
 import { resyncReason, takeOver } from './live-look.ts';
+import { scenarioNamed } from './scenario-named.ts';
 import { changeStatus, statusOf } from './scenario-status.ts';
 
 export interface ScrubReport {
@@ -14,6 +16,31 @@ export interface ScrubReport {
 }
 
 const HOLD_MS = 1000;
+
+/** How often `standby serve` does it; undefined takes the schedule away. */
+export async function scheduleScrubs(
+  context: Context,
+  name: string,
+  everyHours: number | undefined,
+): Promise<Scenario> {
+  const scenario = await scenarioNamed(context, name);
+  if (!isLiveCapture(scenario.capture)) {
+    throw inputError(
+      'NOT_LIVE',
+      `Scenario ${scenario.name} is copied at rest: both ends are compared at the end of each copy.`,
+    );
+  }
+  const saved = await context.store.scenarios.update(scenario.id, ({ scrubEveryHours: _before, ...rest }) =>
+    everyHours === undefined ? rest : { ...rest, scrubEveryHours: everyHours },
+  );
+  await appendEvent(context, {
+    level: 'info',
+    code: 'SCRUBS_SCHEDULED',
+    text: `Both ends of "${saved.name}" are compared ${everyHours === undefined ? 'by hand only' : `every ${everyHours} hours by standby serve`}.`,
+    scenarioId: saved.id,
+  });
+  return saved;
+}
 
 /**
  * Both ends read their disks at one position and compare. The appliance does it; when this process ends, it goes on

@@ -1,5 +1,5 @@
 import { timeText } from '../clock.ts';
-import type { ScenarioStatus } from '../model/scenario.ts';
+import type { IsAliveSettings, Scenario, ScenarioStatus } from '../model/scenario.ts';
 import type { RunRecord } from '../plan/plan.ts';
 import type { LiveFigures } from './live-figures.ts';
 
@@ -71,4 +71,20 @@ function replicaText(status: ScenarioStatus, live: LiveFigures): string {
   }
   const at = live.appliedAtMs === undefined ? '' : ` of ${timeText(live.appliedAtMs)} by the master's clock`;
   return `the replica is at position ${live.appliedSequence}${at}${live.old ? ', when last heard' : ''}`;
+}
+
+/** Off is off. */
+export function isWatched({ ping, tcpPort, script }: IsAliveSettings): boolean {
+  return ping || tcpPort !== undefined || script !== undefined;
+}
+
+export function isAliveText({ isAlive }: Pick<Scenario, 'isAlive'>): string {
+  const { ping, tcpPort, script, address } = isAlive;
+  const ways = [
+    ...(ping ? ['ping'] : []),
+    ...(tcpPort === undefined ? [] : [`TCP port ${tcpPort}`]),
+    ...(script ? [`script ${script[0]}`] : []),
+  ];
+  if (ways.length === 0) return 'off';
+  return `${ways.join(', ')}${address === undefined ? '' : ` at ${address}`}`;
 }

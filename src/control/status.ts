@@ -9,7 +9,7 @@ import { type LiveLook, lookAt, takeOver } from './live-look.ts';
 import { scenarioNamed, unfinishedRuns } from './scenario-named.ts';
 import { statusOf } from './scenario-status.ts';
 import { RUN } from './scenario-work.ts';
-import { liveSentence, sentenceOf } from './status-words.ts';
+import { isWatched, liveSentence, sentenceOf } from './status-words.ts';
 
 export interface CopyFigures {
   readonly state: CopyProgress['state'];
@@ -50,10 +50,12 @@ export interface StatusView {
   /** What a switchover now would lose of the master's work; unknown at rest, where nothing is watched. */
   readonly rpoSeconds: number | null;
   readonly rpoBytes: number | null;
-  /** Nothing pings a master yet that is copied at rest: monitoring that is not done shows as off. */
-  readonly isAlive: 'off';
-  /** What the scenario asks for; it takes effect with a live capture method. */
+  /** What `standby serve` found; unknown while it is on and nobody has looked lately. Off is off. */
+  readonly isAlive: 'off' | 'alive' | 'silent' | 'unknown';
+  /** The scenario asks for it; it takes effect with a live capture method. */
   readonly isAliveWanted: boolean;
+  /** Live scenarios whose digests are compared on a schedule. */
+  readonly nextScrubAtMs?: number;
 }
 
 /** Looks at one scenario. `trend` is kept by those who look again and again. */
@@ -83,8 +85,9 @@ export async function scenarioStatus(context: Context, name: string, trend?: Lag
     unfinished: unfinished.map(({ id, kind, status: state }) => ({ id, kind, status: state })),
     rpoSeconds: live?.rpoSeconds ?? null,
     rpoBytes: live?.rpoBytes ?? null,
-    isAlive: 'off',
-    isAliveWanted: scenario.isAlive.ping,
+    isAlive: isAliveNow(scenario, status, context.clock.now()),
+    isAliveWanted: isWatched(scenario.isAlive),
+    ...nextScrub(scenario, replication),
   };
 }
 
@@ -95,6 +98,24 @@ function followsMaster(scenario: Scenario, status: ScenarioStatus): boolean {
     status.epoch > 0 &&
     !['switched-over', 'failing-back'].includes(status.state)
   );
+}
+
+/** Longer ago than this nobody looks. */
+const LOOKED_WITHIN_MS = 5 * 60_000;
+
+function isAliveNow(
+  scenario: Scenario,
+  { isAliveFound }: ScenarioStatus,
+  nowMs: number,
+): StatusView['isAlive'] {
+  if (!isWatched(scenario.isAlive) || !isLiveCapture(scenario.capture)) return 'off';
+  if (!isAliveFound || nowMs - isAliveFound.atMs > LOOKED_WITHIN_MS) return 'unknown';
+  return isAliveFound.state;
+}
+
+function nextScrub({ scrubEveryHours }: Scenario, replication: Replication | undefined) {
+  if (scrubEveryHours === undefined || !replication?.proof) return {};
+  return { nextScrubAtMs: replication.proof.atMs + scrubEveryHours * 3_600_000 };
 }
 
 function diskFigures(

@@ -4,7 +4,7 @@ import type { ApplierSeams } from './applier.ts';
 import type { JournalDisk } from './change.ts';
 import type { JournalFiles } from './files.ts';
 import type { Checksum } from './frame.ts';
-import type { JournalLimits } from './limits.ts';
+import type { JournalLimits, RewindLimits } from './limits.ts';
 import type { Position } from './position.ts';
 import type { JournalNotice } from './space.ts';
 
@@ -45,6 +45,7 @@ export interface JournalUsage {
   readonly limitBytes: number;
   readonly queuedBytes: number;
   readonly rewindBytes: number;
+  readonly window: RewindLimits;
   /** The earliest position to which the replica can be brought back, and its time by the master's clock. */
   readonly rewindFrom: Position;
   readonly rewindFromMs: number;

@@ -6,7 +6,7 @@ import { FrameCodec, type FrameDraft, KIND, SEGMENT_HEADER_BYTES } from './frame
 import { GroupCommit } from './group-commit.ts';
 import { claimFolder, readBookmarks, type StoredBookmark, writeBookmarks } from './journal-folder.ts';
 import type { JournalOptions, JournalState, JournalUsage, MarkFacts } from './journal-options.ts';
-import { checkLimits, DEFAULT_LIMITS, type JournalLimits } from './limits.ts';
+import { checkLimits, DEFAULT_LIMITS, type JournalLimits, type RewindLimits } from './limits.ts';
 import type { Bookmark, Place, Position, Target } from './position.ts';
 import { JournalDamaged, journalGap, journalLost, journalRefused } from './problems.ts';
 import { after, type RedoEnd, RedoLog } from './redo-log.ts';
@@ -242,7 +242,7 @@ export class Journal {
         if (!upTo && damage) throw new JournalDamaged(damage);
         throw wrongWay(target, applier.position, 'rewind');
       }
-      await applier.forward(target.sequence, options.rewindable ?? this.#limits.rewindMs > 0);
+      await applier.forward(target.sequence, options.rewindable ?? this.#room.window.rewindMs > 0);
       if (!upTo && this.#redo.log.damage) throw new JournalDamaged(this.#redo.log.damage);
       await this.#room.trim();
     });
@@ -266,6 +266,12 @@ export class Journal {
     });
   }
 
+  /** Another rewind window from now on; what a smaller one does not cover is forgotten at once. */
+  keepRewind(window: RewindLimits): Promise<void> {
+    this.#room.keep(window);
+    return this.#inTurn(() => this.#room.trim());
+  }
+
   /** Forward again after a rewind. */
   forward(to?: Target): Promise<Position> {
     return this.applyTo(to);
@@ -278,6 +284,7 @@ export class Journal {
       limitBytes: this.#limits.spaceBytes,
       queuedBytes: this.#commit.queuedBytes,
       rewindBytes: this.#undo.keptBytes,
+      window: this.#room.window,
       rewindFrom: this.#position(from.sequence),
       rewindFromMs: from.timeMs,
       unappliedChanges: this.#redo.end.sequence - this.#undo.position.sequence,

@@ -19,6 +19,9 @@ export interface JournalLimits {
   readonly rewindBytes: number;
 }
 
+/** How far back the replica can be brought: whichever is reached first. 0 ms: nothing is kept. */
+export type RewindLimits = Pick<JournalLimits, 'rewindMs' | 'rewindBytes'>;
+
 const MIB = 1024 * 1024;
 
 export const DEFAULT_LIMITS: JournalLimits = {

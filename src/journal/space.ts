@@ -1,5 +1,5 @@
 import type { Clock } from '../clock.ts';
-import { type JournalLimits, UNDO_SEGMENTS_MIN } from './limits.ts';
+import { type JournalLimits, type RewindLimits, UNDO_SEGMENTS_MIN } from './limits.ts';
 import type { Place } from './position.ts';
 import { journalFull } from './problems.ts';
 import type { RedoLog } from './redo-log.ts';
@@ -20,18 +20,30 @@ export class JournalSpace implements SegmentRoom {
   readonly #limits: JournalLimits;
   readonly #clock: Clock;
   readonly #notify: (notice: JournalNotice) => void;
+  #window: RewindLimits;
   #logs: { readonly redo: RedoLog | undefined; readonly undo: UndoLog } | undefined;
   /** A rewind is looking for its way back: nothing is forgotten meanwhile. */
   #pins = 0;
 
   constructor(limits: JournalLimits, clock: Clock, notify: (notice: JournalNotice) => void) {
     this.#limits = limits;
+    this.#window = limits;
     this.#clock = clock;
     this.#notify = notify;
   }
 
   serve(redo: RedoLog | undefined, undo: UndoLog): void {
     this.#logs = { redo, undo };
+  }
+
+  get window(): RewindLimits {
+    const { rewindMs, rewindBytes } = this.#window;
+    return { rewindMs, rewindBytes };
+  }
+
+  /** A smaller window forgets at the next `trim`; a larger one grows from now on. */
+  keep(window: RewindLimits): void {
+    this.#window = window;
   }
 
   /** The earliest place to which the replica can be brought back. */
@@ -100,7 +112,7 @@ export class JournalSpace implements SegmentRoom {
     if (!logs || this.#isPinned) return;
     const { undo } = logs;
     let bytes = undo.keptBytes;
-    while (undo.stack.length > 0 && (bytes > this.#limits.rewindBytes || this.#isOld(undo))) {
+    while (undo.stack.length > 0 && (bytes > this.#window.rewindBytes || this.#isOld(undo))) {
       this.#dropOldest(undo);
       bytes = undo.keptBytes;
     }
@@ -113,7 +125,7 @@ export class JournalSpace implements SegmentRoom {
     if (!oldest) return false;
     const byMaster = undo.position.timeMs - oldest.to.timeMs;
     const byUs = this.#clock.now() - oldest.appliedAtMs;
-    return Math.min(byMaster, byUs) > this.#limits.rewindMs;
+    return Math.min(byMaster, byUs) > this.#window.rewindMs;
   }
 
   /** To the next place at which a rewind may end. */

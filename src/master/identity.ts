@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { z } from 'zod';
 import { readStateJson, writeStateFile } from '../block/state-file.ts';
-import { inventorySchema } from '../wire/messages.ts';
+import { inventorySchema } from '../wire/inventory.ts';
 
 /** Who this master is and where its appliance is: one file, 0600, whole or not there. */
 const identitySchema = z.object({

@@ -12,9 +12,10 @@ import {
 } from '../wire/certificates.ts';
 import { Connection } from '../wire/connection.ts';
 import { dialToJoin, dialUnproven } from '../wire/dial.ts';
+import { inventorySchema } from '../wire/inventory.ts';
 import { type JoinToken, parseJoinToken, proofOfJoin, sha256 } from '../wire/join-token.ts';
 import { ALPN, TIMINGS } from '../wire/limits.ts';
-import { inventorySchema, type Result } from '../wire/messages.ts';
+import type { Result } from '../wire/messages.ts';
 import {
   joiningPath,
   type MasterIdentity,

@@ -26,6 +26,27 @@ export interface AcceptedWarning {
   readonly atMs: number;
 }
 
+/** How `standby serve` looks whether a master lives (G-69). It only tells; nothing switches over because of it. */
+export interface IsAliveSettings {
+  readonly ping: boolean;
+  /** A port of the master that accepts connections. */
+  readonly tcpPort?: number | undefined;
+  /** A program and its arguments, run on the control machine; it ends with 0 when the master lives. */
+  readonly script?: readonly string[] | undefined;
+  /** Where the master is reached from control; the first address of its inventory unless told. */
+  readonly address?: string | undefined;
+}
+
+/** A year: longer is a typing error. */
+export const SCRUB_HOURS_MAX = 8784;
+export const REWIND_HOURS_MAX = 8784;
+
+/** Whichever is reached first. */
+export interface RewindWindow {
+  readonly hours?: number | undefined;
+  readonly bytes?: number | undefined;
+}
+
 export interface Scenario {
   readonly id: string;
   readonly name: string;
@@ -47,12 +68,22 @@ export interface Scenario {
     readonly resourceGroup: string;
     readonly diskType: DiskType;
     readonly zone?: string;
+    /** Tried in this order when Azure has no room for `size`. */
+    readonly fallbackSizes?: readonly string[];
+    /** Tried in this order, with all sizes, when `zone` has no room for any of them; only with `zone`. */
+    readonly fallbackZones?: readonly string[];
   };
   readonly nics: readonly ScenarioNic[];
+  /** A subnet that lets nothing leave, for a standby that is only tried. */
+  readonly drill?: { readonly virtualNetworkId: string; readonly subnetName: string };
   /** Live methods (G-86): after a reboot of its master it goes on by itself. True unless told. */
   readonly runAfterReboot?: boolean;
   /** Off means off and shows as off; always off for migration. */
-  readonly isAlive: { readonly ping: boolean };
+  readonly isAlive: IsAliveSettings;
+  /** Live methods: `standby serve` compares both ends so often. */
+  readonly scrubEveryHours?: number;
+  /** Live methods: how far back its replica can be brought; the appliance's own measure unless told. */
+  readonly rewind?: RewindWindow;
   readonly healthChecks: readonly HealthCheck[];
   readonly acceptedWarnings: readonly AcceptedWarning[];
   readonly createdAtMs: number;
@@ -69,10 +100,6 @@ export const SCENARIO_STATES = [
   'resync-needed',
   'switching-over',
   'switched-over',
-    /** Tried in this order when Azure has no room for `size`. */
-    readonly fallbackSizes?: readonly string[];
-    /** Tried in this order, with all sizes, when `zone` has no room for any of them; only with `zone`. */
-    readonly fallbackZones?: readonly string[];
   'failing-back',
 ] as const;
 export type ScenarioState = (typeof SCENARIO_STATES)[number];
@@ -97,6 +124,32 @@ export interface SeenReplica {
   readonly lagBytes?: number;
 }
 
+/** How well a live scenario is protected, in a word. */
+export interface WatchedCondition {
+  readonly condition:
+    | 'protected'
+    | 'lagging'
+    | 'master-away'
+    | 'appliance-unreachable'
+    | 'resync-needed'
+    | 'unprotected';
+  readonly sinceMs: number;
+}
+
+export interface IsAliveFound {
+  readonly state: 'alive' | 'silent';
+  readonly sinceMs: number;
+  readonly atMs: number;
+  /** What did not answer, or all that did. */
+  readonly found: string;
+}
+
+export interface VerifyFound {
+  readonly atMs: number;
+  /** Errors, and warnings that nobody has accepted. */
+  readonly findings: readonly { readonly code: string; readonly status: 'error' | 'warning' }[];
+}
+
 /** What happens to a scenario; kept apart from its definition so an edit and a run never overwrite each other. */
 export interface ScenarioStatus {
   /** The scenario's id. */
@@ -110,6 +163,10 @@ export interface ScenarioStatus {
   /** Of the last time both ends were compared; a live replica has moved on since. */
   readonly digests?: readonly DiskDigest[];
   readonly seen?: SeenReplica;
+  /** What `standby serve` found last. */
+  readonly watched?: WatchedCondition;
+  readonly isAliveFound?: IsAliveFound;
+  readonly verified?: VerifyFound;
   /** Between `maintenance begin` and `maintenance end`. */
   readonly maintenanceSinceMs?: number;
   readonly activeRunId?: string;

@@ -1,8 +1,8 @@
 import { StandbyError } from '../errors.ts';
 import type { MasterDisk } from '../model/disk.ts';
-import type { DiskType } from '../model/scenario.ts';
+import type { DiskType, RewindWindow } from '../model/scenario.ts';
 import type { Work } from '../switchover/work.ts';
-import type { ReplicaSpec } from '../wire/control-session.ts';
+import type { ReplicaSpec, RewindSpec } from '../wire/control-session.ts';
 
 /** LUN 0 of an appliance is its journal disk. */
 export const FIRST_REPLICA_LUN = 1;
@@ -40,6 +40,7 @@ export function replicaSpec(
     scenarioId: scenario.id,
     masterId: scenario.masterId,
     epoch: facts.epoch,
+    ...(scenario.rewind ? { rewind: rewindSpec(scenario.rewind) } : {}),
     disks: inventory.disks.map((disk) => ({
       diskId: disk.id,
       lun: lunOf(facts.luns, disk.id),
@@ -47,6 +48,13 @@ export function replicaSpec(
       blank: facts.isBlank(disk.id),
       excluded: excludedRanges(disk, scenario.excludedVolumeIds),
     })),
+  };
+}
+
+export function rewindSpec({ hours, bytes }: RewindWindow): RewindSpec {
+  return {
+    ...(hours === undefined ? {} : { ms: Math.round(hours * 3_600_000) }),
+    ...(bytes === undefined ? {} : { bytes }),
   };
 }
 

@@ -111,6 +111,8 @@ function sessionOver(connection: Connection, hello: ApplianceHello): ControlSess
       connection.request('seal', { scenarioId, ...options }, SLOW_REQUEST_MS),
     bookmark: (scenarioId, name) => connection.request('bookmark', { scenarioId, name }),
     bookmarks: (scenarioId) => connection.request('bookmarks', { scenarioId }),
+    setRewind: async (scenarioId, rewind) =>
+      void (await connection.request('setRewind', { scenarioId, rewind })),
     scrub: async (scenarioId) => void (await connection.request('scrub', { scenarioId })),
     bandwidth: () => connection.request('bandwidth', {}),
     setBandwidth: async (schedule) => void (await connection.request('setBandwidth', schedule)),

@@ -27,6 +27,8 @@ export interface ControlSession {
   bookmark(scenarioId: string, name: string): Promise<ReplicaBookmark>;
   /** Those the replica can still be brought to, and how far back a time may lie (master's clock). */
   bookmarks(scenarioId: string): Promise<{ bookmarks: readonly ReplicaBookmark[]; rewindFromMs: number }>;
+  /** How far back a live replica can be brought, from now on. */
+  setRewind(scenarioId: string, rewind: RewindSpec): Promise<void>;
   /** Begins a proof that both ends are equal at one position; `progress` tells how it ended. */
   scrub(scenarioId: string): Promise<void>;
   /** What this appliance may receive from its masters together, by hour of its day (UTC); nothing set: no limit. */
@@ -40,6 +42,12 @@ export interface ControlSession {
 export interface BandwidthSchedule {
   /** 24 values, bytes per second; 0 = no limit in that hour. */
   readonly bytesPerSecondByHour?: number[] | undefined;
+}
+
+/** Whichever is reached first; absent: the appliance's own measure. */
+export interface RewindSpec {
+  readonly ms?: number | undefined;
+  readonly bytes?: number | undefined;
 }
 
 export interface ApplianceHello {
@@ -88,6 +96,7 @@ export interface ReplicaSpec {
     readonly blank: boolean;
     readonly excluded: readonly { readonly offsetBytes: number; readonly sizeBytes: number }[];
   }[];
+  readonly rewind?: RewindSpec | undefined;
 }
 
 export interface CopyOptions {
@@ -158,6 +167,9 @@ export interface Replication {
     readonly limitBytes: number;
     readonly rewindBytes: number;
     readonly rewindFromMs: number;
+    /** What is asked to be kept. */
+    readonly rewindLimitMs?: number;
+    readonly rewindLimitBytes?: number;
     readonly unappliedChanges: number;
   };
   readonly proof?: ReplicaProof;

@@ -1,13 +1,12 @@
 import { z } from 'zod';
+import { bytes, id, text } from './fields.ts';
+import { inventorySchema } from './inventory.ts';
 import { LIMITS } from './limits.ts';
 
 /**
  * Every request that may be sent over port 25000, with what it carries and what it answers. Both ends validate;
  * which role may ask what is decided by where a handler is registered (src/appliance/listener.ts, src/master/engine.ts).
  */
-const id = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/);
-const text = z.string().max(4096);
-const bytes = z.int().min(0);
 const hex = (digits: number) => z.string().regex(new RegExp(`^[0-9a-f]{${digits}}$`));
 const pem = z.string().min(1).max(16_384);
 const base64 = z.string().max(Math.ceil(LIMITS.sliceBytes / 3) * 4 + 8);
@@ -15,51 +14,6 @@ const none = z.object({});
 const done = z.object({});
 /** A sequence of a change stream: 64 bits, so it travels as decimal digits. */
 const sequence = z.string().regex(/^\d{1,19}$/);
-
-export const volumeSchema = z.object({
-  id: z.string().max(160),
-  offsetBytes: bytes,
-  sizeBytes: bytes,
-  fileSystem: z.enum(['ext4', 'ext3', 'ext2', 'vfat', 'ntfs', 'xfs', 'swap', 'unknown']),
-  label: z.string().max(256).optional(),
-  usedBytes: bytes.optional(),
-  system: z.boolean(),
-});
-
-export const inventorySchema = z.object({
-  hostName: z.string().min(1).max(255),
-  os: z.object({ family: z.enum(['linux', 'windows']), name: z.string().max(255) }),
-  firmware: z.enum(['bios', 'uefi']),
-  disks: z
-    .array(
-      z.object({
-        id,
-        path: text,
-        sizeBytes: bytes,
-        logicalSectorBytes: bytes,
-        partitionTable: z.enum(['gpt', 'mbr', 'none']),
-        boot: z.boolean(),
-        volumes: z.array(volumeSchema).max(256),
-      }),
-    )
-    .max(64),
-  nics: z
-    .array(
-      z.object({
-        id,
-        name: z.string().max(64),
-        mac: z.string().max(32).optional(),
-        addresses: z.array(z.string().max(64)).max(64),
-      }),
-    )
-    .max(64),
-  /** How the disks are served, when they are (`standby engine master --nbd`). */
-  nbd: z
-    .array(z.object({ diskId: id, uri: text }))
-    .max(64)
-    .optional(),
-  takenAtMs: z.number(),
-});
 
 export const digestSchema = z.object({ diskId: id, digest: hex(64), sizeBytes: bytes });
 
@@ -73,6 +27,9 @@ export const errorSchema = z.object({
 });
 
 const rangeSchema = z.object({ offsetBytes: bytes, sizeBytes: bytes });
+
+/** How far back a live replica can be brought, whichever is reached first; absent: the appliance's own measure. */
+const rewindSchema = z.object({ ms: z.number().min(0).optional(), bytes: bytes.optional() });
 
 export const replicaSpecSchema = z.object({
   scenarioId: id,
@@ -90,6 +47,7 @@ export const replicaSpecSchema = z.object({
     )
     .min(1)
     .max(64),
+  rewind: rewindSchema.optional(),
 });
 
 export const copyOptionsSchema = z.object({
@@ -149,6 +107,8 @@ export const replicationSchema = z.object({
     limitBytes: bytes,
     rewindBytes: bytes,
     rewindFromMs: z.number(),
+    rewindLimitMs: z.number().optional(),
+    rewindLimitBytes: bytes.optional(),
     unappliedChanges: z.int().min(0),
   }),
   /** The last time both ends agreed, or did not, at one position. */
@@ -311,6 +271,8 @@ export const methods = {
     params: scenario,
     result: z.object({ bookmarks: z.array(bookmarkSchema), rewindFromMs: z.number() }),
   },
+  /** Holds from now on, and for later epochs until `openReplica` says another. */
+  setRewind: { params: z.object({ scenarioId: id, rewind: rewindSchema }), result: done },
   /** Begins a proof at the next consistent position; its end is seen in `progress`. */
   scrub: { params: scenario, result: done },
   /** What this appliance may receive from its masters together, by hour of the day. */

@@ -159,3 +159,39 @@ describe('a scrub', () => {
     });
   });
 });
+
+describe('the rewind window', () => {
+  it('shrinks and grows at once, survives a restart, and 0 keeps nothing', async () => {
+    const all = await replicating();
+    const { control } = all;
+    await threeMoments(all);
+    const window = async (session = control) => (await session.progress('s1')).replication?.journal;
+    const names = async () => (await control.bookmarks('s1')).bookmarks.map(({ name }) => name);
+    expect(await names()).toEqual(['moment-1', 'moment-2', 'moment-3']);
+    await control.setRewind('s1', { bytes: 1 });
+    expect(await window()).toMatchObject({ rewindBytes: 0, rewindLimitBytes: 1 });
+    expect(await names()).toEqual(['moment-3']);
+    await control.setRewind('s1', { ms: 3_600_000 });
+    expect((await window())?.rewindLimitBytes).toBeGreaterThan(MIB);
+    await twoMoreMoments(all);
+    expect(await names()).toEqual(['moment-3', 'later-1', 'later-2']);
+    await world.running[0]?.stop();
+    await startAppliance(world, { port: all.port, journal: SMALL_JOURNAL });
+    const again = await connect(world, all.port);
+    expect(await window(again)).toMatchObject({ rewindLimitMs: 3_600_000 });
+    await again.setRewind('s1', { ms: 0 });
+    await until('the master is back', async () => (await again.masters())[0]?.connected === true);
+    scribble(all.master, 20, 9);
+    await untilApplied({ ...all, control: again });
+    expect(await window(again)).toMatchObject({ rewindBytes: 0, rewindLimitMs: 0 });
+  });
+
+  async function twoMoreMoments(all: Following): Promise<void> {
+    for (const seed of [1, 2]) {
+      scribble(all.master, 60, seed + 10);
+      await untilApplied(all);
+      await all.control.bookmark('s1', `later-${seed}`);
+      all.master.clockMs += 60_000;
+    }
+  }
+});

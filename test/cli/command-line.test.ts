@@ -34,9 +34,9 @@ describe('The command line', () => {
   it('lists every command of this version and none that does not exist', async () => {
     const { out, exitCode } = await line.type(['--help']);
     expect(exitCode).toBe(0);
-    const commands = [...out.matchAll(/^ {2}([a-z]+) .*$/gm)].map((match) => match[1]);
+    const commands = [...out.matchAll(/^ {2}([a-z][a-z-]+) .*$/gm)].map((match) => match[1]);
     expect(commands).toEqual(
-      'account appliance master scenario run stop status switchover vm runbook bookmark bookmarks scrub maintenance assess runs resume events inspect engine local demo'.split(
+      'account appliance master scenario run stop status switchover vm runbook bookmark bookmarks scrub maintenance assess is-alive retention serve seed runs resume events inspect engine local demo'.split(
         ' ',
       ),
     );

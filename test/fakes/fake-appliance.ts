@@ -119,6 +119,9 @@ export class FakeAppliance {
         bookmarks: this.#expectLive().bookmarks,
         rewindFromMs: this.#expectLive().masterNow() - 3_600_000,
       }),
+      setRewind: async (_scenarioId, rewind) => {
+        this.spec = { ...expectSpec(), rewind };
+      },
       scrub: async () => this.#expectLive().scrub(),
       closeReplica: async () => {
         this.spec = undefined;

@@ -1,0 +1,111 @@
+import { isLiveCapture } from '../model/capture.ts';
+import type { WatchedCondition } from '../model/scenario.ts';
+import type { Context } from './context.ts';
+import { LagTrend } from './live-figures.ts';
+import { announce, eachScenario, type PeriodicJob } from './periodic-job.ts';
+import { changeStatus } from './scenario-status.ts';
+import { type StatusView, scenarioStatus } from './status.ts';
+
+/** From when on a replica counts as too far behind. */
+export interface WatchLimits {
+  readonly everyMs: number;
+  readonly lagSeconds: number;
+}
+
+type Condition = WatchedCondition['condition'];
+
+/** A glitch is no news: a change counts when it is seen so many times in a row. */
+const LOOKS = 2;
+
+/**
+ * Follows how well each live scenario is protected, and writes an event when that changes. What was found last is in the
+ * status, so nothing is told twice, whoever looks next.
+ */
+export function watchJob(limits: WatchLimits): PeriodicJob {
+  const trends = new Map<string, LagTrend>();
+  const seen = new Map<string, { readonly condition: Condition; readonly times: number }>();
+  return {
+    name: 'protection',
+    everyMs: limits.everyMs,
+    run: (context) =>
+      eachScenario(context, 'protection', async (scenario) => {
+        if (!isLiveCapture(scenario.capture)) return;
+        const trend = trends.get(scenario.id) ?? new LagTrend();
+        trends.set(scenario.id, trend);
+        const view = await scenarioStatus(context, scenario.name, trend);
+        const condition = conditionOf(view, limits);
+        const before = seen.get(scenario.id);
+        const times = before !== undefined && before.condition === condition ? before.times + 1 : 1;
+        if (condition) seen.set(scenario.id, { condition, times });
+        else seen.delete(scenario.id);
+        if (condition === undefined || condition === view.status.watched?.condition) return;
+        if (times >= LOOKS || view.status.watched === undefined) await changed(context, view, condition);
+      }),
+  };
+}
+
+/** Undefined while that is no question: nothing was copied yet, a run is under way, or a standby was made of it. */
+export function conditionOf(
+  { status, live }: Pick<StatusView, 'status' | 'live'>,
+  { lagSeconds }: Pick<WatchLimits, 'lagSeconds'>,
+): Condition | undefined {
+  switch (status.state) {
+    case 'resync-needed':
+      return 'resync-needed';
+    case 'stopped':
+      return status.synchronisedAtMs === undefined ? undefined : 'unprotected';
+    case 'replicating':
+      break;
+    default:
+      return undefined;
+  }
+  if (!live || live.appliance === 'silent') return 'appliance-unreachable';
+  if (live.master === 'away' || live.old) return 'master-away';
+  return (live.rpoSeconds ?? 0) > lagSeconds ? 'lagging' : 'protected';
+}
+
+const NEWS: Readonly<
+  Record<Condition, { readonly code: string; readonly level: 'info' | 'warning' | 'error' }>
+> = {
+  protected: { code: 'PROTECTED', level: 'info' },
+  lagging: { code: 'REPLICATION_LAGS', level: 'warning' },
+  'master-away': { code: 'MASTER_AWAY', level: 'warning' },
+  'appliance-unreachable': { code: 'APPLIANCE_UNREACHABLE', level: 'warning' },
+  'resync-needed': { code: 'NOT_PROTECTED', level: 'error' },
+  unprotected: { code: 'NOT_PROTECTED', level: 'warning' },
+};
+
+async function changed(context: Context, view: StatusView, condition: Condition): Promise<void> {
+  const { scenario, status } = view;
+  const before = status.watched?.condition;
+  await changeStatus(context, scenario, { watched: { condition, sinceMs: context.clock.now() } });
+  // Nobody needs to hear at the first look that all is well.
+  if (before === undefined && condition === 'protected') return;
+  const { code, level } = NEWS[condition];
+  const isPlanned = status.maintenanceSinceMs !== undefined && level === 'warning';
+  const text = `"${scenario.name}": ${textOf(view, condition)}`;
+  // Whoever noticed it first has written it down.
+  if (condition === 'resync-needed') return context.host.tell({ kind: 'text', level, text });
+  await announce(context, scenario, {
+    code,
+    level: isPlanned ? 'info' : level,
+    text,
+    data: {
+      condition,
+      ...(before === undefined ? {} : { before }),
+      ...(view.rpoSeconds === null ? {} : { rpoSeconds: view.rpoSeconds }),
+      ...(view.rpoBytes === null ? {} : { rpoBytes: view.rpoBytes }),
+    },
+  });
+}
+
+function textOf(view: StatusView, condition: Condition): string {
+  switch (condition) {
+    case 'protected':
+      return 'protected again; its replica follows the master.';
+    case 'lagging':
+      return `its replica is ${Math.round(view.rpoSeconds ?? 0)} s behind the master (${view.live?.trend ?? 'unknown'}).`;
+    default:
+      return `${view.sentence}.`;
+  }
+}

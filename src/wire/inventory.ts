@@ -1,0 +1,48 @@
+import { z } from 'zod';
+import { bytes, id, text } from './fields.ts';
+
+/** What a master says of itself, in its hello and when it joins. */
+const volumeSchema = z.object({
+  id: z.string().max(160),
+  offsetBytes: bytes,
+  sizeBytes: bytes,
+  fileSystem: z.enum(['ext4', 'ext3', 'ext2', 'vfat', 'ntfs', 'xfs', 'swap', 'unknown']),
+  label: z.string().max(256).optional(),
+  usedBytes: bytes.optional(),
+  system: z.boolean(),
+});
+
+export const inventorySchema = z.object({
+  hostName: z.string().min(1).max(255),
+  os: z.object({ family: z.enum(['linux', 'windows']), name: z.string().max(255) }),
+  firmware: z.enum(['bios', 'uefi']),
+  disks: z
+    .array(
+      z.object({
+        id,
+        path: text,
+        sizeBytes: bytes,
+        logicalSectorBytes: bytes,
+        partitionTable: z.enum(['gpt', 'mbr', 'none']),
+        boot: z.boolean(),
+        volumes: z.array(volumeSchema).max(256),
+      }),
+    )
+    .max(64),
+  nics: z
+    .array(
+      z.object({
+        id,
+        name: z.string().max(64),
+        mac: z.string().max(32).optional(),
+        addresses: z.array(z.string().max(64)).max(64),
+      }),
+    )
+    .max(64),
+  /** How the disks are served, when they are (`standby engine master --nbd`). */
+  nbd: z
+    .array(z.object({ diskId: id, uri: text }))
+    .max(64)
+    .optional(),
+  takenAtMs: z.number(),
+});
