@@ -28,6 +28,7 @@ const FOR_TESTS = [
   { name: 'tmux', files: ['/usr/bin/tmux'] },
   { name: 'fdisk', files: ['/usr/sbin/sfdisk', '/sbin/sfdisk'] },
   { name: 'ntfs-3g', files: ['/usr/sbin/mkntfs', '/sbin/mkntfs'] },
+  { name: 'libhivex-bin', files: ['/usr/bin/hivexml'] },
 ];
 
 /** The peers of `npm run bench`, and what measures beside them. */
