@@ -240,3 +240,66 @@ export const faultsOfNetwork: readonly PlantedFault[] = [
     }),
   },
 ];
+
+const DRILL_ID = `${NETWORK_ID}/subnets/drills`;
+const DRILL_GROUP = `${NSG_ID}-drills`;
+const everything = { ports: '*' };
+const out = (own: SecurityRule): SecurityRule => ({ ...own, direction: 'Outbound' });
+const AZURE_OUT = [
+  out(rule('AllowVnetOutBound', 65_000, 'Allow')),
+  out(rule('DenyAllOutBound', 65_500, 'Deny')),
+];
+
+function drills(subnetName: string, own: readonly SecurityRule[] | undefined): PlantedFault['given'] {
+  return () => {
+    const cloud = rightCloud();
+    const subnet = { id: DRILL_ID, name: 'drills', prefix: '10.0.9.0/28', addressesUsed: 0 };
+    const guarded = own ? { ...subnet, securityGroupId: DRILL_GROUP } : subnet;
+    cloud.networks = cloud.networks.map((one) => ({ ...one, subnets: [...one.subnets, guarded] }));
+    const group = { id: DRILL_GROUP, name: 'drills', location: 'japaneast', tags: {} };
+    cloud.securityGroups.push({ ...group, rules: [...(own ?? []), ...DEFAULTS, ...AZURE_OUT] });
+    const drill = { virtualNetworkId: NETWORK_ID, subnetName };
+    return facts({ scenario: scenario({ drill }), moment: 'watch' }, cloud);
+  };
+}
+
+export const faultsOfDrills: readonly PlantedFault[] = [
+  {
+    fault: 'a subnet for drills that nothing leaves',
+    found: [],
+    given: drills('drills', [out(rule('nothing', 100, 'Deny', everything))]),
+  },
+  {
+    fault: 'a subnet for drills without a group',
+    found: ['warning DRILL_NOT_ISOLATED'],
+    given: drills('drills', undefined),
+  },
+  {
+    fault: 'a subnet for drills with Azure’s own rules',
+    found: ['warning DRILL_NOT_ISOLATED'],
+    given: drills('drills', []),
+  },
+  {
+    fault: 'a subnet for drills that lets one port out before it denies everything',
+    found: ['warning DRILL_NOT_ISOLATED'],
+    given: drills('drills', [
+      out(rule('dns', 100, 'Allow', { ports: '53' })),
+      out(rule('nothing', 200, 'Deny', everything)),
+    ]),
+  },
+  {
+    fault: 'a subnet for drills that denies one port only',
+    found: ['warning DRILL_NOT_ISOLATED'],
+    given: drills('drills', [out(rule('smtp', 100, 'Deny', { ports: '25' }))]),
+  },
+  {
+    fault: 'a subnet for drills that does not exist',
+    found: ['warning DRILL_SUBNET_UNKNOWN'],
+    given: drills('elsewhere', undefined),
+  },
+  {
+    fault: 'drills in the subnet of the standby itself',
+    found: ['warning DRILL_SUBNET_IN_USE', 'warning DRILL_NOT_ISOLATED'],
+    given: drills('servers', []),
+  },
+];

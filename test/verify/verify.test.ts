@@ -10,7 +10,7 @@ import { refuseErrors, verifyScenario } from '../../src/verify/verify.ts';
 import { inventory, masterDisk, rightCloud, scenario } from '../fakes/scene.ts';
 import { faultsOfCapacity } from './faults-of-capacity.ts';
 import { faultsOfIdentity } from './faults-of-identity.ts';
-import { faultsOfNetwork } from './faults-of-network.ts';
+import { faultsOfDrills, faultsOfNetwork } from './faults-of-network.ts';
 import { faultsOfRedirect } from './faults-of-redirect.ts';
 import { faultsOfReplica } from './faults-of-replica.ts';
 import { facts, session, sessionWith, withNic, withVm } from './planted-facts.ts';
@@ -41,6 +41,7 @@ const ALL_FAULTS = [
   ...faultsOfIdentity,
   ...faultsOfCapacity,
   ...faultsOfNetwork,
+  ...faultsOfDrills,
   ...faultsOfReplica,
   ...faultsOfRedirect,
 ];

@@ -1,18 +1,71 @@
-import { type Check, type Finding, skipped, unseen } from '../check.ts';
+import {
+  type Check,
+  type CheckFacts,
+  doubtful,
+  type Finding,
+  ok,
+  skipped,
+  unseen,
+  warning,
+} from '../check.ts';
+import { leakOf } from '../isolated.ts';
+import { sameName, sameRegion } from '../region.ts';
 
-/** A drill's subnet is really isolated, the last drill was not long ago, and nothing of it is left. */
+/** A drill's subnet is really isolated: a second server of the same name must not meet the first one's partners. */
 export const drill: Check = {
   id: 'drill',
   title: 'Drill',
   group: 'Replication',
-  uses: [],
+  // Never in the way of a copy or of a switchover.
+  moments: ['create'],
+  uses: ['network.virtualNetwork', 'network.securityGroup'],
   codes: {
+    DRILL_SUBNET_UNKNOWN: warning(
+      'The subnet for drills does not exist in the region, or the account cannot see it.',
+      'Choose another subnet for drills.',
+    ),
+    DRILL_NOT_ISOLATED: warning(
+      'Something leaves the subnet for drills: a drill’s server could meet the partners of the real one.',
+      'Put a network security group on it whose first outbound rule denies everything.',
+    ),
+    DRILL_SUBNET_IN_USE: warning(
+      'Drills would be held in the very subnet that the real standby will be in.',
+      'Choose another subnet for drills.',
+    ),
     DRILL_NONE: unseen(
-      'The scenario has no drill: no subnet for one, and none was ever held.',
+      'No drill has been held for this scenario, so none tells its age and its result.',
       'Nothing that can be put right here; a switchover has not been proven for this scenario.',
     ),
   },
-  async run(): Promise<readonly Finding[]> {
-    return [skipped('DRILL_NONE', 'no drill has been held, and no isolated subnet is set for one')];
+  async run(facts): Promise<readonly Finding[]> {
+    return [...(await subnetFindings(facts)), skipped('DRILL_NONE', 'no drill has been held')];
   },
 };
+
+async function subnetFindings({ scenario, region }: CheckFacts): Promise<readonly Finding[]> {
+  if (!scenario.drill) return [];
+  const { virtualNetworkId, subnetName } = scenario.drill;
+  const network = await region.virtualNetwork(virtualNetworkId);
+  const subnet = network?.subnets.find((one) => sameName(one.name, subnetName));
+  const name = `${virtualNetworkId.split('/').at(-1)}/${subnetName}`;
+  const another = `Choose another subnet for drills: standby scenario export ${scenario.name}, then import it.`;
+  if (!network || !subnet || !sameRegion(network.location, scenario.region)) {
+    const found = `There is no ${name} in ${scenario.region}.`;
+    return [doubtful('DRILL_SUBNET_UNKNOWN', found, 'a subnet of the region', another)];
+  }
+  const findings: Finding[] = [];
+  const shared = scenario.nics.some(
+    (nic) => sameName(nic.virtualNetworkId, virtualNetworkId) && sameName(nic.subnetName, subnetName),
+  );
+  if (shared) {
+    const found = `${name} is the subnet of the standby itself.`;
+    findings.push(doubtful('DRILL_SUBNET_IN_USE', found, 'a subnet for drills alone', another));
+  }
+  const group = subnet.securityGroupId ? await region.securityGroup(subnet.securityGroupId) : undefined;
+  const leak = leakOf(group);
+  if (leak !== undefined) {
+    const next = `Put a group on ${name} whose first outbound rule denies everything.`;
+    findings.push(doubtful('DRILL_NOT_ISOLATED', `${name}: ${leak}.`, 'nothing leaves it', next));
+  }
+  return findings.length > 0 ? findings : [ok('DRILL_ISOLATED', `nothing leaves ${name}`)];
+}
