@@ -12,6 +12,7 @@ const guest = 'src/guest';
 const capture = 'src/capture';
 const wire = 'src/wire';
 const switchover = 'src/switchover';
+const redirect = 'src/redirect';
 const control = 'src/control';
 
 const MAY_IMPORT = {
@@ -24,11 +25,22 @@ const MAY_IMPORT = {
   [wire]: [...contracts, block],
   'src/master': [...contracts, block, guest, capture, wire],
   'src/appliance': [...contracts, block, guest, wire, 'src/journal'],
-  'src/redirect': contracts,
+  'src/seed': [...contracts, block, guest, capture, wire, 'src/master', 'src/appliance'],
+  [redirect]: contracts,
   'src/verify': [...contracts, wire],
-  [switchover]: [...contracts, wire, 'src/verify'],
+  [switchover]: [...contracts, wire, 'src/verify', redirect],
   'src/synchronise': [...contracts, wire, 'src/verify', switchover],
-  [control]: [...contracts, block, guest, capture, wire, 'src/verify', 'src/synchronise', switchover],
+  [control]: [
+    ...contracts,
+    block,
+    guest,
+    capture,
+    wire,
+    'src/verify',
+    'src/synchronise',
+    switchover,
+    redirect,
+  ],
   // A wizard acts through control only; what a plan will do and what it did is shown by whoever knows it.
   wizards: [...contracts, control, switchover, 'src/cli'],
   infra: contracts,

@@ -1,6 +1,7 @@
 import type { WizardStart } from '../src/cli/shell.ts';
 import { ChecksFailed, codesOf } from '../src/control/checks-failed.ts';
 import type { Context } from '../src/control/context.ts';
+import { keyFromAnswers, type RedirectKey } from '../src/control/redirect-key.ts';
 import { createScenario, editable, editScenario, type ScenarioReport } from '../src/control/scenario.ts';
 import {
   answersFromFile,
@@ -17,7 +18,7 @@ import { isAliveText } from '../src/control/status-words.ts';
 import { verdictNotices } from '../src/control/verdict-table.ts';
 import type { StandbyError } from '../src/errors.ts';
 import type { CaptureName } from '../src/model/capture.ts';
-import type { HealthCheck } from '../src/model/scenario.ts';
+import type { HealthCheck, Scenario } from '../src/model/scenario.ts';
 import type { Answers } from '../src/ports/host.ts';
 import { masterWizard } from './master.ts';
 import { confirmScreen, gather, gatherAndAct, leftTheWizard, type Remedy } from './wizard.ts';
@@ -33,9 +34,11 @@ export async function scenarioWizard(context: Context, start: WizardStart): Prom
     start,
     async (answers) => {
       context.host.tell({ kind: 'text', level: 'info', text: 'Checking ...' });
-      return createScenario(context, await fileOf(look, answers), {
+      const redirectKey = await keyFromAnswers(answers);
+      return createScenario(context, await fileOf(look, answers, redirectKey), {
         accept,
         command: 'standby scenario create',
+        redirectKey,
       });
     },
     (error) => remedyFor(context, error, accept),
@@ -58,11 +61,12 @@ export async function scenarioEditWizard(context: Context, start: WizardStart): 
   const look = new ScenarioLookups(context);
   const screens = screensWithSummary(context, look, taken, 'Check and save these changes?');
   const { host } = context;
-  const act = async (answers: Answers): Promise<ScenarioReport> =>
-    editScenario(context, saved.name, await fileOf(look, answers), {
-      accept,
-      command: `standby scenario edit ${saved.name}`,
-    });
+  const act = async (answers: Answers): Promise<ScenarioReport> => {
+    const redirectKey = await keyFromAnswers(answers);
+    const file = await fileOf(look, answers, redirectKey ?? keyOf(saved));
+    const command = `standby scenario edit ${saved.name}`;
+    return editScenario(context, saved.name, file, { accept, command, redirectKey });
+  };
   const report = host.interactive
     ? await gatherAndAct(host, proposing(screens, current), { ...start, preset: changes }, act, (error) =>
         remedyFor(context, error, accept),
@@ -70,6 +74,10 @@ export async function scenarioEditWizard(context: Context, start: WizardStart): 
     : await gatherAndAct(host, screens, { ...start, preset: await fitting(screens, current, changes) }, act);
   tellSaved(context, report);
   return report;
+}
+
+function keyOf({ redirect }: Scenario): Pick<RedirectKey, 'name' | 'algorithm'> | undefined {
+  return redirect && { name: redirect.keyName, algorithm: redirect.keyAlgorithm };
 }
 
 /** Flags change what they name; current answers that no longer fit beside them are left out. */
@@ -123,9 +131,18 @@ function joiningScreen(context: Context, screen: Screen): Screen {
   };
 }
 
-async function fileOf(look: ScenarioLookups, answers: Answers) {
+/** `key`: of a file that was given now, or what the scenario that is edited says of its own. */
+async function fileOf(
+  look: ScenarioLookups,
+  answers: Answers,
+  key?: Pick<RedirectKey, 'name' | 'algorithm'>,
+) {
   const [account, master] = await Promise.all([look.account(answers), look.master(answers)]);
-  return fileFromAnswers(answers, { account: account.name, nicIds: nicIdsOf(master.inventory) });
+  return fileFromAnswers(answers, {
+    account: account.name,
+    nicIds: nicIdsOf(master.inventory),
+    redirectKey: key,
+  });
 }
 
 async function summaryOf(look: ScenarioLookups, answers: Answers): Promise<string> {
@@ -144,6 +161,7 @@ async function summaryOf(look: ScenarioLookups, answers: Answers): Promise<strin
     ['If no room', ladderText(file.vm)],
     ...nics.map((nic) => ['Network', nic] as const),
     ['Health check', health ? healthText(health) : 'none'],
+    ['Clients', redirectText(file)],
     ['Is-alive', isAliveText(file)],
   ];
   return rows.map(([name, value]) => `${name.padEnd(14)}${value}`).join('\n');
@@ -152,6 +170,11 @@ async function summaryOf(look: ScenarioLookups, answers: Answers): Promise<strin
 function ladderText({ fallbackSizes = [], fallbackZones = [] }: ScenarioFile['vm']): string {
   const zones = fallbackZones.length > 0 ? `, then zone ${fallbackZones.join(', ')}` : '';
   return `${fallbackSizes.join(', ') || 'no other size'}${zones}`;
+}
+
+function redirectText({ redirect, scripts = [] }: ScenarioFile): string {
+  const by = redirect ? `${redirect.name} by ${redirect.server}` : 'are told the new address';
+  return [by, ...scripts.map((one) => `${one.at}: ${one.command[0]}`)].join('; ');
 }
 
 const CAPTURED: Readonly<Record<CaptureName, string>> = {

@@ -23,6 +23,8 @@ export async function switchoverWizard(context: Context, start: WizardStart): Pr
   const proposal = await proposeSwitchover(context, name, {
     acceptUnprovenBoot: preset.acceptUnprovenBoot === true,
     acceptUnprotected: preset.acceptUnprotected === true,
+    leaveOutRedirect: preset.leaveOutRedirect === true,
+    leaveOutScripts: preset.leaveOutScripts === true,
     ...(await choosePointOf(context, name, preset)),
   });
   tellPlan(context, proposal);

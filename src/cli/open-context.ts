@@ -38,6 +38,7 @@ export async function openContext(parts: Parts): Promise<Context & { close(): Pr
     log,
     homeFolder: config.homeFolder,
     ...(config.pricesFile === undefined ? {} : { pricesFile: config.pricesFile }),
+    environment: shell.childEnvironment,
     owner: makeOwner(),
     cloudWith,
     async cloudFor(account) {

@@ -43,6 +43,35 @@ const GENERAL: readonly AnswerFlag[] = [
     value: '[yes|no]',
     text: 'live methods: go on by itself after a reboot of the master (default: yes)',
   },
+  {
+    name: 'redirect',
+    value: '<method>',
+    text: 'how clients find the standby: none (default) or dns-update',
+  },
+  { name: 'dnsServer', value: '<host[:port]>', text: 'dns-update: the primary DNS server of the zone' },
+  { name: 'dnsName', value: '<name>', text: 'dns-update: the name that clients use, in full' },
+  {
+    name: 'dnsZone',
+    value: '<zone>',
+    text: 'dns-update: its zone (default: the name without its first part)',
+  },
+  { name: 'dnsAddress', value: '<which>', text: 'dns-update: public (default) or private, of the first NIC' },
+  { name: 'dnsTtl', value: '<seconds>', text: 'dns-update: TTL of the changed record (default: as it is)' },
+  {
+    name: 'dnsKeyFile',
+    value: '<file>',
+    text: 'dns-update: file with the TSIG key, as tsig-keygen writes it; stored encrypted',
+  },
+  {
+    name: 'scripts',
+    value: '<list>',
+    text: "programs of your own: 'before-seal=/path/program argument; after-boot=/path/other'",
+  },
+  {
+    name: 'scriptTimeout',
+    value: '<seconds>',
+    text: 'seconds after which such a program is ended (default: 300)',
+  },
 ];
 
 const OF_EACH_NIC: readonly AnswerFlag[] = [

@@ -50,7 +50,7 @@ export function addScenarioCommands(program: Command, shell: Shell): void {
       'Creates a scenario from YAML; `-` reads standard input',
       shell,
       importYaml,
-    ),
+    ).option('--dns-key-file <file>', 'the TSIG key of a redirection by dns-update; stored encrypted'),
   );
   leaf(scenario, 'remove <scenario>', 'Forgets a stopped scenario', shell, remove).option(
     '--delete-replica',
@@ -180,9 +180,12 @@ async function importYaml(call: Call): Promise<unknown> {
     import('../control/scenario.ts'),
   ]);
   const file = await scenarioFileFromYaml(await textOfFile(call));
+  const keyFile = optionText(call, 'dnsKeyFile');
+  const { readRedirectKey } = await import('../control/redirect-key.ts');
   const report = await createScenario(await call.context(), file, {
     accept: acceptedOf(call),
     command: `standby scenario import ${String(call.args[0])}`,
+    ...(keyFile === undefined ? {} : { redirectKey: await readRedirectKey(keyFile) }),
   });
   await tellAll(call, 'Checks', report.verdicts);
   done(call, `Scenario ${report.scenario.name} is saved; it is ${report.status.state}.`);

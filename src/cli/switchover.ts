@@ -22,6 +22,8 @@ export function addSwitchoverCommands(program: Command, shell: Shell): void {
       '--accept-unprotected',
       'the replica does not follow its master now: go on from its last position',
     )
+    .option('--no-redirect', 'go live without the redirection of the scenario; tell people the new address')
+    .option('--no-scripts', "go live without the scenario's scripts")
     .option('--accept-unproven-boot', 'you have looked: go live although the boot could not be proven');
   const vm = program.command('vm').description('The standby VM of a stopped scenario');
   leaf(vm, 'start <scenario>', 'Starts it from the copied disks as they are', shell, start);
@@ -34,12 +36,14 @@ export function addSwitchoverCommands(program: Command, shell: Shell): void {
 async function switchover(call: Call): Promise<unknown> {
   if (call.options.undo === true) return undo(call);
   const wizards = await call.shell.parts.wizards();
-  const { acceptUnprovenBoot, acceptUnprotected, waitForJournals } = call.options;
+  const { acceptUnprovenBoot, acceptUnprotected, waitForJournals, redirect, scripts } = call.options;
   const preset = {
     scenario: call.args[0],
     acceptUnprovenBoot,
     acceptUnprotected,
     ...(waitForJournals === false ? { waitForJournals } : {}),
+    ...(redirect === false ? { leaveOutRedirect: true } : {}),
+    ...(scripts === false ? { leaveOutScripts: true } : {}),
     ...pointOf(call),
   };
   const outcome = (await wizards.switchover(await call.context(), { preset, yes: call.yes })) as Outcome;

@@ -18,6 +18,8 @@ export interface Context {
   readonly homeFolder: string;
   /** A price table in place of ours (STANDBY_PRICES). */
   readonly pricesFile?: string;
+  /** What programs that we start may see of our own environment. */
+  readonly environment?: Readonly<NodeJS.ProcessEnv>;
   /** Who holds leases: unique for each process. */
   readonly owner: string;
   /** A cloud for a saved account (its secret is decrypted inside). */

@@ -1,5 +1,6 @@
 import { type CaptureName, isLiveCapture } from '../model/capture.ts';
 import type { MasterInventory } from '../model/disk.ts';
+import type { ScenarioRedirect, ScenarioScript } from '../model/redirect.ts';
 import type {
   DiskType,
   HealthCheck,
@@ -9,6 +10,8 @@ import type {
   ScenarioAddress,
 } from '../model/scenario.ts';
 import type { Answers } from '../ports/host.ts';
+import type { RedirectKey } from './redirect-key.ts';
+import { answersOfRedirect, redirectFromAnswers } from './scenario-redirect-questions.ts';
 import { textOf } from './screen.ts';
 
 /**
@@ -41,6 +44,9 @@ export interface ScenarioFile {
   readonly scrubEveryHours?: number | undefined;
   readonly rewind?: RewindWindow | undefined;
   readonly healthChecks: readonly HealthCheck[];
+  /** The key of DNS updates is not in it. */
+  readonly redirect?: ScenarioRedirect;
+  readonly scripts?: readonly ScenarioScript[];
 }
 
 export interface ScenarioFileNic {
@@ -69,6 +75,7 @@ export function fileFromAnswers(
   facts: {
     account: string;
     nicIds: readonly string[];
+    redirectKey?: Pick<RedirectKey, 'name' | 'algorithm'> | undefined;
   },
 ): ScenarioFile {
   const zone = textOf(answers.zone);
@@ -98,6 +105,7 @@ export function fileFromAnswers(
     nics: facts.nicIds.map((master, index) => nicFromAnswers(answers, master, index)),
     isAlive: { ping: answers.isAlivePing === true },
     healthChecks: healthChecksFrom(answers),
+    ...redirectFromAnswers(answers, facts.redirectKey),
   };
 }
 
@@ -156,6 +164,7 @@ export function answersFromFile(file: ScenarioFile): Answers {
     ...(file.vm.fallbackZones ? { fallbackZones: [...file.vm.fallbackZones] } : {}),
     ...(file.purpose === 'dr' ? { isAlivePing: file.isAlive.ping } : {}),
     healthCheck: file.healthChecks[0]?.kind ?? 'none',
+    ...answersOfRedirect(file),
   };
   file.nics.forEach((nic, index) => {
     for (const [name, value] of Object.entries(nic)) {

@@ -3,6 +3,7 @@ import { sameRegion } from '../verify/region.ts';
 import { captureScreen } from './capture-question.ts';
 import type { ScenarioLookups } from './scenario-lookups.ts';
 import { nicScreens } from './scenario-nic-questions.ts';
+import { redirectScreens } from './scenario-redirect-questions.ts';
 import { vmScreens } from './scenario-vm-questions.ts';
 import { type Screen, textOf } from './screen.ts';
 
@@ -32,6 +33,7 @@ export function scenarioScreens(look: ScenarioLookups, options: Options): readon
     ...healthScreens,
     isAliveScreen,
     rebootScreen,
+    ...redirectScreens,
   ];
 }
 

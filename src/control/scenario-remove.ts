@@ -3,6 +3,7 @@ import type { Scenario } from '../model/scenario.ts';
 import { carriesOurTag } from '../model/tags.ts';
 import type { Cloud, TaggedResource } from '../ports/cloud.ts';
 import type { Context } from './context.ts';
+import { redirectKeyName } from './redirect-key.ts';
 import { accountGone } from './scenario.ts';
 import { resourceGroupOf } from './scenario-lookups.ts';
 import { scenarioNamed, unfinishedRuns } from './scenario-named.ts';
@@ -40,6 +41,7 @@ export async function removeScenario(
   const deleted = await deleteCopies(cloud, scenario, copies);
   await context.store.scenarios.remove(scenario.id);
   await context.store.statuses.remove(scenario.id);
+  await context.secrets.remove(redirectKeyName(scenario.id));
   return { scenario, deleted, notes };
 }
 

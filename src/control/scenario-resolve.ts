@@ -55,6 +55,8 @@ export async function scenarioFromFile(
     ...(drill ? { drill } : {}),
     ...watchSettings(file, base),
     healthChecks: file.healthChecks,
+    ...(file.redirect ? { redirect: file.redirect } : {}),
+    ...(file.scripts ? { scripts: file.scripts } : {}),
     acceptedWarnings: base?.acceptedWarnings ?? [],
     createdAtMs: base?.createdAtMs ?? context.clock.now(),
   };
@@ -89,6 +91,11 @@ function misfits(
   if ((file.scrubEveryHours !== undefined || file.rewind) && !isLiveCapture(file.capture)) {
     problems.push('scrubEveryHours and rewind: they are for live capture methods only');
   }
+  if (file.redirect?.address === 'public' && file.nics[0]?.publicIp !== true) {
+    problems.push('redirect.address: the first NIC has no public IP');
+  }
+  const moments = (file.scripts ?? []).map((one) => one.at);
+  if (new Set(moments).size < moments.length) problems.push('scripts: one for each moment at most');
   if (file.vm.fallbackZones && file.vm.zone === undefined) {
     problems.push('vm.fallbackZones: it needs vm.zone, the zone that is tried first');
   }
@@ -233,6 +240,8 @@ export async function fileFromScenario(context: Context, scenario: Scenario): Pr
     ...(scenario.scrubEveryHours === undefined ? {} : { scrubEveryHours: scenario.scrubEveryHours }),
     ...(scenario.rewind ? { rewind: scenario.rewind } : {}),
     healthChecks: scenario.healthChecks,
+    ...(scenario.redirect ? { redirect: scenario.redirect } : {}),
+    ...(scenario.scripts ? { scripts: scenario.scripts } : {}),
   };
 }
 

@@ -7,6 +7,7 @@ import type { StatusChange, Work } from '../switchover/work.ts';
 import type { Moment } from '../verify/check.ts';
 import type { Context } from './context.ts';
 import { appendEvent } from './events.ts';
+import { redirectParts } from './redirect.ts';
 import { runTelling } from './run-telling.ts';
 import { accountGone, verdictsFor } from './scenario.ts';
 import {
@@ -67,6 +68,8 @@ export async function makeWork(
       const { acceptedWarnings } = (await store.scenarios.get(scenario.id)) ?? scenario;
       return verdictsFor(context, { ...scenario, acceptedWarnings }, facts.moment);
     },
+    ...redirectParts(context, scenario, facts.runId),
+    leaveOut: { redirect: options.leaveOutRedirect === true, scripts: options.leaveOutScripts === true },
     tellProgress: (progress) => host.tell({ kind: 'progress', ...progress }),
     ...(options.acceptUnprovenBoot === true ? { acceptUnprovenBoot: true } : {}),
   };

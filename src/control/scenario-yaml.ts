@@ -1,5 +1,6 @@
 import { inputError } from '../errors.ts';
 import { CAPTURE_NAMES } from '../model/capture.ts';
+import { SCRIPT_MOMENTS, TSIG_ALGORITHMS } from '../model/redirect.ts';
 import { DISK_TYPES, REWIND_HOURS_MAX, SCRUB_HOURS_MAX } from '../model/scenario.ts';
 import type { Context } from './context.ts';
 import type { ScenarioFile } from './scenario-file.ts';
@@ -119,5 +120,35 @@ async function scenarioSchema() {
       })
       .optional(),
     healthChecks: z.array(healthCheck).max(1, 'one health check at most'),
+    ...redirectSchemas(z, text),
   });
+}
+
+type Zod = typeof import('zod').z;
+
+function redirectSchemas(z: Zod, text: ReturnType<Zod['string']>) {
+  return {
+    redirect: z
+      .strictObject({
+        kind: z.literal('dns-update', { error: 'dns-update' }),
+        server: text,
+        zone: text,
+        name: text,
+        keyName: text,
+        keyAlgorithm: z.enum(TSIG_ALGORITHMS, { error: TSIG_ALGORITHMS.join(' or ') }),
+        address: z.enum(['public', 'private']).exactOptional(),
+        ttlSeconds: z.int().min(1).max(86_400).exactOptional(),
+      })
+      .exactOptional(),
+    scripts: z
+      .array(
+        z.strictObject({
+          at: z.enum(SCRIPT_MOMENTS, { error: SCRIPT_MOMENTS.join(' or ') }),
+          command: z.array(text).min(1, 'a program is needed').max(64),
+          timeoutSeconds: z.int().min(1).max(86_400),
+        }),
+      )
+      .max(SCRIPT_MOMENTS.length, 'one script for each moment at most')
+      .exactOptional(),
+  };
 }

@@ -9,6 +9,8 @@ import { refuseFindings } from './checks-failed.ts';
 import type { Context } from './context.ts';
 import { appendEvent } from './events.ts';
 import { priceTable } from './price-file.ts';
+import { keyMissing, redirectLooks } from './redirect.ts';
+import { type RedirectKey, redirectKeyName } from './redirect-key.ts';
 import { scenarioActions } from './role.ts';
 import type { ScenarioFile } from './scenario-file.ts';
 import { scenarioNamed, unfinishedRuns } from './scenario-named.ts';
@@ -26,6 +28,8 @@ export interface SaveOptions {
   readonly accept: readonly string[];
   /** The command to give `--accept` to. */
   readonly command: string;
+  /** For DNS updates, when it is given anew. */
+  readonly redirectKey?: RedirectKey | undefined;
 }
 
 /** Checks a definition and saves it as `stopped`. Nothing is written while a check finds an error or an open warning. */
@@ -42,13 +46,16 @@ export async function createScenario(
     );
   }
   const draft = await scenarioFromFile(context, file);
-  const verdicts = await verdictsFor(context, draft, 'create');
+  await refuseWithoutKey(context, draft, options.redirectKey);
+  const verdicts = await verdictsFor(context, draft, 'create', options.redirectKey);
   const scenario = withAccepted(context, draft, options.accept, verdicts);
   refuseFindings(verdicts, {
     scenario: scenario.name,
     accepted: scenario.acceptedWarnings.map((warning) => warning.code),
     command: options.command,
   });
+  // The key first: a process that dies between the two leaves a ciphertext that nothing names.
+  await keepKey(context, scenario, options.redirectKey);
   await context.store.scenarios.insert(scenario);
   const status = await changeStatus(context, scenario, { state: 'stopped' });
   await appendEvent(context, {
@@ -74,14 +81,17 @@ export async function editScenario(
   if (other && other.id !== saved.id)
     throw inputError('NAME_TAKEN', `There is a scenario ${file.name} already.`);
   if (status.epoch > 0) refuseMovingCopies(saved, changed);
-  const verdicts = await verdictsFor(context, changed, 'create');
+  await refuseWithoutKey(context, changed, options.redirectKey);
+  const verdicts = await verdictsFor(context, changed, 'create', options.redirectKey);
   const scenario = withAccepted(context, changed, options.accept, verdicts);
   refuseFindings(verdicts, {
     scenario: scenario.name,
     accepted: scenario.acceptedWarnings.map((warning) => warning.code),
     command: options.command,
   });
+  await keepKey(context, scenario, options.redirectKey);
   await context.store.scenarios.update(saved.id, () => scenario);
+  if (!scenario.redirect) await context.secrets.remove(redirectKeyName(scenario.id));
   const renamed = await changeStatus(context, scenario, {});
   if (renamed.name !== scenario.name) {
     await context.store.statuses.update(scenario.id, (one) => ({ ...one, name: scenario.name }));
@@ -93,6 +103,23 @@ export async function editScenario(
     scenarioId: scenario.id,
   });
   return { scenario, status: await statusOf(context, scenario), verdicts };
+}
+
+async function refuseWithoutKey(context: Context, draft: Scenario, given?: RedirectKey): Promise<void> {
+  const { redirect } = draft;
+  if (!redirect) return;
+  if (!given && (await context.secrets.get(redirectKeyName(draft.id))) === undefined)
+    throw keyMissing(draft.name);
+  if (!given || given.name === redirect.keyName) return;
+  throw inputError(
+    'REDIRECT_KEY_OTHER',
+    `The key file holds the key ${given.name}; the scenario wants ${redirect.keyName}.`,
+    'Give the file of that key, or change redirect.keyName.',
+  );
+}
+
+async function keepKey(context: Context, { id }: Scenario, key?: RedirectKey): Promise<void> {
+  if (key) await context.secrets.set(redirectKeyName(id), key.secret);
 }
 
 /** Throws while something works on the scenario. */
@@ -165,6 +192,7 @@ export async function verdictsFor(
   context: Context,
   scenario: Scenario,
   moment: Moment,
+  redirectKey?: RedirectKey,
 ): Promise<readonly Verdict[]> {
   const { store } = context;
   const [account, appliance, masters, otherScenarios, status, prices] = await Promise.all([
@@ -194,6 +222,7 @@ export async function verdictsFor(
       ...(status ? { status } : {}),
       actions: scenarioActions(scenario, inventory, appliance),
       prices,
+      ...redirectLooks(context, scenario, redirectKey),
       clock: context.clock,
       moment,
     });

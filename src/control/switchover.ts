@@ -33,6 +33,9 @@ export interface SwitchoverRequest extends PointRequest {
   readonly acceptUnprovenBoot?: boolean;
   /** The replica does not follow its master, and the operator goes on all the same (G-70). */
   readonly acceptUnprotected?: boolean;
+  /** The standby is needed, and its redirection or the scripts do not work. */
+  readonly leaveOutRedirect?: boolean;
+  readonly leaveOutScripts?: boolean;
 }
 
 function planOptions({ options }: ScenarioRunInput): SwitchoverOptions {
@@ -74,6 +77,8 @@ export async function proposeSwitchover(
   const accepted = {
     ...(request.acceptUnprovenBoot ? { acceptUnprovenBoot: true } : {}),
     ...(request.acceptUnprotected ? { acceptUnprotected: true } : {}),
+    ...(request.leaveOutRedirect ? { leaveOutRedirect: true } : {}),
+    ...(request.leaveOutScripts ? { leaveOutScripts: true } : {}),
   };
   const refusal = unfinished ? undefined : refusalToSwitchOver(scenario, status, runId, accepted);
   if (refusal) throw refusal;

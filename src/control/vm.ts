@@ -4,7 +4,7 @@ import type { Scenario, ScenarioStatus } from '../model/scenario.ts';
 import type { RunRecord } from '../plan/plan.ts';
 import { refusalToStartVm } from '../switchover/ready.ts';
 import { type SwitchoverReport, switchoverReport } from '../switchover/report.ts';
-import { vmStartPlan, vmStopPlan } from '../switchover/vm.ts';
+import { type VmStopOptions, vmStartPlan, vmStopPlan } from '../switchover/vm.ts';
 import type { Context } from './context.ts';
 import { scenarioNamed, unfinishedRuns } from './scenario-named.ts';
 import { statusOf } from './scenario-status.ts';
@@ -113,7 +113,11 @@ export async function stopVm(
     kind: VM_STOP,
     subject: scenario.id,
     title: `${options.remove ? 'Remove' : 'Stop'} the VM of ${scenario.name}`,
-    input: await freshInput(context, scenario, { vmId: status.standbyVmId, remove: options.remove }),
+    input: await freshInput(context, scenario, {
+      vmId: status.standbyVmId,
+      remove: options.remove,
+      ...(status.redirected ? { redirected: status.redirected } : {}),
+    }),
   });
   return resumeVmStop(context, run);
 }
@@ -121,7 +125,12 @@ export async function stopVm(
 export async function resumeVmStop(context: Context, run: RunRecord): Promise<VmReport> {
   const input = run.input as ScenarioRunInput;
   const work = await makeWork(context, { runId: run.id, input, moment: 'switchover' });
-  const plan = vmStopPlan(work, { vmId: String(input.options.vmId), remove: input.options.remove === true });
+  const { vmId, remove, redirected } = input.options as Partial<VmStopOptions>;
+  const plan = vmStopPlan(work, {
+    vmId: String(vmId),
+    remove: remove === true,
+    ...(redirected ? { redirected } : {}),
+  });
   const done = await carryOut(context, run, plan);
   return { scenario: input.scenario, status: await statusOf(context, input.scenario), run: done };
 }

@@ -1,4 +1,5 @@
 import type { CaptureName } from './capture.ts';
+import type { RedirectedRecord, ScenarioRedirect, ScenarioScript } from './redirect.ts';
 
 /** What is protected, by which appliance, and what the standby VM will be. A definition never holds a secret. */
 export const DISK_TYPES = ['Standard_LRS', 'StandardSSD_LRS', 'Premium_LRS'] as const;
@@ -85,6 +86,10 @@ export interface Scenario {
   /** Live methods: how far back its replica can be brought; the appliance's own measure unless told. */
   readonly rewind?: RewindWindow;
   readonly healthChecks: readonly HealthCheck[];
+  /** How clients are sent to the standby; absent: people are told the new address. */
+  readonly redirect?: ScenarioRedirect;
+  /** At most one for each moment. */
+  readonly scripts?: readonly ScenarioScript[];
   readonly acceptedWarnings: readonly AcceptedWarning[];
   readonly createdAtMs: number;
 }
@@ -173,4 +178,6 @@ export interface ScenarioStatus {
   /** The standby VM's ARM id while it exists. */
   readonly standbyVmId?: string;
   readonly switchedOverRunId?: string;
+  /** While clients are sent to the standby. */
+  readonly redirected?: RedirectedRecord;
 }

@@ -1,4 +1,5 @@
 import { createHmac, timingSafeEqual } from 'node:crypto';
+import type { TsigAlgorithm } from '../model/redirect.ts';
 import { CLASS, encodeName, HEADER_BYTES, readHead, skipName, TYPE } from './dns-message.ts';
 
 /** Signs DNS messages with a shared key, and believes only answers that are signed with it (RFC 8945). */
@@ -8,9 +9,6 @@ export interface TsigKey {
   /** The key itself, not its base64. Never shown. */
   readonly secret: Uint8Array;
 }
-
-export const TSIG_ALGORITHMS = ['hmac-sha256', 'hmac-sha384', 'hmac-sha512'] as const;
-export type TsigAlgorithm = (typeof TSIG_ALGORITHMS)[number];
 
 /** Clocks may differ by so much. */
 const FUDGE_SECONDS = 300;

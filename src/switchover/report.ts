@@ -14,11 +14,13 @@ import { createStandbyDiskId, type MadeDisk } from './steps/create-standby-disk.
 import { CREATE_VIRTUAL_MACHINE, type MadeMachine } from './steps/create-virtual-machine.ts';
 import { BOOT_WORDS, DECLARE_SWITCHED_OVER } from './steps/declare-switched-over.ts';
 import { type BootProof, PROVE_BOOT } from './steps/prove-boot.ts';
+import { REDIRECT_CLIENTS, type Redirected } from './steps/redirect-clients.ts';
 import { SEAL_REPLICA, type Sealed } from './steps/seal-replica.ts';
 import { type MadeSnapshot, snapshotDiskId } from './steps/snapshot-disk.ts';
 import { type Running, WAIT_RUNNING } from './steps/wait-running.ts';
 import {
   operationChecklist,
+  redirectedEvents,
   steppedDownEvents,
   switchedOverEvents,
   vmOnlineEvent,
@@ -77,6 +79,8 @@ export interface SwitchoverReport {
     readonly bootMs: number;
     readonly verdicts: readonly Verdict[];
   };
+  /** The record that leads clients to the standby, and what it was before. */
+  readonly redirected?: Redirected['record'];
   readonly events: readonly WorkEvent[];
   readonly checklist: readonly string[];
   readonly tell: readonly string[];
@@ -92,6 +96,7 @@ export function switchoverReport(work: ReportWork, run: RunRecord): SwitchoverRe
   const vm = vmOf(work, outputs);
   const sealed = outputs.get(SEAL_REPLICA) as Sealed | undefined;
   const boot = outputs.get(PROVE_BOOT) as BootProof | undefined;
+  const redirected = outputs.get(REDIRECT_CLIENTS) as Redirected | undefined;
   const declared = outputs.has(DECLARE_SWITCHED_OVER);
   // A VM that was only started again has no commit point: nothing new was made.
   const restarted = declared && !outputs.has(COMMIT_SWITCHOVER);
@@ -114,21 +119,30 @@ export function switchoverReport(work: ReportWork, run: RunRecord): SwitchoverRe
     addresses,
     ...(sealed ? { copied: copiedOf(sealed) } : {}),
     ...(boot ? { boot: { outcome: boot.outcome, bootMs: boot.bootMs, verdicts: boot.verdicts } } : {}),
-    events: live && vm && boot ? eventsOf(scenario, vm, boot, restarted, sealed) : [],
+    ...(redirected?.record ? { redirected: redirected.record } : {}),
+    events: live && vm && boot ? eventsOf(scenario, { vm, boot, restarted, sealed, redirected }) : [],
     checklist: live ? operationChecklist(inventory, boot?.address) : [],
-    tell: live && !restarted ? whomToTell(inventory, addresses) : [],
+    tell: live && !restarted ? whomToTell(inventory, addresses, redirected) : [],
   };
 }
 
 function eventsOf(
   scenario: Work['scenario'],
-  vm: NonNullable<SwitchoverReport['vm']>,
-  boot: BootProof,
-  restarted: boolean,
-  sealed: Sealed | undefined,
+  done: {
+    readonly vm: NonNullable<SwitchoverReport['vm']>;
+    readonly boot: BootProof;
+    readonly restarted: boolean;
+    readonly sealed: Sealed | undefined;
+    readonly redirected: Redirected | undefined;
+  },
 ): readonly WorkEvent[] {
-  if (restarted) return [vmOnlineEvent(vm.id)];
-  return [...steppedDownEvents(vm), ...switchedOverEvents(scenario, vm.id, BOOT_WORDS[boot.outcome], sealed)];
+  const { vm, boot, restarted, sealed, redirected } = done;
+  if (restarted) return [vmOnlineEvent(vm.id), ...redirectedEvents(redirected)];
+  return [
+    ...steppedDownEvents(vm),
+    ...switchedOverEvents(scenario, vm.id, BOOT_WORDS[boot.outcome], sealed),
+    ...redirectedEvents(redirected),
+  ];
 }
 
 type Outputs = ReadonlyMap<string, unknown>;
@@ -263,7 +277,7 @@ export function reportNotices(report: SwitchoverReport): Notice[] {
       text(event.code === 'SWITCHOVER_COMPLETE' ? 'success' : event.level, event.text),
     ),
     ...(report.checklist.length > 0 ? [text('info', `Operation check:\n${numbered(report.checklist)}`)] : []),
-    ...(report.tell.length > 0 ? [text('warning', report.tell.join('\n'))] : []),
+    ...(report.tell.length > 0 ? [text(report.redirected ? 'info' : 'warning', report.tell.join('\n'))] : []),
   ];
 }
 

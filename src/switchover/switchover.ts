@@ -1,14 +1,13 @@
+import type { ScriptMoment } from '../model/redirect.ts';
 import type { Plan, Step, StepContext } from '../plan/plan.ts';
 import type { SealOptions } from '../wire/control-session.ts';
 import { type Blueprint, blueprintOf } from './blueprint.ts';
+import { addressesOf } from './made-addresses.ts';
 import { refusalToSwitchOver } from './ready.ts';
+import { scriptFacts } from './script-facts.ts';
 import { commitSwitchoverStep } from './steps/commit-switchover.ts';
-import {
-  createNetworkInterfaceId,
-  createNetworkInterfaceStep,
-  type MadeNic,
-} from './steps/create-network-interface.ts';
-import { createPublicIpId, createPublicIpStep, type MadePublicIp } from './steps/create-public-ip.ts';
+import { createNetworkInterfaceStep } from './steps/create-network-interface.ts';
+import { createPublicIpStep } from './steps/create-public-ip.ts';
 import { createStandbyDiskStep } from './steps/create-standby-disk.ts';
 import {
   CREATE_VIRTUAL_MACHINE,
@@ -17,6 +16,8 @@ import {
 } from './steps/create-virtual-machine.ts';
 import { declareSwitchedOverStep } from './steps/declare-switched-over.ts';
 import { proveBootStep } from './steps/prove-boot.ts';
+import { redirectClientsStep } from './steps/redirect-clients.ts';
+import { runScriptStep } from './steps/run-script.ts';
 import { sealReplicaStep } from './steps/seal-replica.ts';
 import { snapshotDiskStep } from './steps/snapshot-disk.ts';
 import { verifyScenarioStep } from './steps/verify-scenario.ts';
@@ -43,38 +44,49 @@ export function switchoverPlan(work: Work, options: SwitchoverOptions = {}): Pla
           refusalToSwitchOver(scenario, status, runId, options),
         ),
       ],
-      [sealReplicaStep(work, { ...options.seal, lenient: false })],
-      ...standbyStages(work, blueprint),
+      ...standbyStages(work, blueprint, sealReplicaStep(work, { ...options.seal, lenient: false })),
     ]),
   };
 }
 
 /** From sealed replica disks to a proven standby; what can be made side by side shares a stage. */
-export function standbyStages(work: Work, blueprint: Blueprint): Step[][] {
+export function standbyStages(work: Work, blueprint: Blueprint, seal: Step): Step[][] {
   const vmIdOf = (context: StepContext) => context.output<MadeMachine>(CREATE_VIRTUAL_MACHINE).vmId;
   const publicIps = blueprint.nics.flatMap((part) =>
     part.publicIpName ? [createPublicIpStep(work, part, part.publicIpName)] : [],
   );
+  const { redirect } = work.scenario;
+  const scripts = (at: ScriptMoment) =>
+    (work.scenario.scripts ?? [])
+      .filter((script) => script.at === at)
+      .map((script) => [runScriptStep(work, script, (context) => scriptFacts(work, blueprint, at, context))]);
   return [
+    ...scripts('before-seal'),
+    [seal],
+    ...scripts('after-seal'),
+    ...scripts('before-build'),
     [...blueprint.disks.map((part) => snapshotDiskStep(work, part)), ...publicIps],
     [
       ...blueprint.disks.map((part) => createStandbyDiskStep(work, blueprint, part)),
       ...blueprint.nics.map((part) => createNetworkInterfaceStep(work, part)),
     ],
     [createVirtualMachineStep(work, blueprint)],
+    ...scripts('after-build'),
+    ...scripts('before-boot'),
     [waitRunningStep(work, { vmIdOf, hasRunBefore: false })],
     [proveBootStep(work, { addressOf: async (context) => addressOf(blueprint, context) })],
+    ...scripts('after-boot'),
+    ...scripts('before-redirect'),
+    ...(redirect
+      ? [[redirectClientsStep(work, redirect, (context) => addressesOf(blueprint, context))]]
+      : []),
+    ...scripts('after-redirect'),
     [commitSwitchoverStep(work)],
     [declareSwitchedOverStep(work, vmIdOf)],
   ];
 }
 
 function addressOf(blueprint: Blueprint, context: StepContext): string | undefined {
-  const primary = blueprint.nics[0];
-  if (!primary) return undefined;
-  const { masterNicId } = primary.nic;
-  const publicIp = primary.publicIpName
-    ? context.output<MadePublicIp>(createPublicIpId(masterNicId)).address
-    : undefined;
-  return publicIp ?? context.output<MadeNic>(createNetworkInterfaceId(masterNicId)).privateIp;
+  const { publicIp, privateIp } = addressesOf(blueprint, context) ?? {};
+  return publicIp ?? privateIp;
 }

@@ -1,3 +1,4 @@
+import type { RedirectedRecord } from '../model/redirect.ts';
 import type { Plan, StepContext } from '../plan/plan.ts';
 import { blueprintOf } from './blueprint.ts';
 import { findAddress, findAddresses } from './find-address.ts';
@@ -5,7 +6,9 @@ import { refusalToStartVm } from './ready.ts';
 import { deallocateMachineStep } from './steps/deallocate-machine.ts';
 import { declareStoppedStep } from './steps/declare-stopped.ts';
 import { declareSwitchedOverStep } from './steps/declare-switched-over.ts';
-import { proveBootStep } from './steps/prove-boot.ts';
+import { type BootProof, PROVE_BOOT, proveBootStep } from './steps/prove-boot.ts';
+import { redirectBackStep } from './steps/redirect-back.ts';
+import { redirectClientsStep } from './steps/redirect-clients.ts';
 import { removeStandbyStep } from './steps/remove-standby.ts';
 import { sealReplicaStep } from './steps/seal-replica.ts';
 import { verifyScenarioStep } from './steps/verify-scenario.ts';
@@ -27,14 +30,14 @@ export function vmStartPlan(work: Work, options: { readonly existingVmId?: strin
     title: `Start the VM of ${work.scenario.name}`,
     stages: tellingWhatIsLeft(work, `standby resume ${work.runId} --undo`, [
       [verifyScenarioStep(work, refusalToStartVm)],
-      [sealReplicaStep(work, { lenient: true })],
-      ...standbyStages(work, blueprintOf(work)),
+      ...standbyStages(work, blueprintOf(work), sealReplicaStep(work, { lenient: true })),
     ]),
   };
 }
 
 function startExisting(work: Work, vmId: string): Plan {
   const vmIdOf = (_context: StepContext) => vmId;
+  const { redirect } = work.scenario;
   return {
     kind: 'vm-start',
     title: `Start the VM of ${work.scenario.name}`,
@@ -46,21 +49,40 @@ function startExisting(work: Work, vmId: string): Plan {
           allAddresses: () => findAddresses(work, vmId),
         }),
       ],
+      ...(redirect
+        ? [
+            [
+              redirectClientsStep(
+                work,
+                redirect,
+                (context) => context.output<BootProof>(PROVE_BOOT).addresses?.[0],
+              ),
+            ],
+          ]
+        : []),
       [declareSwitchedOverStep(work, vmIdOf, { restarted: true })],
     ],
   };
+}
+
+export interface VmStopOptions {
+  readonly vmId: string;
+  readonly remove: boolean;
+  /** From the status, kept in the run's input: clients are sent to this VM. */
+  readonly redirected?: RedirectedRecord;
 }
 
 /**
  * `standby vm stop`: deallocates the standby VM, so that it costs no compute. With `remove` everything of the standby
  * goes, except the replica; what the standby has written since is lost. Kind `vm-stop`.
  */
-export function vmStopPlan(work: Work, options: { readonly vmId: string; readonly remove: boolean }): Plan {
-  const { vmId, remove } = options;
+export function vmStopPlan(work: Work, options: VmStopOptions): Plan {
+  const { vmId, remove, redirected } = options;
   return {
     kind: 'vm-stop',
     title: `${remove ? 'Remove' : 'Stop'} the VM of ${work.scenario.name}`,
     stages: [
+      ...(redirected ? [[redirectBackStep(work, redirected)]] : []),
       [deallocateMachineStep(work, vmId)],
       ...(remove ? [[removeStandbyStep(work, vmId)]] : []),
       [declareStoppedStep(work, { removed: remove })],

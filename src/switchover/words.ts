@@ -1,7 +1,9 @@
 import { timeText } from '../clock.ts';
 import { growsUnderGpt, type MasterInventory } from '../model/disk.ts';
+import type { RedirectedRecord } from '../model/redirect.ts';
 import type { Scenario } from '../model/scenario.ts';
 import { type Refusal, refusalsText, rungText } from './ladder.ts';
+import type { Redirected } from './steps/redirect-clients.ts';
 import type { Sealed } from './steps/seal-replica.ts';
 import type { WorkEvent } from './work.ts';
 
@@ -64,6 +66,18 @@ export function steppedDownEvents(vm: {
   ];
 }
 
+export function redirectedEvents({ record }: Redirected = {}): readonly WorkEvent[] {
+  if (!record) return [];
+  return [{ level: 'info', code: 'REDIRECTED', text: redirectedText(record), data: { ...record } }];
+}
+
+function redirectedText({ name, before, after }: RedirectedRecord): string {
+  const was = before.addresses.join(', ');
+  const old = was === '' ? 'there was no such record' : `it was ${was}`;
+  const wait = was === '' ? '' : ` Clients keep the old address for up to ${before.ttlSeconds} s.`;
+  return `Clients find the standby as ${name}: ${after.addresses.join(', ')} (${old}).${wait}`;
+}
+
 export function vmOnlineEvent(vmId: string): WorkEvent {
   return { level: 'info', code: 'VM_ONLINE', text: `${vmId} is now online.`, data: { vmId } };
 }
@@ -90,18 +104,20 @@ export function operationChecklist(
   ];
 }
 
-/** Nothing redirects clients yet, so people must be told (M-41). */
+/** Where clients find the standby now; when nothing sends them there, people must be told (M-41). */
 export function whomToTell(
   inventory: Pick<MasterInventory, 'hostName' | 'nics'>,
   addresses: readonly { readonly privateIp?: string; readonly publicIp?: string }[],
+  redirected?: Redirected,
 ): readonly string[] {
+  if (redirected?.record) return [redirectedText(redirected.record)];
   const before = inventory.nics.flatMap((nic) => nic.addresses).join(', ') || 'its old address';
   const now = addresses.flatMap(({ publicIp, privateIp }) => [
     ...(publicIp ? [`${publicIp} (public)`] : []),
     ...(privateIp ? [`${privateIp} (in the virtual network)`] : []),
   ]);
   return [
-    `No redirection is set: clients of "${inventory.hostName}" (${before}) do not find the standby by themselves.`,
+    `${redirected?.leftOut ? 'The redirection was left out' : 'No redirection is set'}: clients of "${inventory.hostName}" (${before}) do not find the standby by themselves.`,
     `New address: ${now.join(', ') || 'not known'}.`,
     'Tell the users, whoever keeps the DNS records, and the owners of systems that call this server by address.',
   ];

@@ -2,9 +2,12 @@ import type { Clock } from '../clock.ts';
 import type { Appliance } from '../model/appliance.ts';
 import type { MasterInventory } from '../model/disk.ts';
 import type { EventRecord } from '../model/event.ts';
+import type { ScenarioScript } from '../model/redirect.ts';
 import type { Scenario, ScenarioStatus } from '../model/scenario.ts';
 import type { Verdict } from '../model/verdict.ts';
 import type { Cloud } from '../ports/cloud.ts';
+import type { Redirect } from '../redirect/redirect.ts';
+import type { ScriptResult } from '../redirect/user-script.ts';
 import type { ControlSession } from '../wire/control-session.ts';
 
 /**
@@ -35,6 +38,16 @@ export interface Work {
   tellProgress(progress: WorkProgress): void;
   /** How long things may take; tests and Local Azure shorten it. */
   readonly patience?: Patience;
+  /** For a scenario with a redirection: whatever changes its record, with its secret. */
+  redirect?(): Promise<Redirect>;
+  /** For a scenario with scripts. */
+  runScript?(
+    script: ScenarioScript,
+    facts: Readonly<Record<string, string>>,
+    signal: AbortSignal,
+  ): Promise<ScriptResult>;
+  /** What the operator leaves out this time, because it fails and the standby is needed. */
+  readonly leaveOut?: { readonly redirect?: boolean; readonly scripts?: boolean };
   /** The operator has looked and goes live although the boot proof found errors. The report still says so. */
   readonly acceptUnprovenBoot?: boolean;
 }

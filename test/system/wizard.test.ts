@@ -246,7 +246,12 @@ async function createScenario(person: Terminal): Promise<void> {
   await person.choose('Health check of the standby', 'http');
   await person.answer('Port of the health check', '8080');
   await person.answer('Path of the page', '/index.html');
-  await person.accept('HTTP status of a healthy answer', 'Is-alive');
+  await person.accept(
+    'HTTP status of a healthy answer',
+    'Is-alive',
+    'How clients find the standby',
+    'Programs of your own',
+  );
   const summary = await person.asked('Check and save this scenario?');
   expect(summary).toContain('http on port 8080, /index.html answers 200');
   await person.choose('Check and save this scenario?', 'yes');

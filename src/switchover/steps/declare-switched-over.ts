@@ -4,10 +4,11 @@
  * again.
  */
 import type { Step, StepContext } from '../../plan/plan.ts';
-import { steppedDownEvents, switchedOverEvents, vmOnlineEvent } from '../words.ts';
-import type { Work } from '../work.ts';
+import { redirectedEvents, steppedDownEvents, switchedOverEvents, vmOnlineEvent } from '../words.ts';
+import type { Work, WorkEvent } from '../work.ts';
 import { CREATE_VIRTUAL_MACHINE, type MadeMachine } from './create-virtual-machine.ts';
 import { type BootProof, PROVE_BOOT } from './prove-boot.ts';
+import { REDIRECT_CLIENTS, type Redirected } from './redirect-clients.ts';
 import { SEAL_REPLICA, type Sealed } from './seal-replica.ts';
 
 export const DECLARE_SWITCHED_OVER = 'declare-switched-over';
@@ -35,7 +36,7 @@ export function declareSwitchedOverStep(
         ...(options.restarted ? {} : { switchedOverRunId: work.runId }),
         activeRunId: undefined,
       });
-      const events = options.restarted
+      const events: WorkEvent[] = options.restarted
         ? [vmOnlineEvent(vmId)]
         : [
             ...steppedDownEvents({
@@ -49,6 +50,8 @@ export function declareSwitchedOverStep(
               context.output<Sealed>(SEAL_REPLICA),
             ),
           ];
+      if (work.scenario.redirect)
+        events.push(...redirectedEvents(context.output<Redirected>(REDIRECT_CLIENTS)));
       for (const event of events) await work.event(event);
       return { vmId, atMs: work.clock.now() };
     },

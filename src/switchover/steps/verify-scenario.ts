@@ -31,7 +31,7 @@ export function verifyScenarioStep(
       if (refused) throw refused;
       const verdicts = await work.verify();
       refuseErrors(
-        verdicts.filter((one) => !hasOtherRung(work) || !OF_THE_FIRST_RUNG.has(one.code)),
+        verdicts.filter((one) => !isMendedLater(work, one.code)),
         work.scenario,
       );
       return { stateBefore: status.state, verdicts };
@@ -48,6 +48,10 @@ const OF_THE_FIRST_RUNG = new Set([
   'QUOTA_EXCEEDED',
 ]);
 
-function hasOtherRung({ scenario }: Work): boolean {
-  return rungsOf(scenario.vm).length > 1;
+/** The standby is worth more than its redirection: a DNS server that is lost too must not stand in the way of it. */
+const OF_THE_RECORD = new Set(['RECORD_UNREACHABLE', 'RECORD_UPDATE_REFUSED']);
+
+function isMendedLater({ scenario, leaveOut }: Work, code: string): boolean {
+  if (OF_THE_FIRST_RUNG.has(code)) return rungsOf(scenario.vm).length > 1;
+  return OF_THE_RECORD.has(code) || (leaveOut?.scripts === true && code.startsWith('SCRIPT_'));
 }

@@ -1,0 +1,248 @@
+import { existsSync } from 'node:fs';
+import { isAbsolute } from 'node:path';
+import type { Choice } from '../model/question.ts';
+import { SCRIPT_MOMENTS, type ScenarioRedirect, type ScenarioScript } from '../model/redirect.ts';
+import type { Answers } from '../ports/host.ts';
+import { REDIRECTIONS, type Redirection, whyNotRedirect } from '../redirect/matrix.ts';
+import { KEY_IS_KEPT, type RedirectKey } from './redirect-key.ts';
+import { type Screen, textOf } from './screen.ts';
+
+/** How clients find the standby (M-22, M-24, M-25), and the user's own programs around a switchover. */
+const isDns = (answers: Answers): boolean => answers.redirect === 'dns-update';
+const TIMEOUT_SECONDS = 300;
+const TIMEOUT_SECONDS_MAX = 24 * 3600;
+
+/** All methods stand in the list; what a whole machine cannot have says why. */
+function methodChoices(): readonly Choice[] {
+  const titles: Partial<Record<Redirection, string>> = {
+    'ip-move': 'move the IP address',
+    'computer-name': 'switch the computer name',
+    'computer-alias': 'switch a computer alias',
+  };
+  return [
+    { value: 'none', label: 'none: people are told the new address' },
+    { value: 'dns-update', label: 'dns-update: change an A record by a signed dynamic update (RFC 2136)' },
+    ...REDIRECTIONS.flatMap((method) => {
+      const why = whyNotRedirect('full-system', method);
+      return why === undefined
+        ? []
+        : [{ value: method, label: titles[method] ?? method, disabled: why.replace(/\.$/, '') }];
+    }),
+  ];
+}
+
+const NAME = /^(?=.{1,253}\.?$)([a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?\.)+[a-z0-9-]+\.?$/i;
+const nameProblem = (value: unknown): string | undefined =>
+  NAME.test(textOf(value)) ? undefined : 'Write it in full, like www.example.com.';
+
+export const redirectScreens: readonly Screen[] = [
+  {
+    name: 'redirect',
+    question: () => ({
+      name: 'redirect',
+      kind: 'select',
+      message: 'How clients find the standby',
+      default: 'none',
+      choices: methodChoices(),
+    }),
+  },
+  {
+    name: 'dnsServer',
+    needs: ['redirect'],
+    when: isDns,
+    question: () => ({
+      name: 'dnsServer',
+      kind: 'text',
+      message: 'DNS server that takes the update',
+      hint: 'the primary of the zone: an address or a name, with :port when it is not 53',
+      validate: (value) =>
+        /^(\[[\da-f:]+\]|[^\s:]+)(:\d{1,5})?$/i.test(textOf(value))
+          ? undefined
+          : 'Write host, host:port or [address]:port.',
+    }),
+  },
+  {
+    name: 'dnsName',
+    needs: ['redirect'],
+    when: isDns,
+    question: () => ({
+      name: 'dnsName',
+      kind: 'text',
+      message: 'Name that clients use',
+      validate: nameProblem,
+    }),
+  },
+  {
+    name: 'dnsZone',
+    needs: ['redirect', 'dnsName'],
+    when: isDns,
+    question: (answers) => ({
+      name: 'dnsZone',
+      kind: 'text',
+      message: 'Zone of that name',
+      default: textOf(answers.dnsName).replace(/^[^.]+\./, ''),
+      validate: (value) => {
+        const [zone, name] = [textOf(value), textOf(answers.dnsName)].map((one) =>
+          one.replace(/\.$/, '').toLowerCase(),
+        );
+        return name === zone || name?.endsWith(`.${zone}`) ? undefined : `${name} is not inside that zone.`;
+      },
+    }),
+  },
+  {
+    name: 'dnsAddress',
+    needs: ['redirect', 'publicIp'],
+    when: (answers) => isDns(answers) && answers.publicIp === true,
+    question: () => ({
+      name: 'dnsAddress',
+      kind: 'select',
+      message: 'Address of the standby that it gets',
+      default: 'public',
+      choices: [
+        { value: 'public', label: "public: the first NIC's public IP" },
+        { value: 'private', label: "private: the first NIC's address in the virtual network" },
+      ],
+    }),
+  },
+  {
+    name: 'dnsTtl',
+    needs: ['redirect'],
+    when: isDns,
+    question: () => ({
+      name: 'dnsTtl',
+      kind: 'number',
+      message: 'TTL of the changed record, in seconds',
+      hint: 'empty: as the record has it; what counts at a switchover is the TTL that it had before',
+      optional: true,
+      validate: (value) =>
+        Number.isInteger(value) && Number(value) >= 1 && Number(value) <= 86_400
+          ? undefined
+          : 'A whole number of seconds from 1 to 86400.',
+    }),
+  },
+  {
+    name: 'dnsKeyFile',
+    needs: ['redirect'],
+    when: isDns,
+    question: () => ({
+      name: 'dnsKeyFile',
+      kind: 'text',
+      message: 'File with the key for the updates (TSIG)',
+      hint: 'as tsig-keygen writes it; the key is stored encrypted, the file is not needed afterwards',
+      validate: (value) =>
+        textOf(value) === KEY_IS_KEPT || existsSync(textOf(value))
+          ? undefined
+          : 'There is no such file. Make one: tsig-keygen NAME > FILE',
+    }),
+  },
+  {
+    name: 'scripts',
+    question: () => ({
+      name: 'scripts',
+      kind: 'text',
+      message: 'Programs of your own around a switchover',
+      hint: `MOMENT=/path/program argument; MOMENT=... with ${SCRIPT_MOMENTS.join(', ')}; empty: none`,
+      optional: true,
+      validate: (value) => {
+        const parsed = scriptsFrom(textOf(value), TIMEOUT_SECONDS);
+        return typeof parsed === 'string' ? parsed : undefined;
+      },
+    }),
+  },
+  {
+    name: 'scriptTimeout',
+    needs: ['scripts'],
+    when: (answers) => textOf(answers.scripts) !== '',
+    question: () => ({
+      name: 'scriptTimeout',
+      kind: 'number',
+      message: 'Seconds after which a program is ended',
+      default: TIMEOUT_SECONDS,
+      validate: (value) =>
+        Number.isInteger(value) && Number(value) >= 1 && Number(value) <= TIMEOUT_SECONDS_MAX
+          ? undefined
+          : `A whole number of seconds from 1 to ${TIMEOUT_SECONDS_MAX}.`,
+    }),
+  },
+];
+
+/** The scripts of an answer, or what is wrong with it. A command with spaces in it is written as a JSON list. */
+function scriptsFrom(text: string, timeoutSeconds: number): readonly ScenarioScript[] | string {
+  const scripts: ScenarioScript[] = [];
+  for (const part of text.split(/[;\n]/)) {
+    if (part.trim() === '') continue;
+    const [, moment = '', rest = ''] = /^\s*([a-z-]+)\s*=\s*(.*?)\s*$/.exec(part) ?? [];
+    const at = SCRIPT_MOMENTS.find((one) => one === moment);
+    if (!at) return `Write MOMENT=PROGRAM, with one of ${SCRIPT_MOMENTS.join(', ')}.`;
+    const command = commandOf(rest);
+    if (!command || !isAbsolute(command[0] ?? '')) return `${at} needs a program with its whole path.`;
+    if (scripts.some((one) => one.at === at)) return `${at} stands there twice.`;
+    scripts.push({ at, command, timeoutSeconds });
+  }
+  return scripts;
+}
+
+function commandOf(text: string): readonly string[] | undefined {
+  if (!text.startsWith('[')) return text.split(/\s+/);
+  try {
+    const parsed: unknown = JSON.parse(text);
+    return Array.isArray(parsed) && parsed.every((one) => typeof one === 'string') ? parsed : undefined;
+  } catch (error) {
+    if (error instanceof SyntaxError) return undefined;
+    throw error;
+  }
+}
+
+interface RedirectDefinition {
+  readonly redirect?: ScenarioRedirect;
+  readonly scripts?: readonly ScenarioScript[];
+}
+
+/** `key`: of the file that the answers name, or the one that the scenario has. */
+export function redirectFromAnswers(
+  answers: Answers,
+  key: Pick<RedirectKey, 'name' | 'algorithm'> | undefined,
+): RedirectDefinition {
+  const scripts = scriptsFrom(textOf(answers.scripts), Number(answers.scriptTimeout ?? TIMEOUT_SECONDS));
+  const { dnsAddress, dnsTtl } = answers;
+  return {
+    ...(isDns(answers)
+      ? {
+          redirect: {
+            kind: 'dns-update',
+            server: textOf(answers.dnsServer),
+            zone: textOf(answers.dnsZone),
+            name: textOf(answers.dnsName),
+            keyName: key?.name ?? '',
+            keyAlgorithm: key?.algorithm ?? 'hmac-sha256',
+            ...(dnsAddress === 'public' || dnsAddress === 'private' ? { address: dnsAddress } : {}),
+            ...(typeof dnsTtl === 'number' ? { ttlSeconds: dnsTtl } : {}),
+          },
+        }
+      : {}),
+    ...(typeof scripts !== 'string' && scripts.length > 0 ? { scripts } : {}),
+  };
+}
+
+export function answersOfRedirect({ redirect, scripts = [] }: RedirectDefinition): Answers {
+  const [first] = scripts;
+  return {
+    redirect: redirect?.kind ?? 'none',
+    ...(redirect
+      ? {
+          dnsServer: redirect.server,
+          dnsName: redirect.name,
+          dnsZone: redirect.zone,
+          dnsKeyFile: KEY_IS_KEPT,
+          ...(redirect.address ? { dnsAddress: redirect.address } : {}),
+          ...(redirect.ttlSeconds === undefined ? {} : { dnsTtl: redirect.ttlSeconds }),
+        }
+      : {}),
+    ...(first ? { scripts: scripts.map(scriptText).join('; '), scriptTimeout: first.timeoutSeconds } : {}),
+  };
+}
+
+function scriptText({ at, command }: ScenarioScript): string {
+  const plain = command.every((one) => /^[^\s;[]+$/.test(one));
+  return `${at}=${plain ? command.join(' ') : JSON.stringify(command)}`;
+}

@@ -1,0 +1,135 @@
+import { Resolver } from 'node:dns/promises';
+import { chmod, readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { ChecksFailed } from '../../src/control/checks-failed.ts';
+import { runScenario } from '../../src/control/run.ts';
+import { createScenario, listScenarios, type ScenarioReport } from '../../src/control/scenario.ts';
+import { removeScenario } from '../../src/control/scenario-remove.ts';
+import { exportScenario, scenarioFileFromYaml } from '../../src/control/scenario-yaml.ts';
+import { proposeSwitchover, switchOver } from '../../src/control/switchover.ts';
+import { stopVm } from '../../src/control/vm.ts';
+import { scenarioEditWizard, scenarioWizard } from '../../wizards/scenario.ts';
+import { type Bind, startBind } from '../redirect/bind-server.ts';
+import { ANSWERS, type ScenarioWorld, scenarioWorld } from './scenario-world.ts';
+
+/** From `scenario create` to `vm stop`, against a real BIND and with real scripts. */
+let bind: Bind;
+let world: ScenarioWorld;
+let keyFile: string;
+
+beforeAll(async () => {
+  bind = await startBind();
+});
+afterAll(() => bind?.stop());
+beforeEach(async () => {
+  world = await scenarioWorld();
+  keyFile = join(world.context.homeFolder, 'dns.key');
+  await writeFile(keyFile, keyText(bind.secret));
+});
+afterEach(() => world.close());
+
+const keyText = (secret: Buffer) =>
+  `key "redirect.example" {\n\talgorithm hmac-sha256;\n\tsecret "${secret.toString('base64')}";\n};\n`;
+
+const dns = () => ({
+  redirect: 'dns-update',
+  dnsServer: `127.0.0.1:${bind.port}`,
+  dnsName: 'www.example.test',
+  dnsZone: 'example.test',
+  dnsKeyFile: keyFile,
+});
+
+async function create(preset: Readonly<Record<string, unknown>>): Promise<ScenarioReport> {
+  const start = { preset: { ...ANSWERS, ...preset }, yes: true };
+  try {
+    return await scenarioWizard(world.context, start);
+  } catch (error) {
+    if (!(error instanceof ChecksFailed) || error.code !== 'CHECKS_FOUND_WARNINGS') throw error;
+    const codes = error.verdicts.filter((one) => one.status === 'warning').map((one) => one.code);
+    return scenarioWizard(world.context, { ...start, accept: codes });
+  }
+}
+
+async function www(): Promise<string[]> {
+  const resolver = new Resolver();
+  resolver.setServers([`127.0.0.1:${bind.port}`]);
+  return resolver.resolve4('www.example.test');
+}
+
+describe('Creating a scenario with a redirection', () => {
+  it.each([
+    ['ip-move', 'needs master and standby in one network segment'],
+    ['computer-name', 'the standby already is the master'],
+    ['computer-alias', 'use a DNS record or a script'],
+  ])('refuses %s with the reason of the matrix', async (redirect, reason) => {
+    await expect(create({ redirect })).rejects.toThrow(reason);
+    expect(await listScenarios(world.context)).toEqual([]);
+  });
+
+  it('keeps the key encrypted, and shows it nowhere', async () => {
+    const { scenario, verdicts } = await create(dns());
+    expect(scenario.redirect).toMatchObject({ kind: 'dns-update', keyName: 'redirect.example' });
+    expect(verdicts.filter((one) => one.code.startsWith('RECORD_') && one.status === 'error')).toEqual([]);
+    const { yaml } = await exportScenario(world.context, 'web');
+    const shown = [yaml, JSON.stringify(await listScenarios(world.context)), JSON.stringify(world.told)];
+    for (const text of shown) expect(text).not.toContain(bind.secret.toString('base64'));
+    const stored = await readFile(join(world.context.homeFolder, 'standby.db'), 'latin1');
+    expect(stored).not.toContain(bind.secret.toString('base64'));
+
+    // Out and in again: the file has no key, so it must be given.
+    await removeScenario(world.context, 'web', { deleteReplica: false });
+    const file = await scenarioFileFromYaml(yaml);
+    const accept = scenario.acceptedWarnings.map((one) => one.code);
+    await expect(createScenario(world.context, file, { accept, command: 'x' })).rejects.toMatchObject({
+      code: 'REDIRECT_KEY_MISSING',
+      kind: 'input',
+    });
+    const preset = { scenario: 'web', dnsTtl: 60 };
+    await create(dns());
+    const edited = await scenarioEditWizard(world.context, { preset, yes: true });
+    expect(edited.scenario.redirect).toMatchObject({ keyName: 'redirect.example', ttlSeconds: 60 });
+  });
+
+  it('finds a key that may not change the record before anything is saved', async () => {
+    await writeFile(keyFile, keyText(bind.powerless));
+    await expect(create(dns())).rejects.toMatchObject({ code: 'CHECKS_FOUND_ERRORS' });
+    await writeFile(keyFile, 'no key at all');
+    await expect(create(dns())).rejects.toMatchObject({ code: 'KEY_FILE_INVALID' });
+    await expect(create({ ...dns(), dnsZone: 'example.org' })).rejects.toThrow('not inside that zone');
+  });
+
+  it.each([
+    ['whenever=/bin/true', 'Write MOMENT=PROGRAM'],
+    ['after-boot=true', 'with its whole path'],
+    ['after-boot=/bin/true; after-boot=/bin/false', 'twice'],
+  ])('refuses the script %s', async (scripts, words) => {
+    await expect(create({ scripts })).rejects.toThrow(words);
+  });
+});
+
+describe('Switching over and back', () => {
+  it('changes the record of a real server, runs the scripts, and vm stop takes it back', async () => {
+    const program = join(world.context.homeFolder, 'hook.sh');
+    const said = join(world.context.homeFolder, 'said');
+    await writeFile(
+      program,
+      `#!/bin/sh\necho "$STANDBY_EVENT $STANDBY_PHASE $1 $STANDBY_PUBLIC_IP" >> ${said}\necho heard\n`,
+    );
+    await chmod(program, 0o755);
+    await create({ ...dns(), scripts: `before-seal=${program} one; after-redirect=${program} two` });
+    await runScenario(world.context, 'web', { accept: [] });
+    expect(await www()).toEqual(['192.0.2.10']);
+    const { report, run } = await switchOver(world.context, await proposeSwitchover(world.context, 'web'));
+    const [address] = await www();
+    expect(address).toBe(report.addresses[0]?.publicIp);
+    expect(report.tell.join()).toContain('www.example.test');
+    expect(await readFile(said, 'utf8')).toBe(
+      `SWITCHOVER before-seal one \nSWITCHOVER after-redirect two ${address}\n`,
+    );
+    const log = join(world.context.homeFolder, 'scripts', `${run.id}-after-redirect.log`);
+    expect(await readFile(log, 'utf8')).toContain('heard');
+    await stopVm(world.context, 'web', { remove: true });
+    expect(await www()).toEqual(['192.0.2.10']);
+  });
+});
