@@ -27,6 +27,7 @@ const FOR_TESTS = [
   { name: 'bind9', files: ['/usr/sbin/named'] },
   { name: 'tmux', files: ['/usr/bin/tmux'] },
   { name: 'fdisk', files: ['/usr/sbin/sfdisk', '/sbin/sfdisk'] },
+  { name: 'azure-cli', files: ['/usr/bin/az'] },
   { name: 'ntfs-3g', files: ['/usr/sbin/mkntfs', '/sbin/mkntfs'] },
   { name: 'libhivex-bin', files: ['/usr/bin/hivexml'] },
 ];

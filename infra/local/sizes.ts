@@ -152,6 +152,25 @@ export function zonesOf(location: string): readonly string[] {
   return REGIONS_WITHOUT_ZONES.includes(location.toLowerCase()) ? [] : ['1', '2', '3'];
 }
 
+/** Sizes as `vmSizes` lists them, of a region or for one VM. */
+export function sizeDocuments(location: string): {
+  readonly name: string;
+  readonly numberOfCores: number;
+  readonly osDiskSizeInMB: number;
+  readonly resourceDiskSizeInMB: number;
+  readonly memoryInMB: number;
+  readonly maxDataDiskCount: number;
+}[] {
+  return VM_SIZES.filter((size) => !size.absentIn.includes(location)).map((size) => ({
+    name: size.name,
+    numberOfCores: size.vCpus,
+    osDiskSizeInMB: 1047552,
+    resourceDiskSizeInMB: 0,
+    memoryInMB: size.memoryGib * 1024,
+    maxDataDiskCount: size.dataDisksMax,
+  }));
+}
+
 /** Family names with their titles, once each, in the table's order. */
 export function sizeFamilies(): ReadonlyMap<string, string> {
   return new Map(VM_SIZES.map((size) => [size.family, size.familyTitle]));

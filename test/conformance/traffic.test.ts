@@ -199,6 +199,18 @@ async function useEverything({
     location,
     creationData: { createOption: 'Copy', sourceResourceId: snapshot.id ?? '' },
   });
+  const images = `${vnet.id?.split('/resourceGroups/')[0]}/providers/Microsoft.Compute/locations/${location}/publishers`;
+  await compute.disks.createOrUpdate(group, 'image', {
+    location,
+    sku: { name: 'StandardSSD_LRS' },
+    networkAccessPolicy: 'DenyAll',
+    creationData: {
+      createOption: 'FromImage',
+      imageReference: {
+        id: `${images}/Canonical/artifactTypes/vmImage/offers/UbuntuServer/skus/18.04-LTS/versions/latest`,
+      },
+    },
+  });
   await compute.disks.createOrUpdate(group, 'upload', {
     location,
     creationData: { createOption: 'Upload', uploadSizeBytes: 20 * 1024 ** 2 + 512 },
@@ -232,10 +244,18 @@ async function useEverything({
   await compute.virtualMachines.start(group, 'm');
   await compute.virtualMachines.reapply(group, 'm');
   await compute.virtualMachines.deallocate(group, 'm');
+  await compute.virtualMachines.generalize(group, 'm');
+  await expect(compute.virtualMachines.start(group, 'm')).rejects.toMatchObject({
+    code: 'OperationNotAllowed',
+  });
   await compute.virtualMachines.update(group, 'm', { tags: { c: 'd' } });
   await network.virtualNetworks.checkIPAddressAvailability(group, 'v', '10.9.0.4');
+  await network.checkDnsNameAvailability(location, 'standby-web');
+  await network.publicIPAddresses.updateTags(group, 'p', { tags: { e: 'f' } });
   for (const list of [
     compute.virtualMachines.list(group),
+    compute.virtualMachines.listAvailableSizes(group, 'm'),
+    network.virtualNetworks.listUsage(group, 'v'),
     compute.disks.listByResourceGroup(group),
     compute.snapshots.list(),
     network.networkInterfaces.listAll(),

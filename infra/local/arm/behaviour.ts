@@ -26,6 +26,8 @@ export interface Behaviour {
   readonly apiVersions: readonly string[];
   /** Has location and tags of its own. False for nested types; their list is under the parent only. */
   readonly tracked: boolean;
+  /** Lies in no region: its location is `global`. */
+  readonly global?: boolean;
   /** The name as a whole must match, else 400 with `nameCode` (default InvalidResourceName). */
   readonly namePattern?: RegExp;
   readonly nameCode?: string;

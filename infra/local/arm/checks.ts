@@ -22,7 +22,7 @@ export function canonicalLocation(text: string): string {
 
 export function checkLocation(
   settings: SubscriptionSettings,
-  type: string,
+  { type, global = false }: Pick<Behaviour, 'type' | 'global'>,
   given: Json | undefined,
   existing: Resource | undefined,
   names: { readonly name: string; readonly resourceGroup: string },
@@ -32,12 +32,13 @@ export function checkLocation(
     throw new ArmError(400, 'LocationRequired', 'The location property is required for this definition.');
   }
   const location = canonicalLocation(given);
-  if (!settings.locations.some((known) => known.name === location)) {
+  const places = global ? ['global'] : settings.locations.map((known) => known.name);
+  if (!places.includes(location)) {
     throw new ArmError(
       400,
       'LocationNotAvailableForResourceType',
       `The provided location '${given}' is not available for resource type '${type}'. List of available regions for ` +
-        `the resource type is '${settings.locations.map((known) => known.name).join(',')}'.`,
+        `the resource type is '${places.join(',')}'.`,
     );
   }
   if (existing?.location !== undefined && existing.location !== location) {

@@ -202,7 +202,7 @@ function makePut(
     if (existing?.top[name] !== undefined) top[name] = existing.top[name];
   }
   const location = behaviour.tracked
-    ? checkLocation(core.context.settings, behaviour.type, body.location, existing, facts)
+    ? checkLocation(core.context.settings, behaviour, body.location, existing, facts)
     : undefined;
   return {
     method: facts.method,

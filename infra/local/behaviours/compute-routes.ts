@@ -5,8 +5,8 @@ import {
   CORES_LIMIT,
   FAMILY_CORES_LIMIT,
   MACHINES_LIMIT,
+  sizeDocuments,
   sizeFamilies,
-  VM_SIZES,
   zonesOf,
 } from '../sizes.ts';
 import { parseLocationFilter, skuDocuments } from '../skus.ts';
@@ -86,19 +86,7 @@ const sizes: ProviderRoute = {
   path: 'Microsoft.Compute/locations/{location}/vmSizes',
   apiVersions: COMPUTE_VERSIONS,
   action: 'Microsoft.Compute/locations/vmSizes/read',
-  answer(_context, ask) {
-    const list = VM_SIZES.filter((size) => !size.absentIn.includes(ask.params.location ?? '')).map(
-      (size): JsonObject => ({
-        name: size.name,
-        numberOfCores: size.vCpus,
-        osDiskSizeInMB: 1047552,
-        resourceDiskSizeInMB: 0,
-        memoryInMB: size.memoryGib * 1024,
-        maxDataDiskCount: size.dataDisksMax,
-      }),
-    );
-    return { list };
-  },
+  answer: (_context, ask) => ({ list: sizeDocuments(ask.params.location ?? '') }),
 };
 
 const machinesOfLocation: ProviderRoute = {

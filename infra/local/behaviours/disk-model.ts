@@ -16,6 +16,8 @@ const DISK_SKUS: Readonly<Record<string, { readonly tier: string; readonly quota
   Standard_LRS: { tier: 'Standard', quota: 'StandardDiskCount' },
   StandardSSD_LRS: { tier: 'Standard', quota: 'StandardSSDDiskCount' },
   Premium_LRS: { tier: 'Premium', quota: 'PremiumDiskCount' },
+  PremiumV2_LRS: { tier: 'Premium', quota: 'PremiumV2DiskCount' },
+  UltraSSD_LRS: { tier: 'Ultra', quota: 'UltraSSDDiskCount' },
   StandardSSD_ZRS: { tier: 'Standard', quota: 'StandardSSDZRSDiskCount' },
   Premium_ZRS: { tier: 'Premium', quota: 'PremiumZRSDiskCount' },
 };
@@ -163,6 +165,11 @@ export function insertDisk(
     },
     hidden: { ...born.hidden, machineId: machine.id },
   });
+}
+
+/** Of an OS disk made of an image of this kind. */
+export function imageSizeGib(osType: string): number {
+  return osType === 'Windows' ? 127 : 30;
 }
 
 export async function ensureDiskFile(context: ArmContext, disk: Resource): Promise<void> {

@@ -15,11 +15,13 @@ import {
   FIXED_PROPERTIES,
   fileOf,
   GIB,
+  imageSizeGib,
   removeFileOf,
   sizeGibOf,
   skuOf,
   withProperties,
 } from './disk-model.ts';
+import { resolveImage } from './machine-images.ts';
 import { diskNotFound, notChangeable, requiredMissing, spelledOption, TYPES } from './references.ts';
 
 /** Managed disks: sparse files, made empty or as a copy of a disk or snapshot; attached to one VM at most. */
@@ -51,7 +53,7 @@ function checkGeneration(given: string | undefined): void {
   );
 }
 
-const OPTIONS = ['Empty', 'Copy', 'Upload', 'UploadPreparedSecure'] as const;
+const OPTIONS = ['Empty', 'Copy', 'FromImage', 'Upload', 'UploadPreparedSecure'] as const;
 const MIB = 1024 ** 2;
 const FOOTER_BYTES = 512;
 
@@ -70,6 +72,47 @@ function uploadOf(properties: JsonObject): { readonly sizeBytes: number; readonl
   );
 }
 
+/** A disk of a marketplace image, without a VM; like every such disk here it is empty. */
+function imageOf(properties: JsonObject): {
+  readonly osType: string;
+  readonly generation: string;
+  readonly id: string;
+} {
+  const id = textAt(properties, 'creationData.imageReference.id');
+  const found =
+    /\/publishers\/([^/]+)\/artifacttypes\/vmimage\/offers\/([^/]+)\/skus\/([^/]+)\/versions\/([^/]+)$/i.exec(
+      id ?? '',
+    );
+  if (id === undefined || found === null)
+    throw notImplemented('a disk of an image that is not of the marketplace');
+  const [, publisher = '', offer = '', sku = '', version = ''] = found;
+  return { ...resolveImage({ publisher, offer, sku, version }), id };
+}
+
+/** What a client may ask of a disk and Azure shows again; nothing here depends on it. */
+const KEPT = [
+  ...[
+    'tier',
+    'burstingEnabled',
+    'maxShares',
+    'networkAccessPolicy',
+    'publicNetworkAccess',
+    'securityProfile',
+  ],
+  ...['supportsHibernation', 'supportedCapabilities', 'dataAccessAuthMode', 'purchasePlan'],
+  ...['diskIOPSReadWrite', 'diskMBpsReadWrite', 'diskIOPSReadOnly', 'diskMBpsReadOnly'],
+  'optimizedForFrequentAttach',
+];
+const KEPT_OF_CREATION = ['logicalSectorSize', 'performancePlus'];
+
+function kept(names: readonly string[], given: JsonObject | undefined): JsonObject {
+  return Object.fromEntries(
+    names.flatMap((name) =>
+      given?.[name] === undefined || given[name] === null ? [] : [[name, given[name]]],
+    ),
+  );
+}
+
 function newDisk(context: ArmContext, put: Put): void {
   const { resource } = put;
   const { properties } = resource;
@@ -79,12 +122,17 @@ function newDisk(context: ArmContext, put: Put): void {
   if (option === undefined) throw notImplemented(`a disk with createOption '${given}'`);
   const source = option === 'Copy' ? sourceOf(context, put) : undefined;
   const upload = option.startsWith('Upload') ? uploadOf(properties) : undefined;
-  const sizeGib = upload?.sizeGib ?? numberAt(properties, 'diskSizeGB') ?? (source && sizeGibOf(source));
+  const image = option === 'FromImage' ? imageOf(properties) : undefined;
+  const usualGib = image ? imageSizeGib(image.osType) : source && sizeGibOf(source);
+  const sizeGib = upload?.sizeGib ?? numberAt(properties, 'diskSizeGB') ?? usualGib;
   if (sizeGib === undefined) throw requiredMissing('disk.diskSizeGB');
   checkSizeGib(sizeGib, 'disk.diskSizeGB');
   if (source && sizeGib < sizeGibOf(source)) throw shrinkRefused(sizeGibOf(source), sizeGib);
-  const osType = textAt(properties, 'osType') ?? textAt(source?.properties, 'osType');
-  const generation = textAt(properties, 'hyperVGeneration') ?? textAt(source?.properties, 'hyperVGeneration');
+  const origin: JsonObject | undefined = image
+    ? { osType: image.osType, hyperVGeneration: image.generation }
+    : source?.properties;
+  const osType = textAt(properties, 'osType') ?? textAt(origin, 'osType');
+  const generation = textAt(properties, 'hyperVGeneration') ?? textAt(origin, 'hyperVGeneration');
   checkGeneration(generation);
   const sku = textAt(resource.top, 'sku.name') ?? 'Standard_LRS';
   checkDiskQuota(context, resource.location ?? '', sku);
@@ -97,14 +145,16 @@ function newDisk(context: ArmContext, put: Put): void {
     creationData: {
       createOption: option,
       ...(upload ? { uploadSizeBytes: upload.sizeBytes } : {}),
+      ...(image ? { imageReference: { id: image.id } } : {}),
+      ...kept(KEPT_OF_CREATION, objectAt(properties, 'creationData')),
       ...(source ? { sourceResourceId: source.id, sourceUniqueId: source.properties.uniqueId ?? null } : {}),
     },
     diskSizeGB: sizeGib,
     diskSizeBytes: sizeGib * GIB,
-    ...(properties.securityProfile === undefined ? {} : { securityProfile: properties.securityProfile }),
     diskIOPSReadWrite: 500,
     diskMBpsReadWrite: 60,
     ...FIXED_PROPERTIES,
+    ...kept(KEPT, properties),
     ...born.shown,
   };
   resource.hidden = born.hidden;
@@ -160,6 +210,7 @@ function changedDisk(context: ArmContext, put: Put, existing: Resource): void {
     ...(osType === undefined ? {} : { osType }),
     ...(generation === undefined ? {} : { hyperVGeneration: generation }),
     ...existing.properties,
+    ...kept(KEPT, resource.properties),
     diskSizeGB: sizeGib,
     diskSizeBytes: sizeGib * GIB,
   };

@@ -1,6 +1,7 @@
 import type { Behaviour, ProviderRoute } from '../arm/behaviour.ts';
 import { computeRoutes } from './compute-routes.ts';
 import { disks } from './disks.ts';
+import { dnsLabels } from './dns-labels.ts';
 import { networkInterfaces } from './network-interfaces.ts';
 import { networkSecurityGroups } from './network-security-groups.ts';
 import { networkUsages } from './network-usages.ts';
@@ -29,4 +30,9 @@ export const behaviours: readonly Behaviour[] = [
 ];
 
 /** What hangs below a provider: skus, usages, name checks. */
-export const providerRoutes: readonly ProviderRoute[] = [...computeRoutes, networkUsages, ...storageRoutes];
+export const providerRoutes: readonly ProviderRoute[] = [
+  ...computeRoutes,
+  networkUsages,
+  dnsLabels,
+  ...storageRoutes,
+];

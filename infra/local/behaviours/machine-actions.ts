@@ -6,7 +6,7 @@ import { sameId } from '../arm/resource-id.ts';
 import { simulateEviction } from './evictions.ts';
 import { requireSize } from './machine-checks.ts';
 import { finishDetach, nextDataDisks } from './machine-disks.ts';
-import { type Power, presentMachine } from './machine-view.ts';
+import { type Power, powerOf, presentMachine } from './machine-view.ts';
 import { requiredMissing } from './references.ts';
 
 /** The verbs of a VM. The asked-for power state is stored before the guest is touched, so a kill in between is made good. */
@@ -47,6 +47,7 @@ const start: Action = {
   kind: 'operation',
   shape: machineAction,
   before(context, resource) {
+    if (resource.hidden.generalized === true) throw notAllowed('start', resource, 'the VM is generalized');
     if (textAt(resource.hidden, 'power') !== 'running') setPower(context, resource.id, 'starting');
     return {};
   },
@@ -62,11 +63,7 @@ const restart: Action = {
   shape: machineAction,
   before(_context, resource) {
     if (textAt(resource.hidden, 'power') === 'running') return {};
-    throw new ArmError(
-      409,
-      'OperationNotAllowed',
-      `Operation 'restart' is not allowed on VM '${resource.name}' since the VM is not running.`,
-    );
+    throw notAllowed('restart', resource, 'the VM is not running');
   },
   async run(context, resource) {
     await context.guests.stop(resource.id, 'shutdown');
@@ -142,6 +139,35 @@ const attachDetachDataDisks: Action = {
   },
 };
 
+function notAllowed(verb: string, machine: Resource, why: string): ArmError {
+  return new ArmError(
+    409,
+    'OperationNotAllowed',
+    `Operation '${verb}' is not allowed on VM '${machine.name}' since ${why}.`,
+  );
+}
+
+/** From here on the disks are an image's: the VM cannot be started again. */
+const generalize: Action = {
+  kind: 'now',
+  answer(context, resource) {
+    if (!['stopped', 'deallocated'].includes(powerOf(context, resource)))
+      throw notAllowed('generalize', resource, 'the VM is not stopped');
+    context.graph.update(resource.id, (stored) => {
+      stored.hidden.generalized = true;
+    });
+    return { status: 200 };
+  },
+};
+
+/** Nothing here ever waits for maintenance. */
+const performMaintenance: Action = {
+  kind: 'now',
+  answer(_context, resource) {
+    throw notAllowed('performMaintenance', resource, 'the Subscription of this VM is not eligible');
+  },
+};
+
 /** Brings the VM to what is stored of it; here it always is. */
 const reapply: Action = { kind: 'operation', shape: machineAction, run: async () => undefined };
 
@@ -177,6 +203,8 @@ export const machineActions: Readonly<Record<string, Action>> = {
   restart,
   redeploy: restart,
   reapply,
+  generalize,
+  performMaintenance,
   simulateEviction,
   powerOff: stopping('stopping', 'stopped'),
   deallocate: stopping('deallocating', 'deallocated'),

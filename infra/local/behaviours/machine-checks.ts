@@ -1,4 +1,4 @@
-import { ArmError } from '../arm/arm-error.ts';
+import { ArmError, notImplemented } from '../arm/arm-error.ts';
 import type { ArmContext, Resource } from '../arm/behaviour.ts';
 import { booleanAt, listAt, objectsAt, textAt } from '../arm/json.ts';
 import { sameId } from '../arm/resource-id.ts';
@@ -64,6 +64,7 @@ export function requireAttachable(
   checkFree(machine, disk);
   checkDiskZone(machine, disk);
   checkPremium(size, isPremium(disk), disk.name, textAt(disk.top, 'sku.name') ?? '');
+  checkUltra(machine, disk);
   return disk;
 }
 
@@ -121,6 +122,17 @@ export function checkPremium(size: VmSize, premium: boolean, name: string, sku: 
   );
 }
 
+function checkUltra(machine: Resource, disk: Resource): void {
+  const isUltra = textAt(disk.top, 'sku.name') === 'UltraSSD_LRS';
+  if (!isUltra || booleanAt(machine.properties, 'additionalCapabilities.ultraSSDEnabled') === true) return;
+  throw new ArmError(
+    400,
+    'InvalidParameter',
+    'StorageAccountType UltraSSD_LRS can be used only when additionalCapabilities.ultraSSDEnabled is set.',
+    'managedDisk.storageAccountType',
+  );
+}
+
 export function checkGeneration(size: VmSize, generation: 'V1' | 'V2'): void {
   if (size.generations.includes(generation)) return;
   const number = generation === 'V1' ? 1 : 2;
@@ -168,6 +180,8 @@ export function checkDataDisks(
 /** The NICs as they will be stored: found, free, and exactly one of them primary. */
 export function requireNics(context: ArmContext, machine: Resource, size: VmSize): Resource[] {
   const entries = objectsAt(machine.properties, 'networkProfile.networkInterfaces');
+  if (listAt(machine.properties, 'networkProfile.networkInterfaceConfigurations').length > 0)
+    throw notImplemented('a VM that makes its own NICs (networkInterfaceConfigurations)');
   if (entries.length === 0) throw requiredMissing('networkProfile.networkInterfaces');
   if (entries.length > size.nicsMax) {
     throw new ArmError(

@@ -3,7 +3,7 @@ import type { ArmContext, Resource } from '../arm/behaviour.ts';
 import { booleanAt, type JsonObject, numberAt, objectAt, objectsAt, textAt } from '../arm/json.ts';
 import { sameId } from '../arm/resource-id.ts';
 import type { VmSize } from '../sizes.ts';
-import { insertDisk, skuOf } from './disk-model.ts';
+import { imageSizeGib, insertDisk, skuOf } from './disk-model.ts';
 import { checkDataDisks, checkGeneration, checkPremium, requireAttachable } from './machine-checks.ts';
 import { resolveImage } from './machine-images.ts';
 import { notChangeable, requiredMissing, spelledOption } from './references.ts';
@@ -79,7 +79,7 @@ function imageOsDisk(context: ArmContext, machine: Resource, size: VmSize, entry
   const disk = insertDisk(context, machine, {
     name,
     sku,
-    sizeGib: numberAt(entry, 'diskSizeGB') ?? (image.osType === 'Windows' ? 127 : 30),
+    sizeGib: numberAt(entry, 'diskSizeGB') ?? imageSizeGib(image.osType),
     properties: {
       osType: image.osType,
       hyperVGeneration: image.generation,

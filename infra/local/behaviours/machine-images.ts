@@ -1,4 +1,4 @@
-import { ArmError } from '../arm/arm-error.ts';
+import { ArmError, notImplemented } from '../arm/arm-error.ts';
 import { type JsonObject, textAt } from '../arm/json.ts';
 
 /**
@@ -18,6 +18,10 @@ const PUBLISHERS: readonly Publisher[] = [
   },
   { name: /^(MicrosoftCBLMariner|microsoft-aks)$/i, osType: 'Linux' },
 ];
+
+export function isKnownPublisher(name: string): boolean {
+  return PUBLISHERS.some((each) => each.name.test(name));
+}
 
 /** Offers whose SKUs are known one by one; of the others any word is taken. */
 const KNOWN_SKUS: Readonly<Record<string, readonly string[]>> = {
@@ -40,6 +44,11 @@ export function resolveImage(reference: JsonObject): {
   const [publisher, offer, sku, version] = ['publisher', 'offer', 'sku', 'version'].map(
     (field) => textAt(reference, field) ?? '',
   ) as [string, string, string, string];
+  const ofGallery = ['id', 'sharedGalleryImageId', 'communityGalleryImageId'].find(
+    (field) => textAt(reference, field) !== undefined,
+  );
+  if (publisher === '' && ofGallery !== undefined)
+    throw notImplemented(`a VM of an image that is not of the marketplace (imageReference.${ofGallery})`);
   const known = PUBLISHERS.find((each) => each.name.test(publisher));
   const skus = KNOWN_SKUS[offer.toLowerCase()];
   const isSku = skus === undefined ? /^[\w.-]+$/.test(sku) : skus.includes(sku.toLowerCase());

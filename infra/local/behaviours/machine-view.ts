@@ -67,6 +67,7 @@ export function instanceView(context: ArmContext, machine: Resource): JsonObject
     hyperVGeneration: textAt(machine.hidden, 'generation') ?? 'V1',
     statuses: [
       status(`ProvisioningState/${state.toLowerCase()}`, word, time, isFailed ? { level: 'Error' } : {}),
+      ...(machine.hidden.generalized === true ? [status('OSState/generalized', 'VM generalized')] : []),
       status(`PowerState/${power}`, POWER_TEXT[power] ?? power),
       ...(reason === undefined
         ? []

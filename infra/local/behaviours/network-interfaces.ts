@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
-import { ArmError } from '../arm/arm-error.ts';
+import { ArmError, notImplemented } from '../arm/arm-error.ts';
 import type { ArmContext, Behaviour, Put, Resource } from '../arm/behaviour.ts';
-import { booleanAt, type JsonObject, listAt, objectAt, objectsAt, textAt } from '../arm/json.ts';
+import { booleanAt, type JsonObject, listAt, numberAt, objectAt, objectsAt, textAt } from '../arm/json.ts';
 import { networkCreate, networkDelete, networkUpdate } from '../arm/operation-shape.ts';
 import { keyOf, sameId } from '../arm/resource-id.ts';
 import {
@@ -137,6 +137,10 @@ function completeConfiguration(
 ): JsonObject {
   const name = textAt(entry, 'name');
   if (name === undefined) throw requiredMissing('ipConfigurations.name');
+  if (textAt(entry, 'properties.privateIPAddressVersion') === 'IPv6')
+    throw notImplemented('an IPv6 address of a network interface');
+  if (numberAt(entry, 'properties.privateIPAddressPrefixLength') !== undefined)
+    throw notImplemented('a block of addresses of a network interface (privateIPAddressPrefixLength)');
   const subnetId = textAt(entry, 'properties.subnet.id');
   if (subnetId === undefined) {
     throw new ArmError(400, 'SubnetIsNotSpecified', `IP configuration ${name} does not name a subnet.`);

@@ -1,6 +1,6 @@
-import { ArmError } from '../arm/arm-error.ts';
+import { ArmError, notImplemented } from '../arm/arm-error.ts';
 import type { ArmContext, Behaviour, Put } from '../arm/behaviour.ts';
-import { objectAt, textAt } from '../arm/json.ts';
+import { type JsonObject, listAt, objectAt, textAt } from '../arm/json.ts';
 import { networkCreate, networkDelete, networkUpdate } from '../arm/operation-shape.ts';
 import { freeLoopbackAddress } from '../network/loopback.ts';
 import { NETWORK_VERSIONS } from './api-versions.ts';
@@ -14,6 +14,11 @@ function checkKind(context: ArmContext, put: Put): void {
   const { basicPublicIps } = context.settings;
   const sku = skuOf(context, put);
   const method = textAt(resource.properties, 'publicIPAllocationMethod') ?? 'Static';
+  if (textAt(resource.properties, 'publicIPAddressVersion') === 'IPv6')
+    throw notImplemented('an IPv6 public IP address');
+  if (textAt(resource.top, 'sku.tier') === 'Global')
+    throw notImplemented('a public IP address of the tier Global');
+  if (sku === 'StandardV2') throw notImplemented('a public IP address of the SKU StandardV2');
   if (sku === 'Basic' && basicPublicIps) return;
   if (sku === 'Basic') {
     throw new ArmError(
@@ -32,9 +37,6 @@ function checkKind(context: ArmContext, put: Put): void {
       `Standard sku publicIp ${resource.id} must have AllocationMethod set to Static.`,
     );
   }
-  if (textAt(resource.properties, 'publicIPAddressVersion') === 'IPv6') {
-    throw new ArmError(400, 'InvalidRequestFormat', 'Local Azure gives IPv4 addresses only.');
-  }
 }
 
 /** Basic was the default as long as it could be had. */
@@ -47,6 +49,18 @@ function takenAddresses(context: ArmContext): Set<string> {
   return new Set(
     context.graph.list(TYPES.publicIp).flatMap((other) => textAt(other.properties, 'ipAddress') ?? []),
   );
+}
+
+/** Azure makes a name of the label; nothing here answers to it. */
+function dnsOf(properties: JsonObject, location: string): JsonObject {
+  const given = objectAt(properties, 'dnsSettings');
+  const label = textAt(given, 'domainNameLabel');
+  if (given === undefined || label === undefined) return given === undefined ? {} : { dnsSettings: given };
+  return { dnsSettings: { ...given, fqdn: fqdnOf(label, location) } };
+}
+
+export function fqdnOf(label: string, location: string): string {
+  return `${label}.${location}.cloudapp.azure.com`.toLowerCase();
 }
 
 function beforePut(context: ArmContext, put: Put): void {
@@ -66,9 +80,10 @@ function beforePut(context: ArmContext, put: Put): void {
     publicIPAddressVersion: 'IPv4',
     publicIPAllocationMethod: method,
     idleTimeoutInMinutes: resource.properties.idleTimeoutInMinutes ?? 4,
-    ...(resource.properties.dnsSettings ? { dnsSettings: resource.properties.dnsSettings } : {}),
+    ...dnsOf(resource.properties, resource.location ?? ''),
     ...(resource.properties.deleteOption ? { deleteOption: resource.properties.deleteOption } : {}),
-    ipTags: [],
+    ...(resource.properties.ddosSettings ? { ddosSettings: resource.properties.ddosSettings } : {}),
+    ipTags: listAt(resource.properties, 'ipTags'),
   };
 }
 

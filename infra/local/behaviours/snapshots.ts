@@ -33,7 +33,7 @@ function sourceOf(context: ArmContext, put: Put, option: 'Copy' | 'CopyStart'): 
   const isFar = source?.location !== put.resource.location;
   if (!source || !fits || (isFar && option === 'Copy')) throw diskNotFound(id);
   const isIncremental =
-    source.properties.incremental === true && put.resource.properties.incremental === true;
+    source.properties.incremental === true && put.resource.properties.incremental !== false;
   if (option === 'CopyStart' && !isIncremental) {
     throw new ArmError(
       400,
@@ -77,7 +77,8 @@ function newSnapshot(context: ArmContext, put: Put): void {
   const sizeGib = source === undefined ? numberAt(resource.properties, 'diskSizeGB') : sizeGibOf(source);
   if (sizeGib === undefined) throw requiredMissing('snapshot.diskSizeGB');
   checkSizeGib(sizeGib, 'snapshot.diskSizeGB');
-  const incremental = booleanAt(resource.properties, 'incremental') ?? false;
+  // Nothing but an incremental snapshot comes of a copy to another region.
+  const incremental = booleanAt(resource.properties, 'incremental') ?? option === 'CopyStart';
   const { osType, hyperVGeneration, uniqueId } = source?.properties ?? resource.properties;
   const born = bornProperties(context, 'snapshots');
   resource.top = { ...resource.top, sku: skuOf(textAt(resource.top, 'sku.name')) };

@@ -1,4 +1,4 @@
-import { ArmError } from '../arm/arm-error.ts';
+import { ArmError, notImplemented } from '../arm/arm-error.ts';
 import type { ArmContext, Behaviour, Put, Resource } from '../arm/behaviour.ts';
 import { listAt, textAt } from '../arm/json.ts';
 import { networkCreate, networkDelete, networkUpdate } from '../arm/operation-shape.ts';
@@ -27,6 +27,9 @@ function requestedPrefix(put: Put): { text: string; prefix: Prefix } {
   const { properties } = put.resource;
   const text = textAt(properties, 'addressPrefix') ?? listAt(properties, 'addressPrefixes')[0];
   if (typeof text !== 'string') throw requiredMissing('addressPrefix');
+  if (text.includes(':')) throw notImplemented(`the IPv6 prefix '${text}'`);
+  if (listAt(properties, 'addressPrefixes').length > 1)
+    throw notImplemented('a subnet with several address prefixes');
   const prefix = parsePrefix(text);
   if (prefix === undefined || prefix.bits > 29) {
     throw new ArmError(

@@ -4,7 +4,7 @@ import type { ArmContext, Behaviour, Put, Resource } from '../arm/behaviour.ts';
 import { booleanAt, type JsonObject, listAt, objectAt, objectsAt, textAt } from '../arm/json.ts';
 import { machineAction, machineCreate, machineUpdate } from '../arm/operation-shape.ts';
 import { sameId } from '../arm/resource-id.ts';
-import type { VmSize } from '../sizes.ts';
+import { sizeDocuments, type VmSize } from '../sizes.ts';
 import { COMPUTE_VERSIONS } from './api-versions.ts';
 import { checkZones, ensureDiskFile, removeFileOf } from './disk-model.ts';
 import { machineActions, startGuest } from './machine-actions.ts';
@@ -279,7 +279,8 @@ export const virtualMachines: Behaviour = {
   type: TYPES.machine,
   apiVersions: COMPUTE_VERSIONS,
   tracked: true,
-  namePattern: /^[A-Za-z0-9]([A-Za-z0-9-]{0,62}[A-Za-z0-9])?$/,
+  // What the guest may be called is narrower: see osProfile.
+  namePattern: /^[A-Za-z0-9]([A-Za-z0-9_.-]{0,62}[A-Za-z0-9_])?$/,
   nameCode: 'InvalidParameter',
   putShape: ({ existing }) => (existing ? machineUpdate : machineCreate),
   patchShape: machineUpdate,
@@ -304,5 +305,6 @@ export const virtualMachines: Behaviour = {
   actions: machineActions,
   reads: {
     instanceView: (context, resource) => ({ body: instanceView(context, resource) }),
+    vmSizes: (_context, resource) => ({ list: sizeDocuments(resource.location ?? '') }),
   },
 };

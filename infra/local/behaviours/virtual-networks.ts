@@ -1,4 +1,4 @@
-import { ArmError } from '../arm/arm-error.ts';
+import { ArmError, notImplemented } from '../arm/arm-error.ts';
 import type { ArmContext, Behaviour, Resource } from '../arm/behaviour.ts';
 import { isObject, type JsonObject, listAt } from '../arm/json.ts';
 import { networkCreate, networkDelete, networkUpdate } from '../arm/operation-shape.ts';
@@ -22,6 +22,7 @@ function spaceOf(properties: JsonObject): readonly string[] {
   const prefixes = listAt(properties, 'addressSpace.addressPrefixes');
   if (prefixes.length === 0) throw requiredMissing('addressSpace.addressPrefixes');
   return prefixes.map((entry) => {
+    if (typeof entry === 'string' && entry.includes(':')) throw notImplemented(`the IPv6 prefix '${entry}'`);
     if (typeof entry === 'string' && parsePrefix(entry)) return entry;
     throw new ArmError(
       400,
@@ -72,6 +73,20 @@ function checkAddress(context: ArmContext, network: Resource, text: string | nul
   );
 }
 
+/** How many addresses of each subnet are taken. */
+function subnetUsages(context: ArmContext, network: Resource): JsonObject[] {
+  return context.graph.childrenOf(network.id, TYPES.subnet).map((subnet) => {
+    const prefix = subnetPrefix(subnet);
+    return {
+      currentValue: usersOfSubnet(context, subnet.id).length,
+      id: subnet.id,
+      limit: prefix === undefined ? 0 : 2 ** (32 - prefix.bits) - 5,
+      name: { localizedValue: 'Subnet size and usage', value: 'SubnetSpace' },
+      unit: 'Count',
+    };
+  });
+}
+
 export const virtualNetworks: Behaviour = {
   type: TYPES.network,
   apiVersions: NETWORK_VERSIONS,
@@ -88,6 +103,9 @@ export const virtualNetworks: Behaviour = {
     if (put.existing) checkSubnetsStay(context, put.resource, space);
     properties.resourceGuid = put.existing?.properties.resourceGuid ?? context.newGuid();
     properties.dhcpOptions = isObject(properties.dhcpOptions) ? properties.dhcpOptions : { dnsServers: [] };
+    if (listAt(properties, 'virtualNetworkPeerings').length > 0) {
+      throw notImplemented('virtualNetworkPeerings of a virtual network');
+    }
     properties.virtualNetworkPeerings = [];
     properties.enableDdosProtection = properties.enableDdosProtection ?? false;
   },
@@ -102,6 +120,7 @@ export const virtualNetworks: Behaviour = {
     }
   },
   reads: {
+    usages: (context, resource) => ({ list: subnetUsages(context, resource) }),
     checkIPAddressAvailability: (context, resource, ask) => ({
       body: checkAddress(context, resource, ask.query.get('ipaddress')),
     }),

@@ -51,7 +51,7 @@ const ALLOWED: readonly Allowed[] = [
       'the validator looks for a provider’s own path, and for its registration, in the specs of that provider',
     fact: 'section 3: operations are found by the provider of the path; these are of Microsoft.Resources',
     matches: (finding) =>
-      finding.code === 'OPERATION_NOT_FOUND_IN_CACHE' &&
+      /^OPERATION_NOT_FOUND_IN_CACHE(_WITH_API)?$/.test(finding.code) &&
       /^\/subscriptions\/[^/]+\/providers\/microsoft\.[a-z]+(\/(un)?register)?$/i.test(finding.path),
   },
   {

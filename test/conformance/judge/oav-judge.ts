@@ -35,6 +35,7 @@ const FILES: readonly string[] = [
     'publicIpAddress',
     'routeTable',
     'usage',
+    'checkDnsAvailability',
   ].map((name) => `network/resource-manager/Microsoft.Network/stable/2024-03-01/${name}.json`),
   'storage/resource-manager/Microsoft.Storage/stable/2023-05-01/storage.json',
   'resources/resource-manager/Microsoft.Resources/stable/2024-07-01/resources.json',
@@ -63,6 +64,19 @@ interface Outcome {
   readonly runtimeException?: { readonly code: string; readonly message: string };
 }
 
+/** Azure does not mind doubled slashes and the case of words; the validator does. */
+function plainUrl(text: string): URL {
+  const [path = '', query = ''] = text.replace(/^https:\/\/[^/]+/, '').split(/\?(.*)/s);
+  const words = path
+    .replace(/\/{2,}/g, '/')
+    .replace(/\/(subscriptions|resourceGroups|providers)(?=\/|$)/gi, (word) =>
+      word.toLowerCase() === '/resourcegroups' ? '/resourceGroups' : word.toLowerCase(),
+    );
+  const url = new URL(words, 'https://management.azure.com');
+  url.search = query.replace(/(^|&)api-version=/i, '$1api-version=');
+  return url;
+}
+
 export async function makeOavJudge(): Promise<OavJudge> {
   const { LiveValidator } = await import('oav/dist/lib/liveValidation/liveValidator.js');
   const validator = new LiveValidator(
@@ -81,9 +95,7 @@ export async function makeOavJudge(): Promise<OavJudge> {
   await validator.initialize();
   return {
     async judge(exchange) {
-      const url = new URL(exchange.url, 'https://management.azure.com');
-      // Azure does not mind doubled slashes and the case of words; the validator does.
-      url.pathname = url.pathname.replace(/\/{2,}/g, '/').replace(/\/providers\//gi, '/providers/');
+      const url = plainUrl(exchange.url);
       const version = VERSIONS.find(([pattern]) => pattern.test(decodeURIComponent(url.pathname)))?.[1] ?? '';
       url.searchParams.set('api-version', version);
       const json = { 'content-type': 'application/json' };

@@ -10,6 +10,8 @@ export interface Target {
   readonly resourceKey?: string;
   readonly type?: string;
   readonly resourceGroup?: string;
+  /** What must be there for it besides the resource itself: the network of a subnet, the holder of tags. */
+  readonly parentKey?: string;
   /** POST verb or GET view below a resource. */
   readonly verb?: string;
   readonly isCollection: boolean;
@@ -47,6 +49,8 @@ export function targetOf(method: string, url: URL): Target {
   if (poll !== undefined) return poll;
   if (!isSubscription) return other(`/${lower.join('/')}`, lower[0] === 'tenants');
   const rest = lower.slice(2);
+  if (rest.slice(-4).join('/') === 'providers/microsoft.resources/tags/default')
+    return tagsOf(method, rest.slice(0, -4));
   const providers = rest.lastIndexOf('providers');
   if (rest[0] === 'resourcegroups' && rest.length === 2) {
     return { ...other('resourceGroups', true), resourceGroup: rest[1] ?? '', resourceKey: rest.join('/') };
@@ -59,6 +63,21 @@ export function targetOf(method: string, url: URL): Target {
     );
   if (rest[0] === 'providers') return belowSubscription(method, raw.slice(3), other);
   return ofResource(method, rest, providers, raw.slice(2));
+}
+
+function tagsOf(method: string, scope: readonly string[]): Target {
+  return {
+    operation: `${method} Microsoft.Resources/tags`,
+    isSupported: scope.length <= 2 || typeOf(typeIn(scope)) !== undefined,
+    isCollection: false,
+    ...(scope[0] === 'resourcegroups' ? { resourceGroup: scope[1] ?? '' } : {}),
+    ...(scope.length > 2 ? { parentKey: scope.join('/') } : {}),
+  };
+}
+
+/** `resourcegroups/g/providers/microsoft.network/virtualnetworks/v/...` */
+function typeIn(path: readonly string[]): string {
+  return [path[3], ...path.slice(4).filter((_, index) => index % 2 === 0)].join('/');
 }
 
 function pollOf(raw: readonly string[], lower: readonly string[]): Target | undefined {
@@ -118,6 +137,8 @@ function ofResource(
       type,
       isCollection: !isWhole,
       ...(isWhole ? { resourceKey: rest.join('/') } : {}),
+      // .../{type}/{name}/{type below}[/{name}]
+      ...(path.length > 2 ? { parentKey: rest.slice(0, providers + 4).join('/') } : {}),
     };
   }
   const ofType = [namespace, ...types.slice(0, -1)].join('/');

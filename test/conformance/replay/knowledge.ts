@@ -56,7 +56,8 @@ export function learn(interactions: readonly Interaction[]): Knowledge {
     seen.set(key, [...(seen.get(key) ?? []), { index, body }]);
     const group = key.split('/')[1] ?? '';
     const location = textAt(body, 'location');
-    if (location !== undefined && !locations.has(group)) locations.set(group, location);
+    if (location !== undefined && /^[a-z0-9 ]+$/i.test(location) && !locations.has(group))
+      locations.set(group, location);
   };
   interactions.forEach((each, index) => {
     const target = targetOf(each.method, each.url);

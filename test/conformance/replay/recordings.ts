@@ -11,6 +11,8 @@ export interface Interaction {
   readonly status: number;
   readonly headers: Readonly<Record<string, string>>;
   readonly body: unknown;
+  /** Why it says nothing about Local Azure, where its maker knows. */
+  readonly outside?: string;
 }
 
 export interface Recording {

@@ -5,9 +5,10 @@ import { compare, errorCodeOf } from './compare.ts';
 import { isObject, mapStrings, strings, textAt } from './json.ts';
 import { learn, referencesIn, typeOfKey } from './knowledge.ts';
 import type { Answer, LocalClient } from './local-client.ts';
+import { causeElsewhere, declinedBy, withKnownVersion } from './outside.ts';
 import type { Interaction, Recording } from './recordings.ts';
 import type { Outcome } from './report.ts';
-import { fitSizes, foreignReferences, makeStage, type StageHand, writable } from './stage.ts';
+import { fitted, foreignReferences, makeStage, type StageHand, writable } from './stage.ts';
 import { type VirtualClock, whileTimePasses } from './virtual-clock.ts';
 
 /**
@@ -33,7 +34,11 @@ interface Pending {
 const END_WAIT_MS = 15_000;
 const AN_HOUR_MS = 3_600_000;
 
-export async function replay(recording: Recording, theatre: Theatre): Promise<Outcome[]> {
+export async function replay(
+  recording: Recording,
+  theatre: Theatre,
+  compareWith: typeof compare = compare,
+): Promise<Outcome[]> {
   const { client, local, clock } = theatre;
   const { subscriptionId } = local.endpoint;
   const interactions = recording.interactions.map(withBody);
@@ -95,10 +100,15 @@ export async function replay(recording: Recording, theatre: Theatre): Promise<Ou
     if (target.isSupported === undefined) return 'not a request to Azure Resource Manager';
     if (!target.isSupported) return `${shortType(target)} is not of Local Azure`;
     if (each.url.searchParams.has('$skiptoken')) return 'goes on in a list by a mark of Azure itself';
+    const elsewhere = causeElsewhere(each);
+    if (elsewhere !== undefined) return elsewhere;
     if (target.resourceGroup !== undefined) await stage.group(target.resourceGroup);
     const key = target.resourceKey;
-    if (key === undefined || target.type === undefined) return undefined;
     const isOk = each.status < 300;
+    const { parentKey } = target;
+    if (isOk && parentKey !== undefined && !createdHere.has(parentKey))
+      await stage.resource(parentKey, index);
+    if (key === undefined || target.type === undefined) return undefined;
     const needsIt = isOk && !(each.method === 'PUT' && each.status === 201) && !isDiskCreation(each, target);
     if (
       needsIt &&
@@ -125,10 +135,23 @@ export async function replay(recording: Recording, theatre: Theatre): Promise<Ou
     const target = targetOf(each.method, each.url);
     const request = `${each.method} ${each.url.pathname.split('/').slice(3).join('/').slice(-120)}`;
     const outcome = { recording: recording.name, index, operation: target.operation, request };
-    if (target.pollId !== undefined) {
-      outcomes.push({ ...outcome, ...(await replayPoll(each, target)) });
-      continue;
+    try {
+      outcomes.push({ ...outcome, ...(await play(index, each, target)) });
+    } catch (error) {
+      // What cannot be played must neither vanish from the sum nor end the whole run: it counts as a difference.
+      const answered = error instanceof Error ? error.message : String(error);
+      const difference = { aspect: 'not sent' as const, recorded: String(each.status), answered };
+      outcomes.push({ ...outcome, differences: [difference] });
     }
+  }
+  return outcomes;
+
+  async function play(
+    index: number,
+    each: Interaction,
+    target: Target,
+  ): Promise<Pick<Outcome, 'differences' | 'notComparable'>> {
+    if (target.pollId !== undefined) return replayPoll(each, target);
     const isDeployment = target.type === 'microsoft.resources/deployments' && each.method === 'PUT';
     if (isDeployment && each.status < 300) {
       await stage.group(target.resourceGroup ?? '');
@@ -136,18 +159,17 @@ export async function replay(recording: Recording, theatre: Theatre): Promise<Ou
       if (isObject(template)) await stage.template(template.template, target.resourceGroup ?? '', index);
     }
     const reason = await startOf(index, each, target);
-    if (reason !== undefined && (target.isSupported !== true || each.url.searchParams.has('$skiptoken'))) {
+    if (reason !== undefined && isNotSent(each, target)) {
       noteForeign(each, reason);
-      outcomes.push({ ...outcome, notComparable: reason, differences: [] });
-      continue;
+      return { notComparable: reason, differences: [] };
     }
     await catchUp(each, target);
     const answer = await send(index, each, target, reason);
-    await follow(index, each, target, answer, reason);
-    const differences = reason === undefined ? compare(each, answer, false) : [];
-    outcomes.push({ ...outcome, ...(reason === undefined ? {} : { notComparable: reason }), differences });
+    const notComparable = reason ?? declinedBy(answer);
+    await follow(index, each, target, answer, notComparable);
+    if (notComparable !== undefined) return { notComparable, differences: [] };
+    return { differences: compareWith(each, answer, false) };
   }
-  return outcomes;
 
   /** Polls of what Local Azure does not have are not comparable either. */
   function noteForeign(each: Interaction, reason: string): void {
@@ -184,8 +206,10 @@ export async function replay(recording: Recording, theatre: Theatre): Promise<Ou
         target.verb === undefined ? (each.method === 'DELETE' ? 'delete' : 'write') : `${target.verb}/action`;
       local.faults.add({ on: `${target.type}/${action}`, error: failure.code, message: failure.message });
     }
-    const path = map(`${each.url.pathname}${each.url.search}`);
-    const body = fitSizes(mapStrings(each.requestBody, map));
+    const path = map(withKnownVersion(each, target));
+    const mapped = mapStrings(each.requestBody, map);
+    const isAboutSize = /\bvm ?size\b/i.test(textAt(each.body, 'error.message') ?? '');
+    const body = isAboutSize ? mapped : fitted(mapped);
     const isToFit =
       reason !== undefined && isObject(body) && target.type !== undefined && each.method === 'PUT';
     const fitting = isToFit ? writable(target.type ?? '', body, target.resourceKey ?? '') : body;
@@ -231,8 +255,14 @@ export async function replay(recording: Recording, theatre: Theatre): Promise<Ou
     }
     const isUnderWay = byLocation ? each.status === 202 : textAt(each.body, 'status') === 'InProgress';
     if (!isUnderWay) await end(pending);
-    return { differences: compare(each, await client.send('GET', url), true) };
+    return { differences: compareWith(each, await client.send('GET', url), true) };
   }
+}
+
+/** Some are not even sent: what Local Azure does not have, and what Azure refused for a reason of its own. */
+function isNotSent(each: Interaction, target: Target): boolean {
+  const isForeign = target.isSupported !== true || each.url.searchParams.has('$skiptoken');
+  return isForeign || causeElsewhere(each) !== undefined;
 }
 
 /** Some recorders keep no request bodies: what was put is then taken from what Azure answered. */

@@ -1,4 +1,6 @@
+import { createHash } from 'node:crypto';
 import { behaviours } from '../../../infra/local/behaviours/index.ts';
+import { isKnownPublisher } from '../../../infra/local/behaviours/machine-images.ts';
 import { findSize } from '../../../infra/local/sizes.ts';
 import { typeOf } from './arm-path.ts';
 import { isObject, type JsonObject, mapStrings, objectsAt, textAt } from './json.ts';
@@ -46,9 +48,12 @@ export function makeStage(hand: StageHand, knowledge: Knowledge): Stage {
         const parent = key.split('/').length > 6 ? key.split('/').slice(0, 6).join('/') : undefined;
         if (parent !== undefined && !(await stage.resource(parent, index))) return false;
         if (await hand.exists(key)) return true;
-        const body =
-          knowledge.bodyOf(key, index) ?? standIn(type, knowledge.locationOf(key.split('/')[1] ?? ''));
-        return body === undefined ? false : await make(key, type, body, index);
+        const shown = knowledge.bodyOf(key, index);
+        if (shown !== undefined && (await make(key, type, shown, index))) return true;
+        // A VM is more than its name: one that cannot be made as it was shown is not made at all.
+        if (shown !== undefined && type === 'Microsoft.Compute/virtualMachines') return false;
+        const plain = standIn(type, knowledge.locationOf(key.split('/')[1] ?? ''), key);
+        return plain !== undefined && (await make(key, type, plain, index));
       } finally {
         busy.delete(key);
       }
@@ -110,22 +115,77 @@ function keyIn(resourceGroup: string, type: string, name: string): string {
 }
 
 /** The least of a type that can stand for one of which the recording shows nothing. */
-function standIn(type: string, location: string): JsonObject | undefined {
+function standIn(type: string, location: string, key: string): JsonObject | undefined {
+  const [group = '', name = ''] = [key.split('/').slice(0, 2).join('/'), key.split('/').at(-1)];
+  const idOf = (path: string) =>
+    `/subscriptions/00000000-0000-0000-0000-000000000000/${group}/providers/${path}`;
   const plain: Readonly<Record<string, JsonObject>> = {
     'Microsoft.Compute/disks': { properties: { creationData: { createOption: 'Empty' }, diskSizeGB: 10 } },
+    'Microsoft.Compute/snapshots': {
+      properties: { creationData: { createOption: 'Empty' }, diskSizeGB: 10, incremental: true },
+    },
+    'Microsoft.Compute/virtualMachines': machineStandIn(idOf, name),
     'Microsoft.Network/virtualNetworks': {
       properties: { addressSpace: { addressPrefixes: ['10.0.0.0/16'] } },
     },
-    'Microsoft.Network/virtualNetworks/subnets': { properties: { addressPrefix: '10.0.0.0/24' } },
+    'Microsoft.Network/virtualNetworks/subnets': { properties: { addressPrefix: prefixOf(key) } },
     'Microsoft.Network/networkSecurityGroups': { properties: {} },
+    'Microsoft.Network/networkSecurityGroups/securityRules': { properties: RULE },
+    'Microsoft.Network/networkInterfaces': {
+      properties: {
+        ipConfigurations: [
+          {
+            name: 'stand-in',
+            properties: {
+              subnet: { id: idOf('Microsoft.Network/virtualNetworks/stand-in/subnets/stand-in') },
+            },
+          },
+        ],
+      },
+    },
     'Microsoft.Network/publicIPAddresses': {
       sku: { name: 'Standard' },
       properties: { publicIPAllocationMethod: 'Static' },
     },
+    'Microsoft.Network/routeTables': { properties: {} },
     'Microsoft.Storage/storageAccounts': { sku: { name: 'Standard_LRS' }, kind: 'StorageV2', properties: {} },
   };
   const body = plain[type];
   return body === undefined ? undefined : { location, ...body };
+}
+
+const RULE: JsonObject = {
+  ...{ protocol: 'Tcp', access: 'Allow', direction: 'Inbound', priority: 4000 },
+  ...{ sourceAddressPrefix: '*', sourcePortRange: '*' },
+  ...{ destinationAddressPrefix: '*', destinationPortRange: '443' },
+};
+
+/** Two stand-ins of one network must not overlap. */
+function prefixOf(key: string): string {
+  return `10.0.${createHash('sha256').update(key).digest()[0] ?? 0}.0/24`;
+}
+
+function machineStandIn(idOf: (path: string) => string, name: string): JsonObject {
+  return {
+    properties: {
+      hardwareProfile: { vmSize: 'Standard_D16s_v5' },
+      storageProfile: {
+        imageReference: {
+          publisher: 'Canonical',
+          offer: 'UbuntuServer',
+          sku: '18.04-LTS',
+          version: 'latest',
+        },
+        osDisk: { createOption: 'FromImage' },
+        dataDisks: [],
+      },
+      osProfile: { computerName: 'stand-in', adminUsername: 'stand-in' },
+      networkProfile: {
+        networkInterfaces: [{ id: idOf(`Microsoft.Network/networkInterfaces/stand-in-${name}`) }],
+      },
+      diagnosticsProfile: { bootDiagnostics: { enabled: true } },
+    },
+  };
 }
 
 const SHOWN_ONLY = [
@@ -145,9 +205,9 @@ export function writable(type: string, body: JsonObject, key: string): JsonObjec
   const top = Object.fromEntries(
     Object.entries(body).filter(([name, value]) => !SHOWN_ONLY.includes(name) && value !== null),
   );
-  const fitted = fitSizes(withoutNulls(withoutForeign(top, key))) as JsonObject;
-  const properties: JsonObject = isObject(fitted.properties) ? { ...fitted.properties } : {};
-  const all: JsonObject = { ...fitted, properties };
+  const plain = fitted(withoutNulls(withoutForeign(top, key))) as JsonObject;
+  const properties: JsonObject = isObject(plain.properties) ? { ...plain.properties } : {};
+  const all: JsonObject = { ...plain, properties };
   if (type === 'Microsoft.Compute/virtualMachines') return machineBody(all, properties);
   if (type === 'Microsoft.Compute/disks' || type === 'Microsoft.Compute/snapshots')
     return diskBody(all, properties);
@@ -249,10 +309,33 @@ function withoutNulls(value: unknown): unknown {
   );
 }
 
-/** A size that is not in Local Azure's table is mapped to a common one, as names and subscriptions are. */
-export function fitSizes(value: unknown): unknown {
-  return mapStrings(value, (text, name) => {
-    if (name === 'vmSize' && findSize(text, 'eastus') === undefined) return 'Standard_D2s_v3';
-    return text;
-  });
+/** Sizes and images that are not in Local Azure's tables are mapped to common ones, as names and subscriptions are. */
+export function fitted(value: unknown): unknown {
+  const sized = mapStrings(value, (text, name) => (name === 'vmSize' ? fittingSize(text) : text));
+  return withKnownImages(sized);
+}
+
+/** As many disks and NICs as any size may have, for one that is not known or cannot be had here. */
+function fittingSize(name: string): string {
+  const size = findSize(name, 'eastus');
+  return size === undefined || size.restriction !== undefined ? 'Standard_D16s_v5' : name;
+}
+
+function withKnownImages(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(withKnownImages);
+  if (!isObject(value)) return value;
+  return Object.fromEntries(
+    Object.entries(value).map(([name, inner]) => [
+      name,
+      name === 'imageReference' && isObject(inner) ? knownImage(inner) : withKnownImages(inner),
+    ]),
+  );
+}
+
+function knownImage(image: JsonObject): JsonObject {
+  const inId = /\/publishers\/([^/]+)\//i.exec(textAt(image, 'id') ?? '')?.[1];
+  if (inId !== undefined && !isKnownPublisher(inId))
+    return { ...image, id: String(image.id).replace(`/${inId}/`, '/Canonical/') };
+  if (typeof image.publisher !== 'string' || isKnownPublisher(image.publisher)) return image;
+  return { ...image, publisher: 'Canonical' };
 }
