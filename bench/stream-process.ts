@@ -106,7 +106,7 @@ const noDisk: QuickDevice = {
 };
 
 async function master(): Promise<void> {
-  const { folder, port, applianceId, diskBytes, writers, changeBytes, seconds } = options;
+  const { folder, port, applianceId, diskBytes, usedBytes, writers, changeBytes, seconds } = options;
   await mkdir(folder, { recursive: true });
   const recorder = await Recorder.open({
     folder: await openFolder(join(folder, 'spool')),
@@ -119,7 +119,11 @@ async function master(): Promise<void> {
   const [disk] = recorder.disks;
   if (!disk) throw new RangeError('the recorder has no disk');
   const origin = await recorder.restart();
-  const { stream, durable } = shifted(recorder, BigInt(readOffset()));
+  // The journal was used before: its numbers are ahead of a new recorder's, which are told that much higher.
+  const used = BigInt(Math.ceil(usedBytes / (1024 * 1024)));
+  const by = used - origin;
+  const { stream, durable } = shifted(recorder, by);
+  const broken = Promise.withResolvers<never>();
   const sender = new ChangeSender({
     appliance: { id: applianceId, address: '127.0.0.1', port },
     credentials,
@@ -127,14 +131,12 @@ async function master(): Promise<void> {
     epoch: 1,
     diskIds: [DISK],
     changes: stream,
-    origin: origin + BigInt(readOffset()),
+    origin: used,
     checksum: await makeChecksum(),
     clock: systemClock,
     log: silentLog,
     timings: TIMINGS,
-    onProblem: (error) => {
-      throw error;
-    },
+    onProblem: broken.reject,
   });
   const latencies: number[] = [];
   const began = performance.now() + WARM_SECONDS * 1000;
@@ -165,7 +167,10 @@ async function master(): Promise<void> {
     }
   };
   const cpuBefore = process.cpuUsage();
-  await Promise.all(Array.from({ length: writers }, (_, writer) => write(writer)));
+  await Promise.race([
+    Promise.all(Array.from({ length: writers }, (_, writer) => write(writer))),
+    broken.promise,
+  ]);
   const { user, system } = process.cpuUsage(cpuBefore);
   const tookSeconds = (performance.now() - began) / 1000;
   await sender.stop();
@@ -181,12 +186,12 @@ async function master(): Promise<void> {
     p50Ms: at(0.5),
     p99Ms: at(0.99),
     cpuSeconds: (user + system) / 1e6,
-    acknowledged: String(lastSequence),
+    acknowledged: String(lastSequence + by),
   };
   process.stdout.write(`${JSON.stringify(result)}\n`);
 }
 
-/** The journal was used before, so its numbers are ahead of a new recorder's: they are told that much higher. */
+/** The stream with numbers that are so much higher, and who waits until a change is durable at the other end. */
 function shifted(changes: Recorder, by: bigint) {
   let acknowledged = 0n;
   let waiting: { readonly sequence: bigint; resolve(): void }[] = [];
@@ -213,10 +218,6 @@ function shifted(changes: Recorder, by: bigint) {
       ? Promise.resolve()
       : new Promise<void>((resolve) => waiting.push({ sequence, resolve }));
   return { stream, durable };
-}
-
-function readOffset(): number {
-  return options.usedBytes > 0 ? Math.ceil(options.usedBytes / (1024 * 1024)) : 0;
 }
 
 await (options.role === 'appliance' ? appliance() : master());

@@ -6,6 +6,7 @@ import { LIMITS, PROTOCOL } from '../wire/limits.ts';
 import type { Params, Result } from '../wire/messages.ts';
 import { ENGINE_VERSION } from '../wire/version.ts';
 import type { Bandwidth } from './bandwidth.ts';
+import type { FrameCredit } from './frame-credit.ts';
 import type { Joins } from './joins.ts';
 import type { Masters } from './masters.ts';
 import type { Replicas } from './replicas.ts';
@@ -19,6 +20,7 @@ export interface EngineParts {
   readonly joins: Joins;
   readonly replicas: Replicas;
   readonly bandwidth: Bandwidth;
+  readonly credit: FrameCredit;
 }
 
 /** A first message is `hello`; only its answer opens the rest. */

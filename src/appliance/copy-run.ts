@@ -81,9 +81,10 @@ export class CopyRun {
     return sliceOfWritten(disk, fromByte);
   }
 
-  addLane(attempt: string, connection: Connection): LaneFrames {
+  /** `credit`: blocks it may have under way. */
+  addLane(attempt: string, connection: Connection, credit: number): LaneFrames {
     const signatureKey = this.#options.mode === 'block' ? attempt : undefined;
-    if (this.#attempt === attempt) return this.#receiver.addLane(connection, signatureKey);
+    if (this.#attempt === attempt) return this.#receiver.addLane(connection, credit, signatureKey);
     throw new StandbyError({
       code: 'ATTEMPT_OVER',
       what: 'Another attempt of this copy is running.',

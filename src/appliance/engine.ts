@@ -7,6 +7,7 @@ import { ALPN, TIMINGS, type Timings } from '../wire/limits.ts';
 import { Bandwidth } from './bandwidth.ts';
 import { controlHandlers } from './control-requests.ts';
 import { enrolmentDoor } from './enrolling.ts';
+import { FrameCredit } from './frame-credit.ts';
 import { type ApplianceIdentity, readEnrolment, readIdentity } from './identity.ts';
 import { Joins } from './joins.ts';
 import { type Door, Listener } from './listener.ts';
@@ -98,7 +99,8 @@ async function engineDoor(
     ...(options.journal ? { journal: options.journal } : {}),
     session: (masterId) => masters.session(masterId),
   });
-  const parts = { applianceId: identity.applianceId, clock, log, masters, joins, replicas, bandwidth };
+  const credit = new FrameCredit();
+  const parts = { applianceId: identity.applianceId, clock, log, masters, joins, replicas, bandwidth, credit };
   const door: Door = {
     // The authority goes along, so that a master that only knows its SHA-256 can check the rest.
     certificatePem: `${identity.certificatePem}\n${identity.caPem}`,

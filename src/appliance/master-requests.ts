@@ -1,6 +1,5 @@
 import { messageOf } from '../errors.ts';
 import type { Connection, Handlers } from '../wire/connection.ts';
-import { LIMITS } from '../wire/limits.ts';
 import type { Params, Result } from '../wire/messages.ts';
 import { assertProtocol, type EngineParts, helloOf, wrongPurpose } from './control-requests.ts';
 
@@ -30,9 +29,11 @@ function openLane(
   hello: LaneHello,
   connection: Connection,
 ): Result<'hello'> {
-  const lane = replicaOf(parts, masterId, hello.scenarioId).addLane(hello.attempt, connection);
+  const replica = replicaOf(parts, masterId, hello.scenarioId);
+  const credit = parts.credit.take(connection.closed);
+  const lane = replica.addLane(hello.attempt, connection, credit);
   connection.prove({}, lane);
-  return helloOf(parts, LIMITS.creditFrames);
+  return helloOf(parts, credit);
 }
 
 async function openChanges(

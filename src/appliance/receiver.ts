@@ -18,7 +18,7 @@ import { ReplicaSigner } from './replica-signer.ts';
 /**
  * Takes blocks from the lanes of one copy, verifies each, writes it, and makes what was written durable now and then.
  * Promises: a block with a wrong checksum is never written but asked for again; a chunk is reported durable only after
- * the disk was synced and the map is on disk; memory is lanes x credit x block. Dies at any line: what was not in the
+ * the disk was synced and the map is on disk; memory is the credit of its lanes x block. Dies at any line: what was not in the
  * map is sent again.
  */
 export interface ReceivingDisk {
@@ -54,6 +54,8 @@ export interface Counters {
 
 interface Lane {
   readonly connection: Connection;
+  /** Blocks it may have under way. */
+  readonly credit: number;
   readonly signer: ReplicaSigner | undefined;
   taken: number;
   owed: number;
@@ -85,16 +87,17 @@ export class BlockReceiver {
   }
 
   /** The frames of one more lane of the current attempt; with a key for signatures, only differences come. */
-  addLane(connection: Connection, signatureKey?: string): LaneFrames {
+  addLane(connection: Connection, credit: number, signatureKey?: string): LaneFrames {
     const signer = signatureKey ? new ReplicaSigner(signatureKey) : undefined;
-    const lane: Lane = { connection, signer, taken: 0, owed: 0, asks: 0, asking: Promise.resolve() };
+    const counts = { taken: 0, owed: 0, asks: 0 };
+    const lane: Lane = { connection, credit, signer, ...counts, asking: Promise.resolve() };
     this.#lanes.add(lane);
     void connection.closed.then(() => this.#lanes.delete(lane));
     return {
       limitOf: (type) => (type === FRAME.block ? LIMITS.blockBodyBytes : this.#limitOf(lane, type)),
       bufferFor: (type, length) => {
         if (type === FRAME.ask) return Buffer.allocUnsafe(length);
-        if (lane.taken >= LIMITS.creditFrames) throw protocolBroken('more blocks than it had credit for');
+        if (lane.taken >= lane.credit) throw protocolBroken('more blocks than it had credit for');
         if (type !== FRAME.block) return Buffer.allocUnsafe(length);
         return this.#pool.pop() ?? Buffer.allocUnsafeSlow(LIMITS.blockBodyBytes);
       },
@@ -198,7 +201,7 @@ export class BlockReceiver {
   /** Credit goes back in small bundles, and at once when the sender might wait for it. */
   #owe(lane: Lane): void {
     lane.owed++;
-    if (lane.owed < LIMITS.creditFrames / 4 && lane.taken > 0) return;
+    if (lane.owed < lane.credit / 4 && lane.taken > 0) return;
     lane.connection.post(makeFrame(FRAME.credit, undefined, 0, lane.owed));
     lane.owed = 0;
   }
@@ -255,7 +258,9 @@ export class BlockReceiver {
 
   #recycle(body: Buffer): void {
     const whole = Buffer.from(body.buffer, 0, LIMITS.blockBodyBytes);
-    if (this.#pool.length < this.#lanes.size * LIMITS.creditFrames) this.#pool.push(whole);
+    let wanted = 0;
+    for (const { credit } of this.#lanes) wanted += credit;
+    if (this.#pool.length < wanted) this.#pool.push(whole);
   }
 
   async #keepDurable(): Promise<void> {

@@ -279,8 +279,8 @@ export class Replica {
     return this.#copy.run.have(diskId, fromByte);
   }
 
-  addLane(attempt: string, connection: Connection): LaneFrames {
-    return this.#copy.run.addLane(attempt, connection);
+  addLane(attempt: string, connection: Connection, credit: number): LaneFrames {
+    return this.#copy.run.addLane(attempt, connection, credit);
   }
 
   proven(digests: readonly DiskDigest[]): void {

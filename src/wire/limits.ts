@@ -2,7 +2,7 @@ import { CHUNK_BYTES } from '../block/chunks.ts';
 
 /**
  * Every length, count and wait on port 25000 has its limit here, checked before anything is allocated.
- * Worst case of an appliance: unproven connections x (TLS state + first message) + lanes x credit x block.
+ * Worst case of an appliance: unproven connections x (TLS state + first message) + credit of all lanes x block.
  */
 export const PROTOCOL = 1;
 
@@ -36,7 +36,7 @@ export const LIMITS = {
   pendingJoins: 16,
   joinOffers: 64,
   lanes: 8,
-  /** Blocks a lane may have under way that the appliance has not written yet. */
+  /** Blocks a lane may have under way that the appliance has not written yet; fewer when there are many lanes. */
   creditFrames: 8,
   /** Chunks whose signatures may be asked for at once, and such questions that may wait on a lane. */
   askChunks: 64,
