@@ -35,6 +35,8 @@ export interface RowWriterOptions {
 
 const PAUSE_MS = 20;
 const GREETING_MS = 1500;
+/** A guest that is slow to answer is asked anew less often. */
+const GREETING_MS_MAX = 6000;
 
 export async function startRowWriter(options: RowWriterOptions): Promise<RowWriter> {
   const { clock, signal, logFile } = options;
@@ -84,7 +86,7 @@ interface Connection {
 /** QEMU accepts for the guest before the guest does; only the database's greeting counts. */
 async function connected({ port, clock, signal, bootMs }: RowWriterOptions): Promise<Connection> {
   const until = clock.now() + bootMs;
-  for (;;) {
+  for (let greetingMs = GREETING_MS; ; greetingMs = Math.min(greetingMs * 1.2, GREETING_MS_MAX)) {
     signal.throwIfAborted();
     const socket = connect(port, '127.0.0.1');
     socket.setNoDelay(true);
@@ -94,7 +96,7 @@ async function connected({ port, clock, signal, bootMs }: RowWriterOptions): Pro
     // Without it, a connection that we end ourselves would leave whoever waits for a line waiting for ever.
     socket.once('close', () => reader.close());
     const lines = reader[Symbol.asyncIterator]();
-    const limit = clock.sleep(GREETING_MS, signal).then(() => undefined);
+    const limit = clock.sleep(greetingMs, signal).then(() => undefined);
     // A connection that breaks is one that the guest does not take yet.
     const first = lines.next().catch(() => undefined);
     const greeting = await Promise.race([first, limit]);

@@ -98,6 +98,7 @@ async function engineDoor(
     hashing: oneAtATime(),
     ...(options.journal ? { journal: options.journal } : {}),
     session: (masterId) => masters.session(masterId),
+    bootId: (masterId) => masters.bootId(masterId),
   });
   const credit = new FrameCredit();
   const parts = { applianceId: identity.applianceId, clock, log, masters, joins, replicas, bandwidth, credit };

@@ -40,6 +40,11 @@ export class Masters {
     return session?.isOpen ? session : undefined;
   }
 
+  /** Of the machine that the master's engine runs on, as it said last. */
+  bootId(masterId: string): string | undefined {
+    return this.#known.find((one) => one.masterId === masterId)?.inventory.bootId;
+  }
+
   /** The newest session of a master is the one: an older one is a process that died without a word. */
   async arrive(seen: Omit<Known, 'lastSeenMs'>, session: Connection): Promise<void> {
     this.#sessions.get(seen.masterId)?.close('a newer session of the same master came');

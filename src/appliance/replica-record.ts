@@ -55,6 +55,8 @@ export const replicaRecordSchema = z.object({
   digests: z.array(digestSchema).optional(),
   error: errorSchema.optional(),
   live: liveSchema.optional(),
+  /** Of the master's machine when its stream was last begun or gone on with. */
+  bootId: z.string().optional(),
 });
 export type ReplicaRecord = z.infer<typeof replicaRecordSchema>;
 export type ReplicaSpecOnWire = z.infer<typeof replicaSpecSchema>;

@@ -68,6 +68,13 @@ export function masterAway(masterId: string): StandbyError {
   });
 }
 
+/** `runAfterReboot` is off: somebody runs the scenario again at a time of their choice. */
+export const MASTER_REBOOTED = {
+  code: 'MASTER_REBOOTED',
+  what: 'The master was rebooted, and the scenario is not to go on by itself after that.',
+  next: 'Run the scenario again at a quiet time: what changed meanwhile follows.',
+} as const;
+
 export function replicaClosed(scenarioId: string): StandbyError {
   return new StandbyError({
     code: 'REPLICA_UNKNOWN',

@@ -14,6 +14,7 @@ import { newRecord, type ReplicaRecord, type ReplicaSpecOnWire } from './replica
 import {
   assertNotSealed,
   assertSameSpec,
+  MASTER_REBOOTED,
   masterAway,
   notSynchronised,
   replicaClosed,
@@ -31,6 +32,7 @@ export interface ReplicaWorld extends LiveWorld {
   readonly bandwidth: Bandwidth;
   readonly timings: Timings;
   session(masterId: string): Connection | undefined;
+  bootId(masterId: string): string | undefined;
 }
 
 /** After these the copied chunks are worth nothing: the next start copies everything again. */
@@ -108,7 +110,7 @@ export class Replica {
         return;
       }
       assertSameSpec(this.spec, spec);
-      await this.#keepRewind(spec.rewind);
+      await this.#keepSettings(spec);
       // A disk that was written once is not blank any more; and a disk may come back at another LUN.
       const disks = spec.disks.map((disk) => {
         const before = this.spec.disks.find((one) => one.diskId === disk.diskId);
@@ -193,7 +195,7 @@ export class Replica {
   }
 
   setRewind(rewind: ReplicaSpecOnWire['rewind']): Promise<void> {
-    return this.#inTurn(() => this.#keepRewind(rewind));
+    return this.#inTurn(() => this.#keepSettings({ ...this.spec, rewind }));
   }
 
   scrub(): Promise<void> {
@@ -258,7 +260,8 @@ export class Replica {
       // Control may have been quicker than this call: the copy is under way on this very session then.
       const { wanted, sealed } = this.#record;
       if (this.#isClosed || !wanted || sealed || this.#isTaken(session)) return;
-      await this.#goOn(session);
+      if (this.#wasRebooted()) await this.#stayStopped();
+      else await this.#goOn(session);
     });
   }
 
@@ -304,10 +307,13 @@ export class Replica {
     return turn;
   }
 
-  async #keepRewind(rewind: ReplicaSpecOnWire['rewind']): Promise<void> {
-    if (JSON.stringify(rewind) === JSON.stringify(this.spec.rewind)) return;
-    await this.#book.save({ spec: { ...this.spec, rewind } });
-    await this.#live.keepRewind();
+  /** What may change within an epoch. */
+  async #keepSettings({ rewind, stopAfterReboot }: ReplicaSpecOnWire): Promise<void> {
+    const { spec } = this;
+    const isSame = JSON.stringify(rewind) === JSON.stringify(spec.rewind);
+    if (isSame && stopAfterReboot === spec.stopAfterReboot) return;
+    await this.#book.save({ spec: { ...spec, rewind, stopAfterReboot } });
+    if (!isSame) await this.#live.keepRewind();
   }
 
   #isTaken(session: Connection | undefined): boolean {
@@ -316,6 +322,19 @@ export class Replica {
 
   #goingOn(): ReplicaRecord['phase'] {
     return this.#record.live?.whole ? 'replicating' : 'copying';
+  }
+
+  /** Before the first agreement it is a copy, which goes on. */
+  #wasRebooted(): boolean {
+    const { spec, live, bootId } = this.#record;
+    const now = this.#world.bootId(spec.masterId);
+    return spec.stopAfterReboot === true && live?.whole === true && bootId !== undefined && bootId !== now;
+  }
+
+  async #stayStopped(): Promise<void> {
+    this.#world.log.warn(MASTER_REBOOTED.what, { scenarioId: this.spec.scenarioId });
+    await this.#end(MASTER_REBOOTED.what);
+    await this.#book.save({ wanted: false, phase: 'idle', error: MASTER_REBOOTED });
   }
 
   async #goOn(session: Connection): Promise<void> {
@@ -334,6 +353,8 @@ export class Replica {
       if (this.#record.options?.capture === 'at-rest') await this.#copy.launch(session);
       else await this.#live.launch(session);
       this.#taker = session;
+      const bootId = this.#world.bootId(this.spec.masterId);
+      if (bootId !== this.#record.bootId) await this.#book.save({ bootId });
     } catch (error) {
       if (isAway(error)) session.close('it did not take the copy');
       else if (isStandbyError(error) && error.code === 'STREAM_STOPPED') this.#world.log.info(error.message);

@@ -93,9 +93,32 @@ export async function takeOver(
     });
     return changed;
   }
+  if (progress.error?.code === 'MASTER_REBOOTED' && status.state === 'replicating') {
+    return stopped(context, scenario, status, seen);
+  }
   if (!seen || status.state !== 'replicating' || look.atMs - (status.seen?.atMs ?? 0) < KEEP_EVERY_MS)
     return status;
   return changeIfStill(context, scenario, { epoch: status.epoch, state: status.state }, { seen });
+}
+
+/** G-86: the appliance has seen a reboot, and `runAfterReboot` is off. */
+async function stopped(
+  context: Context,
+  scenario: Scenario,
+  status: ScenarioStatus,
+  seen: SeenReplica | undefined,
+): Promise<ScenarioStatus> {
+  const reason = 'its master was rebooted, and it does not go on by itself after that';
+  const change = { state: 'stopped', reason, ...(seen ? { seen } : {}) } as const;
+  const now = await changeIfStill(context, scenario, { epoch: status.epoch, state: status.state }, change);
+  await appendEvent(context, {
+    id: `${scenario.id}/${status.epoch}/STOPPED_AFTER_REBOOT/${status.sinceMs}`,
+    level: 'warning',
+    code: 'STOPPED_AFTER_REBOOT',
+    text: `"${scenario.name}" is stopped and UNPROTECTED: ${reason}. Run it at a quiet time: standby run ${scenario.name}`,
+    scenarioId: scenario.id,
+  });
+  return now;
 }
 
 export function resyncReason({ error }: Pick<CopyProgress, 'error'>): string {

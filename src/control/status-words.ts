@@ -39,7 +39,8 @@ export function liveSentence(
     case 'stopped': {
       if (status.synchronisedAtMs === undefined) return sentenceOf(status, unfinished);
       const why = status.maintenanceSinceMs === undefined ? 'stopped' : 'stopped for maintenance';
-      return `${why}, UNPROTECTED since ${timeText(status.sinceMs)}; ${at}${goOn}`;
+      const reason = status.reason === undefined ? '' : ` (${status.reason})`;
+      return `${why}${reason}, UNPROTECTED since ${timeText(status.sinceMs)}; ${at}${goOn}`;
     }
     case 'resync-needed':
       return `resync-needed: ${status.reason ?? 'the reason is not known'}; ${at}${goOn}`;

@@ -1,3 +1,4 @@
+import { readFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { openDevice } from '../block/open-device.ts';
 import type { Clock } from '../clock.ts';
@@ -37,8 +38,19 @@ export async function takeInventory(options: InventoryOptions): Promise<MasterIn
     firmware: looked[0]?.layout.firmware ?? 'bios',
     disks: looked.map(({ disk }) => disk),
     nics: options.nics ?? [{ id: 'nic0', name: 'nic0', addresses: [] }],
+    ...(await bootOfThisMachine()),
     takenAtMs: clock.now(),
   };
+}
+
+/** Linux tells; elsewhere a reboot goes unnoticed, and a scenario goes on by itself after it. */
+async function bootOfThisMachine(): Promise<Pick<MasterInventory, 'bootId'>> {
+  try {
+    return { bootId: (await readFile('/proc/sys/kernel/random/boot_id', 'utf8')).trim() };
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return {};
+    throw error;
+  }
 }
 
 async function lookAt(path: string, index: number): Promise<{ disk: MasterDisk; layout: DiskLayout }> {

@@ -43,6 +43,8 @@ export interface MasterInventory {
   readonly nics: readonly MasterNic[];
   /** The disks that its engine serves over NBD just now; absent when it serves none. */
   readonly nbd?: readonly { readonly diskId: string; readonly uri: string }[];
+  /** Of the machine the engine runs on, and another one after each reboot of it; absent where nothing tells. */
+  readonly bootId?: string;
   readonly takenAtMs: number;
 }
 

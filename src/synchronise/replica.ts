@@ -40,6 +40,7 @@ export function replicaSpec(
     scenarioId: scenario.id,
     masterId: scenario.masterId,
     epoch: facts.epoch,
+    ...(scenario.runAfterReboot === false ? { stopAfterReboot: true } : {}),
     ...(scenario.rewind ? { rewind: rewindSpec(scenario.rewind) } : {}),
     disks: inventory.disks.map((disk) => ({
       diskId: disk.id,

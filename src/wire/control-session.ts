@@ -97,6 +97,8 @@ export interface ReplicaSpec {
     readonly excluded: readonly { readonly offsetBytes: number; readonly sizeBytes: number }[];
   }[];
   readonly rewind?: RewindSpec | undefined;
+  /** A live replica waits for control when its master was rebooted: state `idle`, error MASTER_REBOOTED. */
+  readonly stopAfterReboot?: boolean | undefined;
 }
 
 export interface CopyOptions {

@@ -44,5 +44,7 @@ export const inventorySchema = z.object({
     .array(z.object({ diskId: id, uri: text }))
     .max(64)
     .optional(),
+  /** Another one after each reboot of the machine that the engine runs on. */
+  bootId: z.string().max(64).optional(),
   takenAtMs: z.number(),
 });

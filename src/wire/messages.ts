@@ -48,6 +48,8 @@ export const replicaSpecSchema = z.object({
     .min(1)
     .max(64),
   rewind: rewindSchema.optional(),
+  /** It waits for control when its master was rebooted (G-86). */
+  stopAfterReboot: z.boolean().optional(),
 });
 
 export const copyOptionsSchema = z.object({

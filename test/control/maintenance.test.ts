@@ -67,6 +67,22 @@ describe('Maintenance of a master', () => {
     expect(status.maintenanceSinceMs).toBeUndefined();
   });
 
+  it('tells of a reboot that nobody announced: unprotected until it runs again, and then by its stream alone', async () => {
+    await replicating({ runAfterReboot: 'no' });
+    expect(world.appliance.spec?.stopAfterReboot).toBe(true);
+    world.appliance.live?.waitAfterReboot();
+    expect((await scenarioStatus(world.context, 'web')).sentence).toMatch(
+      /^stopped \(its master was rebooted.*\), UNPROTECTED since /,
+    );
+    await scenarioStatus(world.context, 'web');
+    const codes = (await listEvents(world.context, { scenario: 'web' })).map((event) => event.code);
+    expect(codes.filter((code) => code === 'STOPPED_AFTER_REBOOT')).toHaveLength(1);
+    const { status, run } = await runScenario(world.context, 'web');
+    expect(status).toMatchObject({ state: 'replicating', epoch: 1 });
+    expect(run.input).toMatchObject({ options: { sync: { mode: 'stream' } } });
+    expect((await scenarioStatus(world.context, 'web')).sentence).toMatch(/^replicating;/);
+  });
+
   it('asks for a run when the changes meanwhile cannot be told', async () => {
     await replicating();
     await beginMaintenance(world.context, 'web');

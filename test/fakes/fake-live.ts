@@ -73,6 +73,12 @@ export class FakeLive {
     this.error = { code: 'STREAM_LOST', what: 'The order of the changes is lost.', why };
   }
 
+  /** The master was rebooted, and the scenario waits for control. */
+  waitAfterReboot(): void {
+    this.phase = 'idle';
+    this.error = { code: 'MASTER_REBOOTED', what: 'The master was rebooted.' };
+  }
+
   stop(): void {
     if (!['resync-needed', 'sealed'].includes(this.phase)) this.phase = 'idle';
   }
