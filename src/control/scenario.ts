@@ -195,16 +195,18 @@ export async function verdictsFor(
   redirectKey?: RedirectKey,
 ): Promise<readonly Verdict[]> {
   const { store } = context;
-  const [account, appliance, masters, otherScenarios, status, prices] = await Promise.all([
+  const [account, appliance, masters, otherScenarios, statuses, prices] = await Promise.all([
     store.accounts.get(scenario.accountId),
     store.appliances.get(scenario.applianceId),
     store.masters.list(),
     store.scenarios.list(),
-    store.statuses.get(scenario.id),
+    store.statuses.list(),
     priceTable(context),
   ]);
   if (!account) throw accountGone(scenario);
   const cloud = await context.cloudFor(account);
+  const status = statuses.find((one) => one.id === scenario.id);
+  const standing = statuses.filter((one) => one.standbyVmId !== undefined).map((one) => one.id);
   const inventories = new Map(masters.map((one) => [one.id, one.inventory]));
   const inventory = inventories.get(scenario.masterId);
   const session = appliance ? await context.connect(appliance).catch(unreachable) : undefined;
@@ -217,6 +219,7 @@ export async function verdictsFor(
       account,
       otherScenarios,
       otherInventories: inventories,
+      standingScenarioIds: new Set(standing),
       rungs: rungsOf(scenario.vm),
       ...(session ? { session } : {}),
       ...(status ? { status } : {}),

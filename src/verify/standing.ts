@@ -1,3 +1,4 @@
+import type { Scenario } from '../model/scenario.ts';
 import type { CheckFacts } from './check.ts';
 import { sameName } from './region.ts';
 
@@ -7,6 +8,15 @@ import { sameName } from './region.ts';
  */
 export function standingVmId({ status, moment }: Pick<CheckFacts, 'status' | 'moment'>): string | undefined {
   return moment === 'watch' ? status?.standbyVmId : undefined;
+}
+
+/** The other scenarios that would need more if all started at once. */
+export function othersToStart({
+  otherScenarios,
+  standingScenarioIds: standing,
+  scenario,
+}: Pick<CheckFacts, 'otherScenarios' | 'standingScenarioIds' | 'scenario'>): readonly Scenario[] {
+  return otherScenarios.filter((one) => one.accountId === scenario.accountId && !standing?.has(one.id));
 }
 
 /** The private addresses of the standby that exists already. */

@@ -1,3 +1,4 @@
+import { GIB } from '../../src/model/disk.ts';
 import type { ScenarioStatus } from '../../src/model/scenario.ts';
 import { tagsOf } from '../../src/model/tags.ts';
 import type { VerifyFacts } from '../../src/verify/check.ts';
@@ -58,6 +59,19 @@ const live: Partial<ScenarioStatus> = {
   standbyVmId: STANDBY_ID.toUpperCase(),
   switchedOverRunId: 'run-1',
 };
+
+/** 251 addresses, 248 of them used; this scenario and the next one have two NICs each there. */
+function crowded(standingScenarioIds: ReadonlySet<string>): PlantedFault['given'] {
+  const vm = { ...scenario().vm, name: 'two', size: 'Standard_B2s' };
+  const nics = scenario().nics.map((nic) => ({ ...nic, address: { kind: 'dynamic' as const } }));
+  const next = scenario({ id: 'scenario-2', name: 'two', masterId: 'master-2', vm, nics });
+  return given({ otherScenarios: [next], standingScenarioIds }, (cloud) => {
+    cloud.networks = cloud.networks.map((one) => ({
+      ...one,
+      subnets: one.subnets.map((subnet) => ({ ...subnet, addressesUsed: 248 })),
+    }));
+  });
+}
 
 export const faultsOfCapacity: readonly PlantedFault[] = [
   {
@@ -120,6 +134,49 @@ export const faultsOfCapacity: readonly PlantedFault[] = [
       },
       disksLeft(6),
     ),
+  },
+  {
+    fault: 'a size that is restricted, in a zone that does not offer it',
+    found: ['error SIZE_RESTRICTED', 'error SIZE_NOT_IN_ZONE'],
+    given: given({ scenario: withVm({ zone: '3' }) }, (cloud) => {
+      const restricted = 'NotAvailableForSubscription';
+      cloud.sizes = cloud.sizes.map((one) => (one.name === FIRST.size ? { ...one, restricted } : one));
+    }),
+  },
+  {
+    fault: 'a disk without boot files that is wrong in three ways more',
+    found: ['NO_BOOT_DISK', 'DISK_SIZE_ODD', 'DISK_SECTOR_SIZE', 'DISK_TOO_LARGE'].map(
+      (code) => `error ${code}`,
+    ),
+    given: given({
+      inventory: inventory({
+        disks: [masterDisk('disk0', { boot: false, logicalSectorBytes: 4096, sizeBytes: 33_000 * GIB + 1 })],
+      }),
+    }),
+  },
+  {
+    fault: 'a subnet that has room for this standby and not for the next one too',
+    found: ['warning SUBNET_NOT_FOR_ALL'],
+    given: crowded(new Set()),
+  },
+  {
+    fault: 'the same subnet when the next one stands already',
+    found: [],
+    given: crowded(new Set(['scenario-2'])),
+  },
+  {
+    fault: 'a resource group that Azure would not make',
+    found: ['error GROUP_NAME_INVALID'],
+    given: given({ scenario: withVm({ resourceGroup: 'rescue me.' }) }),
+  },
+  {
+    fault: 'snapshots of an old run beside a standby that is live',
+    found: ['warning LEFTOVERS', 'skipped SWITCHED_OVER'],
+    given: given({ moment: 'watch', status: status({ ...live, switchedOverRunId: 'run-0' }) }, (cloud) => {
+      standing(cloud);
+      const tags = { ...tagsOf('scenario-1', 'run-old', 'snapshot') };
+      cloud.snapshots.set('old', { id: 'old', name: 'old', provisioning: 'Succeeded', tags });
+    }),
   },
   {
     fault: 'a standby that is live and holds what it needs',

@@ -1,4 +1,4 @@
-import type { Firmware, MasterDisk } from '../../model/disk.ts';
+import type { Firmware, MasterDisk, MasterInventory } from '../../model/disk.ts';
 import { GIB, growsUnderGpt, replicaSizeGib } from '../../model/disk.ts';
 import type { Check, Finding } from '../check.ts';
 import { doubtful, error, ok, skipped, unseen, warning, wrong } from '../check.ts';
@@ -39,23 +39,23 @@ export const disks: Check = {
   },
   async run({ inventory }): Promise<readonly Finding[]> {
     if (!inventory) return [skipped('DISKS_UNKNOWN', 'the master is not known')];
-    if (!inventory.disks.some((disk) => disk.boot)) {
-      const found = `None of the disks of "${inventory.hostName}" holds boot files.`;
-      return [
-        wrong(
-          'NO_BOOT_DISK',
-          found,
-          'one boot disk',
-          'Let the master join again with its system disk first.',
-        ),
-      ];
-    }
-    const findings = inventory.disks.flatMap((disk) => judge(disk, inventory.firmware));
+    const findings = [
+      ...bootDisk(inventory),
+      ...inventory.disks.flatMap((disk) => judge(disk, inventory.firmware)),
+    ];
     if (findings.length > 0) return findings;
     const sizes = inventory.disks.map((disk) => `${disk.id} ${gib(disk)} GiB`);
     return [ok('DISKS_OK', sizes.join(', ')), ...inventory.disks.flatMap(gptNote)];
   },
 };
+
+function bootDisk({ disks: all, hostName }: MasterInventory): Finding[] {
+  if (all.some((disk) => disk.boot)) return [];
+  const found = `None of the disks of "${hostName}" holds boot files.`;
+  return [
+    wrong('NO_BOOT_DISK', found, 'one boot disk', 'Let the master join again with its system disk first.'),
+  ];
+}
 
 /** It boots and works: firmware and kernels use the first table. Tools complain, so people are told. */
 function gptNote(disk: MasterDisk): Finding[] {
@@ -66,28 +66,31 @@ function gptNote(disk: MasterDisk): Finding[] {
 
 function judge(disk: MasterDisk, firmware: Firmware): Finding[] {
   const name = `${disk.id} (${disk.path})`;
+  const findings: Finding[] = [];
   if (disk.sizeBytes <= 0 || disk.sizeBytes % 512 !== 0) {
     const found = `${name} has ${disk.sizeBytes} bytes, which is not a whole number of 512-byte sectors.`;
-    return [wrong('DISK_SIZE_ODD', found, 'a multiple of 512', 'Check the path: this is not a whole disk.')];
+    const next = 'Check the path: this is not a whole disk.';
+    findings.push(wrong('DISK_SIZE_ODD', found, 'a multiple of 512', next));
   }
   if (disk.logicalSectorBytes !== 512) {
     const found = `${name} has sectors of ${disk.logicalSectorBytes} bytes; an Azure disk shows 512, so its partitions would not be found.`;
-    return [
-      wrong('DISK_SECTOR_SIZE', found, '512', 'Leave this disk out, or move its data to a 512-byte disk.'),
-    ];
+    const next = 'Leave this disk out, or move its data to a 512-byte disk.';
+    findings.push(wrong('DISK_SECTOR_SIZE', found, '512', next));
   }
   const most = disk.boot ? OS_DISK_GIB_MAX : DATA_DISK_GIB_MAX;
   if (disk.sizeBytes > most * GIB) {
     const kind = disk.boot ? 'an OS disk' : 'a data disk';
     const found = `${name} has ${gib(disk)} GiB; ${kind} in Azure has ${most} GiB at most.`;
-    return [wrong('DISK_TOO_LARGE', found, `at most ${most} GiB`, 'Make the disk smaller on the master.')];
-  }
-  if (disk.boot && firmware === 'bios' && disk.sizeBytes > GENERATION_1_GIB_MAX * GIB) {
+    const next = 'Make the disk smaller on the master.';
+    findings.push(wrong('DISK_TOO_LARGE', found, `at most ${most} GiB`, next));
+  } else if (disk.boot && firmware === 'bios' && disk.sizeBytes > GENERATION_1_GIB_MAX * GIB) {
     const found = `${name} has ${gib(disk)} GiB; a generation 1 VM uses 2 TiB of its OS disk at most.`;
     const next = 'Make the disk smaller, or accept that the rest cannot be used.';
-    return [doubtful('DISK_LARGE_FOR_GENERATION_1', found, `at most ${GENERATION_1_GIB_MAX} GiB`, next)];
+    findings.push(
+      doubtful('DISK_LARGE_FOR_GENERATION_1', found, `at most ${GENERATION_1_GIB_MAX} GiB`, next),
+    );
   }
-  return [];
+  return findings;
 }
 
 function gib(disk: MasterDisk): number {

@@ -1,4 +1,5 @@
 import { type Check, doubtful, type Finding, ok, skipped, unseen, warning } from '../check.ts';
+import { sameName } from '../region.ts';
 
 /** Nothing of earlier switchovers or drills lies about: it costs money, and is mistaken for the standby. */
 export const leftovers: Check = {
@@ -21,12 +22,13 @@ export const leftovers: Check = {
     if (!status || status.activeRunId !== undefined)
       return [skipped('LEFTOVERS_UNKNOWN', 'a run is under way')];
     const tagged = await cloud.listTagged('standby-scenario', scenario.id);
-    const left = tagged.filter(
-      ({ tags }) =>
-        tags['standby-role'] !== 'replica-disk' && tags['standby-run'] !== status.switchedOverRunId,
+    // The standby is no leftover, also when it is stopped, nor is what the same run made for it.
+    const { standbyVmId = '', switchedOverRunId } = status;
+    const standby = tagged.find(({ id }) => sameName(id, standbyVmId));
+    const runs = [switchedOverRunId, standby?.tags['standby-run']].filter((run) => run !== undefined);
+    const others = tagged.filter(
+      ({ tags }) => tags['standby-role'] !== 'replica-disk' && !runs.includes(tags['standby-run'] ?? ''),
     );
-    // A standby that is stopped, but not removed, is no leftover.
-    const others = status.standbyVmId === undefined ? left : [];
     if (others.length === 0) return [ok('NO_LEFTOVERS', `${tagged.length} resources, all of them in use`)];
     const names = others.map((one) => `${one.type.split('/').at(-1)} ${one.name}`).join(', ');
     const next = `standby vm stop ${scenario.name} --remove, or delete them by hand.`;

@@ -13,7 +13,7 @@ import {
   wrong,
 } from '../check.ts';
 import { sameName, sameRegion } from '../region.ts';
-import { standingVmId } from '../standing.ts';
+import { othersToStart, standingVmId } from '../standing.ts';
 
 /** What the standby will need is still free in the subscription's quota; and what all scenarios together would. */
 export const quota: Check = {
@@ -36,15 +36,13 @@ export const quota: Check = {
     ),
   },
   async run(facts): Promise<readonly Finding[]> {
-    const { scenario, region, otherScenarios } = facts;
+    const { scenario, region } = facts;
     if (standingVmId(facts) !== undefined)
       return [ok('QUOTA_IN_USE', 'the standby exists, and with it its share of the quota is in use')];
     const size = await region.size();
     if (!size) return [skipped('QUOTA_UNKNOWN', 'the size is not known')];
     const [usages, sizes] = await Promise.all([region.usages(), region.sizes()]);
-    const others = otherScenarios.filter(
-      (one) => one.accountId === scenario.accountId && sameRegion(one.region, scenario.region),
-    );
+    const others = othersToStart(facts).filter((one) => sameRegion(one.region, scenario.region));
     const diskCount = facts.inventory?.disks.length ?? 0;
     const needs = merged([...needsOf(scenario, size, diskCount), ...replicaNeeds(facts, diskCount)]);
     const together = others.flatMap((one) => {

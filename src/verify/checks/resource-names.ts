@@ -12,6 +12,10 @@ export const resourceNames: Check = {
   group: 'Names',
   uses: ['machines.list', 'groups.get', 'disks.get'],
   codes: {
+    GROUP_NAME_INVALID: error(
+      'The resource group does not exist, and Azure would not make one of that name.',
+      'Choose another name: 1 to 90 letters, digits and . _ - ( ), no point at the end.',
+    ),
     STANDBY_EXISTS: error(
       'The standby VM of this scenario exists already.',
       'Use it, or `standby vm stop --remove`.',
@@ -26,10 +30,25 @@ export const resourceNames: Check = {
     ),
   },
   async run(facts): Promise<readonly Finding[]> {
-    const clashes = [...(await machineClash(facts)), ...(await diskClashes(facts))];
+    const clashes = [
+      ...(await groupName(facts)),
+      ...(await machineClash(facts)),
+      ...(await diskClashes(facts)),
+    ];
     return clashes.length > 0 ? clashes : [ok('NAMES_FREE', 'no name is taken in the resource group')];
   },
 };
+
+/** As Azure's resource name rules have it. */
+const GROUP_NAME = /^[\p{L}\p{N}._()-]{0,89}[\p{L}\p{N}_()-]$/u;
+
+async function groupName({ scenario, region }: CheckFacts): Promise<Finding[]> {
+  const { resourceGroup } = scenario.vm;
+  if (GROUP_NAME.test(resourceGroup) || (await region.group())) return [];
+  const found = `"${resourceGroup}" is no name for a resource group.`;
+  const next = 'Choose another name: letters, digits and . _ - ( ), no point at the end.';
+  return [wrong('GROUP_NAME_INVALID', found, 'a valid name', next)];
+}
 
 async function machineClash(facts: CheckFacts): Promise<Finding[]> {
   const { scenario, region } = facts;

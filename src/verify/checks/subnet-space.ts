@@ -1,9 +1,20 @@
 import type { ScenarioNic } from '../../model/scenario.ts';
 import type { Subnet } from '../../ports/cloud.ts';
 import { rangeOfPrefix } from '../address.ts';
-import { type Check, type CheckFacts, error, type Finding, ok, skipped, unseen, wrong } from '../check.ts';
+import {
+  type Check,
+  type CheckFacts,
+  doubtful,
+  error,
+  type Finding,
+  ok,
+  skipped,
+  unseen,
+  warning,
+  wrong,
+} from '../check.ts';
 import { sameName } from '../region.ts';
-import { standingVmId } from '../standing.ts';
+import { othersToStart, standingVmId } from '../standing.ts';
 
 const KEPT_BY_AZURE = 5;
 
@@ -17,6 +28,10 @@ export const subnetSpace: Check = {
     SUBNET_FULL: error(
       'The subnet has fewer free addresses than the standby has NICs in it (Azure keeps five).',
       'Free some addresses, or choose another subnet.',
+    ),
+    SUBNET_NOT_FOR_ALL: warning(
+      'It has room for this standby, but not when the other scenarios with NICs in it start too.',
+      'Free some addresses or choose a larger subnet, or accept that not all can be switched over at once.',
     ),
     SUBNET_DELEGATED: error(
       'The subnet belongs to a service; NICs of VMs are refused in it.',
@@ -37,7 +52,8 @@ export const subnetSpace: Check = {
   },
 };
 
-async function judge(nics: readonly ScenarioNic[], { region }: CheckFacts): Promise<Finding[]> {
+async function judge(nics: readonly ScenarioNic[], facts: CheckFacts): Promise<Finding[]> {
+  const { region } = facts;
   const [first] = nics;
   if (!first) return [];
   const network = await region.virtualNetwork(first.virtualNetworkId);
@@ -65,7 +81,18 @@ async function judge(nics: readonly ScenarioNic[], { region }: CheckFacts): Prom
     const next = 'Free some addresses in it, or choose another subnet.';
     return [...findings, wrong('SUBNET_FULL', `${figures}.`, `${nics.length} free`, next)];
   }
+  const others = othersToStart(facts).flatMap((one) => one.nics.filter((nic) => isThere(nic, first)));
+  if (free < nics.length + others.length) {
+    const found = `${figures}, and ${others.length} more if every other scenario starts at once.`;
+    const expected = `${nics.length + others.length} free`;
+    const next = 'Free some addresses in it, or choose a larger subnet.';
+    return [...findings, doubtful('SUBNET_NOT_FOR_ALL', found, expected, next)];
+  }
   return findings.length > 0 ? findings : [ok('SUBNET_HAS_ROOM', figures)];
+}
+
+function isThere(one: ScenarioNic, other: ScenarioNic): boolean {
+  return sameName(one.virtualNetworkId, other.virtualNetworkId) && sameName(one.subnetName, other.subnetName);
 }
 
 function freeIn(subnet: Subnet): number | undefined {

@@ -27,19 +27,21 @@ export const vmSize: Check = {
       const found = `Size ${name} does not exist in region ${scenario.region}.`;
       return [wrong('SIZE_UNKNOWN', found, 'a size that the region offers', next)];
     }
+    const findings: Finding[] = [];
     if (size.restricted) {
       const found = `Size ${size.name} cannot be used in ${scenario.region}: ${size.restricted}.`;
-      return [wrong('SIZE_RESTRICTED', found, 'a size that this subscription may use', next)];
+      findings.push(wrong('SIZE_RESTRICTED', found, 'a size that this subscription may use', next));
     }
     if (zone && !size.zones.includes(zone)) {
       const offered = size.zones.length > 0 ? `zones ${size.zones.join(', ')}` : 'no zones';
       const found = `Size ${size.name} is not offered in zone ${zone} of ${scenario.region} (${offered}).`;
-      return [wrong('SIZE_NOT_IN_ZONE', found, `zone ${zone}`, 'Choose another zone or size.')];
+      findings.push(wrong('SIZE_NOT_IN_ZONE', found, `zone ${zone}`, 'Choose another zone or size.'));
     }
     if (zone && size.restrictedZones.includes(zone)) {
       const found = `Size ${size.name} is restricted in zone ${zone} of ${scenario.region}.`;
-      return [wrong('SIZE_RESTRICTED_IN_ZONE', found, `zone ${zone}`, 'Choose another zone or size.')];
+      findings.push(wrong('SIZE_RESTRICTED_IN_ZONE', found, `zone ${zone}`, 'Choose another zone or size.'));
     }
+    if (findings.length > 0) return findings;
     return [ok('SIZE_OK', `${size.name}: ${size.vCpus} vCPUs, ${size.memoryGib} GiB`)];
   },
 };
