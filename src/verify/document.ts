@@ -32,7 +32,8 @@ Made by \`standby scenario codes > docs/VERIFY.md\` out of the checks themselves
 A check answers \`ok\`, \`warning\`, \`error\` or \`skipped\` (nothing was proven; never \`ok\`), each with a code that stays the
 same. Every check looks, whatever the others find. An **error** stands in the way: exit code 3. A **warning** does too
 until it is put right or accepted by name: \`standby scenario verify SCENARIO --accept CODE\` keeps who accepted it and when,
-with the scenario. \`--json\` prints \`{"scenario","state","ok","accepted","verdicts":[{"code","status","title","found",
+with the scenario. At switchover only errors stand in the way, and of those none that another size or zone to fall back on
+may put right. \`--json\` prints \`{"scenario","state","ok","accepted","verdicts":[{"code","status","title","found",
 "expected","next"}]}\`.
 
 **When.** Before a scenario is saved (\`create\`), before each copy (\`run\`), before the standby is built (\`switchover\`, where

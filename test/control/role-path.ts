@@ -7,7 +7,7 @@ import { openPort } from '../../src/control/appliance/open-port.ts';
 import { deployScreens } from '../../src/control/appliance/screens.ts';
 import type { Context } from '../../src/control/context.ts';
 import { runScenario } from '../../src/control/run.ts';
-import { createScenario, verifySavedScenario } from '../../src/control/scenario.ts';
+import { createScenario, type ScenarioReport, verifySavedScenario } from '../../src/control/scenario.ts';
 import type { ScenarioFile } from '../../src/control/scenario-file.ts';
 import { removeScenario } from '../../src/control/scenario-remove.ts';
 import { proposeSwitchover, switchOver } from '../../src/control/switchover.ts';
@@ -139,6 +139,13 @@ async function create(local: AzureContext, context: Context): Promise<unknown> {
   return createScenario(context, scenarioFile(local), { accept: [], command: 'test' });
 }
 
+/** What a live standby holds is its own: its name, its address, its share of the quota. */
+function nothingWrong(report: ScenarioReport): ScenarioReport {
+  const wrong = report.verdicts.filter((one) => one.status === 'error' || one.status === 'warning');
+  if (wrong.length === 0) return report;
+  throw new Error(wrong.map((one) => `${one.code}: ${one.found}`).join(' '));
+}
+
 export function commandPath(local: AzureContext, context: Context): readonly Command[] {
   const region = { account: local.accountName, region: local.azure.endpoint.location };
   const { subnet: _, ...answers } = local.deployAnswers({ resourceGroup: GROUP, virtualNetwork: 'new' });
@@ -161,7 +168,7 @@ export function commandPath(local: AzureContext, context: Context): readonly Com
       once: true,
       run: async () => switchOver(context, await proposeSwitchover(context, NAME)),
     },
-    { name: 'scenario verify, switched over', run: verify },
+    { name: 'scenario verify, switched over', run: async () => nothingWrong(await verify()) },
     { name: 'vm stop', run: () => stopVm(context, NAME, { remove: false }) },
     { name: 'vm start', run: async () => startVm(context, await proposeVmStart(context, NAME)) },
     { name: 'vm stop --remove', run: () => stopVm(context, NAME, { remove: true }) },
