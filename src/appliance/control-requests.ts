@@ -68,6 +68,9 @@ function requestsOfControl({ masters, joins, replicas, bandwidth }: EngineParts)
 
 const MOVING = new Set(['copying', 'proving', 'draining', 'replicating', 'master-away', 'idle']);
 
+/** Nothing is copied: what lies on the disks decides how the next copy goes. */
+const AT_REST = new Set(['idle', 'failed', 'resync-needed']);
+
 /** Waits only for news this connection has not seen, and never where nothing will come by itself. */
 async function progressOf(
   replicas: Replicas,
@@ -83,7 +86,9 @@ async function progressOf(
   }
   if (seen.size > LIMITS.connections) seen.clear();
   seen.set(scenarioId, replica.version);
-  return replica.progress() as Result<'progress'>;
+  const progress = replica.progress();
+  const seed = AT_REST.has(progress.state) ? await replicas.seedOf(scenarioId) : undefined;
+  return { ...progress, ...(seed ? { seed } : {}) } as Result<'progress'>;
 }
 
 export function helloOf(parts: EngineParts, creditFrames?: number): Result<'hello'> {

@@ -147,7 +147,8 @@ export class ReplicaCopy {
     const live = this.#host.liveDisks();
     if (!live) return await openReplicaDisks(this.#spec, stateFolder, lunsFolder);
     return live.map((disk) => {
-      const blank = this.#spec.disks.find(({ diskId }) => diskId === disk.diskId)?.blank ?? false;
+      const declared = this.#spec.disks.find(({ diskId }) => diskId === disk.diskId)?.blank ?? false;
+      const blank = declared && disk.blank;
       // What was written and did not become durable before the run ended is copied again.
       return { ...disk, blank, written: disk.durable.copy(), device: lent(disk.device) };
     });

@@ -6,21 +6,25 @@ import { mapPath, readDurableMap, writeDurableMap } from './durable-map.ts';
 import { assertLun, lunPath } from './luns.ts';
 import type { ReceivingDisk } from './receiver.ts';
 import type { ReplicaSpecOnWire } from './replica-record.ts';
+import { assertNoImport, readSeedMark } from './seed-mark.ts';
 
-/** The replica disks of one scenario, open for writing, each with what is known to be durable on it. */
+/** The replica disks of one scenario, open for writing, each with what is known to be durable on it. Seeded is not blank. */
 export async function openReplicaDisks(
   spec: ReplicaSpecOnWire,
   stateFolder: string,
   lunsFolder: string,
 ): Promise<ReceivingDisk[]> {
   const opened: ReceivingDisk[] = [];
+  const seed = await readSeedMark(stateFolder, spec.scenarioId);
+  assertNoImport(seed);
   try {
     for (const disk of spec.disks) {
       await assertLun(lunsFolder, disk.lun, disk.sizeBytes);
       const path = mapPath(stateFolder, spec.scenarioId, disk.diskId);
       const durable = await readDurableMap(path, spec.epoch, chunkCount(disk.sizeBytes));
       const device = await openDevice(lunPath(lunsFolder, disk.lun), { mode: 'write', exclusive: true });
-      const { diskId, sizeBytes, blank } = disk;
+      const { diskId, sizeBytes } = disk;
+      const blank = disk.blank && !seed;
       const saveMap = (set: ReceivingDisk['durable']) => writeDurableMap(path, spec.epoch, set);
       opened.push({ diskId, sizeBytes, blank, device, durable, written: durable.copy(), saveMap });
     }

@@ -1,9 +1,10 @@
 import { StandbyError } from '../errors.ts';
 import type { Connection } from '../wire/connection.ts';
-import type { ApplianceDisk } from '../wire/control-session.ts';
+import type { ApplianceDisk, CopyProgress } from '../wire/control-session.ts';
 import { assertLun, listLuns } from './luns.ts';
 import { Replica, type ReplicaWorld } from './replica.ts';
 import { type ReplicaSpecOnWire, readRecords, removeRecord } from './replica-record.ts';
+import { readSeedMark } from './seed-mark.ts';
 
 /** All replicas of this appliance. A LUN belongs to one scenario at a time. */
 export class Replicas {
@@ -36,6 +37,14 @@ export class Replicas {
 
   ofMaster(masterId: string): Replica[] {
     return [...this.#byScenario.values()].filter((replica) => replica.spec.masterId === masterId);
+  }
+
+  /** The seed that was written onto a replica's disks, once it was whole. */
+  async seedOf(scenarioId: string): Promise<CopyProgress['seed']> {
+    const mark = await readSeedMark(this.#world.stateFolder, scenarioId);
+    if (mark?.state !== 'imported') return undefined;
+    const { seedId, atMs, dataBytes } = mark;
+    return { seedId, atMs, dataBytes };
   }
 
   async disks(): Promise<ApplianceDisk[]> {

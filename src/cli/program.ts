@@ -18,6 +18,7 @@ import { addRunCommands } from './run.ts';
 import { addRunbookCommand } from './runbook.ts';
 import { addRunRecordCommands } from './runs.ts';
 import { addScenarioCommands } from './scenario.ts';
+import { addSeedCommands } from './seed.ts';
 import { addServeCommand } from './serve.ts';
 import type { Shell } from './shell.ts';
 import { addSwitchoverCommands } from './switchover.ts';
@@ -67,6 +68,7 @@ function makeProgram(shell: Shell, progress: { exitCode: number }): Command {
   addAssessCommand(program, shell);
   addWatchSettingCommands(program, shell);
   addServeCommand(program, shell);
+  addSeedCommands(program, shell);
   addRunRecordCommands(program, shell);
   addInspectCommand(program, shell);
   addEngineCommands(program, shell);

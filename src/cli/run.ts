@@ -12,8 +12,12 @@ export function addRunCommands(program: Command, shell: Shell): void {
   acceptOption(
     leaf(program, 'run <scenario>', 'Copies the master, or goes on with an unfinished copy', shell, run),
   )
-    .option('--lanes <number>', 'data connections side by side, 1 to 8', wholeNumber)
-    .option('--compression <kind>', 'none or zstd', oneOf('none', 'zstd'))
+    .option('--lanes <number>', 'data connections side by side, 1 to 8 (default: 2)', wholeNumber)
+    .option(
+      '--compression <kind>',
+      'zstd where it pays, as measured on the way (default), or none',
+      oneOf('none', 'zstd'),
+    )
     .option(
       '--sync <mode>',
       'volume or block (default: by what was completed before)',
@@ -69,6 +73,7 @@ async function run(call: Call): Promise<unknown> {
   return {
     scenario: scenario.name,
     state: state.state,
+    ...travelled(record),
     ...(state.synchronisedAtMs === undefined
       ? {}
       : { synchronisedAt: new Date(state.synchronisedAtMs).toISOString() }),
@@ -78,6 +83,15 @@ async function run(call: Call): Promise<unknown> {
     runId: record.id,
     resumed,
   };
+}
+
+/** What was sent, and what was not and why: of the run's copy. */
+function travelled({ steps }: RunReport['run']): Record<string, unknown> {
+  const output = steps.find(({ stepId }) => stepId === 'copy-disks')?.output;
+  const { totalBytes, sentBytes, wireBytes, leftOutBytes } = (output ?? {}) as Partial<
+    Record<string, number>
+  >;
+  return { totalBytes, sentBytes, wireBytes, leftOutBytes };
 }
 
 function fileLevelOnly() {

@@ -26,9 +26,12 @@ export interface RunRequest extends Partial<Pick<SynchroniseOptions, 'lanes' | '
   readonly accept?: readonly string[];
   /** Without it, history decides. */
   readonly sync?: SyncMode;
+  /** Only makes the replica disks (control/seed.ts). */
+  readonly forSeed?: true;
 }
 
-const DEFAULT_OPTIONS: Pick<SynchroniseOptions, 'lanes' | 'compression'> = { lanes: 2, compression: 'none' };
+/** zstd decides on the way, lane by lane, whether it pays. */
+const DEFAULT_OPTIONS: Pick<SynchroniseOptions, 'lanes' | 'compression'> = { lanes: 2, compression: 'zstd' };
 
 /**
  * Makes the replica equal to the master. The same command after a crash goes on with the unfinished run. Before a new
@@ -55,23 +58,25 @@ export async function runScenario(
     ),
     command: `standby run ${scenario.name}`,
   });
-  const sync = await syncChoiceFor(context, accepted, request.sync);
+  const { forSeed } = request;
+  const sync = forSeed ? undefined : await syncChoiceFor(context, accepted, request.sync);
   const options: SynchroniseOptions = {
     lanes: request.lanes ?? DEFAULT_OPTIONS.lanes,
     compression: request.compression ?? DEFAULT_OPTIONS.compression,
-    sync,
+    ...(sync ? { sync } : {}),
+    ...(forSeed ? { forSeed } : {}),
     ...(request.startAtMs === undefined ? {} : { startAtMs: request.startAtMs }),
   };
   const input = await freshInput(context, accepted, { ...options });
-  if (status.epoch === 0) {
+  if (sync && status.epoch === 0) {
     for (const notice of firstCopyNotices(scenario, input.inventory)) context.host.tell(notice);
   }
-  tellHow(context, scenario, sync);
+  if (sync) tellHow(context, scenario, sync);
   const run = await context.store.runs.create({
     id: randomUUID(),
     kind: RUN,
     subject: scenario.id,
-    title: `Copy ${scenario.name}`,
+    title: forSeed ? `Prepare ${scenario.name} for a seed` : `Copy ${scenario.name}`,
     input,
   });
   return goOn(context, run, false);
@@ -127,8 +132,13 @@ function refuseToRun(scenario: Scenario, status: ScenarioStatus, unfinished: Run
 
 /** The mode and why (X1), and what a running master should not do unannounced (G-84). */
 function tellHow({ host }: Context, { name, capture }: Scenario, sync: SyncChoice): void {
-  host.tell({ kind: 'text', level: 'info', text: syncSentence(sync) });
+  host.tell({ kind: 'text', level: 'info', text: `${syncSentence(sync)}${otherWay(sync)}` });
   if (!isLiveCapture(capture)) return;
   const text = `Do not shut the master down or reboot it unannounced: standby maintenance begin ${name} says what to do instead.`;
   host.tell({ kind: 'text', level: 'info', text });
+}
+
+function otherWay({ mode }: SyncChoice): string {
+  if (mode === 'block') return ' The other way, all used data: --sync volume.';
+  return ' The other way, both ends compared and only what differs sent: --sync block.';
 }

@@ -1,3 +1,4 @@
+import { timeText } from '../clock.ts';
 import { isLiveCapture } from '../model/capture.ts';
 import type { Scenario, ScenarioStatus } from '../model/scenario.ts';
 import type { RunRecord } from '../plan/plan.ts';
@@ -17,14 +18,36 @@ export async function syncChoiceFor(
   scenario: Scenario,
   wanted?: SyncMode,
 ): Promise<SyncChoice> {
-  const done = await context.store.runs.list({ subject: scenario.id, kind: RUN, statuses: ['done'] });
+  const done = await synchronised(context, scenario);
   const status = await statusOf(context, scenario);
   const asked = { ...(wanted === undefined ? {} : { wanted }), completed: done.length };
   const wasLive = isLiveCapture(scenario.capture) && status.state === 'stopped' && done.length > 0;
+  if (wanted === undefined && done.length === 0 && status.epoch > 0) {
+    const seed = seedIn(await lookAt(context, scenario));
+    return chooseSync({ ...asked, canGoOn: false, ...(seed === undefined ? {} : { seed }) });
+  }
   if (wanted !== undefined || !wasLive) return chooseSync({ ...asked, canGoOn: false });
   const because = obstacle(status, done, scenario, await lookAt(context, scenario));
   if (because === undefined) return chooseSync({ ...asked, canGoOn: true });
   return chooseSync({ ...asked, canGoOn: false, cannotGoOnBecause: because });
+}
+
+/** Runs that came to their end; one that only made disks for a seed has copied nothing. */
+export async function synchronised(
+  { store }: Pick<Context, 'store'>,
+  scenario: Scenario,
+): Promise<readonly RunRecord[]> {
+  const done = await store.runs.list({ subject: scenario.id, kind: RUN, statuses: ['done'] });
+  return done.filter((run) => !isForSeed(run));
+}
+
+export function isForSeed(run: RunRecord): boolean {
+  return ((run.input as ScenarioRunInput).options as Partial<SynchroniseOptions>).forSeed === true;
+}
+
+function seedIn(look: LiveLook): string | undefined {
+  const seed = look.answered ? look.progress.seed : undefined;
+  return seed && `imported ${timeText(seed.atMs)}`;
 }
 
 /** Why a stopped replica cannot go on with its stream; undefined when it can. */

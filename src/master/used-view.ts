@@ -45,7 +45,7 @@ export async function usedViews(
 }
 
 /** What is free from end to end is not even read; between used blocks, one long read is quicker than many short ones. */
-function withoutFree(device: BlockDevice, used: UsedMap): BlockDevice {
+export function withoutFree(device: BlockDevice, used: UsedMap): BlockDevice {
   const read = async (target: Uint8Array, offsetBytes: number) => {
     const first = Math.floor(offsetBytes / MAP_BLOCK_BYTES);
     const end = Math.ceil((offsetBytes + target.byteLength) / MAP_BLOCK_BYTES);

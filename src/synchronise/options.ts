@@ -8,4 +8,6 @@ export interface SynchroniseOptions {
   readonly sync?: SyncChoice;
   /** Nothing begins before (G-66). */
   readonly startAtMs?: number;
+  /** Nothing is copied: the replica disks are made and wait for a seed (M-11). */
+  readonly forSeed?: boolean;
 }

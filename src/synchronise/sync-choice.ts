@@ -18,6 +18,8 @@ export interface SyncHistory {
   readonly canGoOn: boolean;
   /** Why a stopped live replica cannot, when it is worth a word. */
   readonly cannotGoOnBecause?: string;
+  /** The replica disks hold a seed, in words (M-11). */
+  readonly seed?: string;
 }
 
 /** Pure: history decides, unless a person does. */
@@ -30,6 +32,10 @@ export function chooseSync(history: SyncHistory): SyncChoice {
       reason:
         'it was replicating when it was stopped and its journal is intact, so only the changes since then follow',
     };
+  }
+  if (completed === 0 && history.seed !== undefined) {
+    const reason = `its replica disks hold a seed (${history.seed}), so only blocks that differ are sent`;
+    return { mode: 'block', reason };
   }
   if (completed === 0) {
     return {

@@ -1,4 +1,4 @@
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import type { LocalEndpoint } from '../../infra/local/local-azure.ts';
@@ -186,9 +186,44 @@ async function withScenario(): Promise<Started> {
   return engine;
 }
 
+/** The first copy travels: made on the master, brought to the appliance by hand. */
+async function seeded(): Promise<void> {
+  const prepared = await json('seed prepare kiosk');
+  const { scenarioId } = prepared;
+  expect(prepared).toMatchObject({ disks: [{ diskId: 'disk0', lun: 1 }] });
+  expect(await json('status kiosk')).toMatchObject({
+    state: 'stopped',
+    reason: expect.stringMatching(/seed/),
+  });
+  const seed = join(lodging.home, 'kiosk.seed');
+  const key = join(lodging.home, 'seed.key');
+  writeFileSync(key, 'only for this test\n');
+  const exported = await json(`seed export --to ${seed} --key-file ${key}`, { place: master });
+  const root = applianceRoot();
+  const there = `--state ${root}/var/lib/standby --luns ${root}/dev/disk/azure/scsi1`;
+  const imported = await json(
+    `seed import --from ${seed} --key-file ${key} --scenario ${scenarioId} ${there}`,
+  );
+  expect(imported).toMatchObject({ written: true, digests: exported.digests });
+}
+
+/** Where Local Azure keeps what is an appliance's root folder. */
+function applianceRoot(): string {
+  const folder = join(control.home, 'local-azure');
+  const found = readdirSync(folder, { recursive: true, encoding: 'utf8' }).find((path) =>
+    path.endsWith('root/dev/disk/azure/scsi1'),
+  );
+  return join(folder, String(found).replace('/dev/disk/azure/scsi1', ''));
+}
+
 /** A second run of what has run starts a new copy; nothing is made twice. */
 async function copied(): Promise<void> {
-  expect(await json('run kiosk')).toMatchObject({ state: 'synchronised', resumed: false });
+  await seeded();
+  expect(await json('run kiosk')).toMatchObject({
+    state: 'synchronised',
+    resumed: false,
+    sync: { mode: 'block', reason: expect.stringMatching(/hold a seed/) },
+  });
   const { digests } = await json('status kiosk');
   expect(await json('run kiosk')).toMatchObject({ state: 'synchronised', resumed: false, digests });
   await Promise.all([json('runs'), json('events --scenario kiosk')]);

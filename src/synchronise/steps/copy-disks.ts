@@ -9,6 +9,7 @@
  */
 import { StandbyError } from '../../errors.ts';
 import { isLiveCapture } from '../../model/capture.ts';
+import { MIB } from '../../model/disk.ts';
 import type { DiskDigest } from '../../model/scenario.ts';
 import type { Step, StepContext } from '../../plan/plan.ts';
 import { isPassing, persistently } from '../../switchover/appliance-session.ts';
@@ -32,6 +33,8 @@ export interface Copied {
   readonly sentBytes: number;
   readonly wireBytes: number;
   readonly resentBlocks: number;
+  /** Free by the file systems, so not copied; runs of versions before it do not tell. */
+  readonly leftOutBytes?: number;
   readonly startedAtMs?: number;
   readonly endedAtMs: number;
   /** Live: the consistent position that the replica has. */
@@ -190,7 +193,9 @@ class Follower {
 
   #finished(progress: CopyProgress): Copied {
     const { epoch, totalBytes, sentBytes, wireBytes, resentBlocks, startedAtMs, endedAtMs } = progress;
+    const { leftOutBytes } = progress;
     this.#tell(progress);
+    if (this.#options.sync?.mode !== 'stream') this.#context.progress(whatTravelled(progress));
     const position = positionOf(progress);
     return {
       epoch,
@@ -199,6 +204,7 @@ class Follower {
       sentBytes,
       wireBytes,
       resentBlocks,
+      ...(leftOutBytes === undefined ? {} : { leftOutBytes }),
       ...(startedAtMs === undefined ? {} : { startedAtMs }),
       endedAtMs: endedAtMs ?? this.#work.clock.now(),
       ...(position ? { position } : {}),
@@ -218,4 +224,14 @@ class Follower {
     this.#told = line;
     this.#context.progress(line);
   }
+}
+
+function whatTravelled({ totalBytes, sentBytes, wireBytes, leftOutBytes = 0 }: CopyProgress): string {
+  const free =
+    leftOutBytes > 0 ? ` ${mib(leftOutBytes)} are free by their file systems and were left out;` : '';
+  return `Of ${mib(totalBytes)}, ${mib(sentBytes)} were sent (${mib(wireBytes)} on the line);${free} zeros never travel.`;
+}
+
+function mib(bytes: number): string {
+  return `${(bytes / MIB).toFixed(1)} MiB`;
 }

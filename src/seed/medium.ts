@@ -1,0 +1,164 @@
+import { constants, type FileHandle, open, rm, stat } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { writeVector } from '../block/files.ts';
+import { openDevice } from '../block/open-device.ts';
+import { readStateFile, syncFolder, writeStateFile } from '../block/state-file.ts';
+import { inputError } from '../errors.ts';
+import { makeOwner, ownerInWords, ownerIsGone } from '../plan/owner.ts';
+import { seedBusy, targetFull } from './problems.ts';
+
+/**
+ * Where a seed lies: a file, which grows, or a block device, which does not. One process writes it at a time: a device
+ * is opened exclusively, a file has a `.lock` beside it that names its writer. Dies at any line: the lock of a dead
+ * writer counts for nothing.
+ */
+export interface Medium {
+  readonly path: string;
+  readonly kind: 'file' | 'device';
+  sizeBytes(): Promise<number>;
+  /** Answers how many bytes there were. */
+  read(target: Uint8Array, offsetBytes: number): Promise<number>;
+  write(pieces: readonly Uint8Array[], offsetBytes: number): Promise<void>;
+  sync(): Promise<void>;
+  close(): Promise<void>;
+}
+
+export type Place = 'absent' | 'file' | 'device';
+
+/** Throws SEED_PLACE_WRONG for what can hold no seed. */
+export async function placeOf(path: string): Promise<Place> {
+  try {
+    const facts = await stat(path);
+    if (facts.isFile()) return 'file';
+    if (facts.isBlockDevice()) return 'device';
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return 'absent';
+    throw unusable(path, error);
+  }
+  throw inputError('SEED_PLACE_WRONG', `${path} is neither a file nor a block device.`, 'Name another one.');
+}
+
+/** A new file appears whole, with these first bytes, or not at all. */
+export async function makeFile(path: string, first: readonly Uint8Array[]): Promise<void> {
+  try {
+    await syncFolder(dirname(path));
+    await writeStateFile(path, Buffer.concat(first));
+  } catch (error) {
+    throw isFull(error) ? targetFull(path, error) : unusable(path, error);
+  }
+}
+
+export async function openMedium(path: string, mode: 'read' | 'write'): Promise<Medium> {
+  const place = await placeOf(path);
+  if (place === 'absent') throw inputError('SEED_ABSENT', `There is no ${path}.`, 'Check the path.');
+  const unlock = mode === 'write' && place === 'file' ? await lock(path) : async () => undefined;
+  const exclusive = mode === 'write' && place === 'device' ? constants.O_EXCL : 0;
+  try {
+    const sizeBytes = place === 'device' ? await deviceBytes(path) : undefined;
+    const handle = await open(path, (mode === 'read' ? constants.O_RDONLY : constants.O_RDWR) | exclusive);
+    return new OpenMedium(path, handle, sizeBytes, unlock);
+  } catch (error) {
+    await unlock();
+    throw unusable(path, error);
+  }
+}
+
+class OpenMedium implements Medium {
+  readonly path: string;
+  readonly kind: 'file' | 'device';
+  readonly #handle: FileHandle;
+  readonly #deviceBytes: number | undefined;
+  readonly #unlock: () => Promise<void>;
+
+  constructor(
+    path: string,
+    handle: FileHandle,
+    deviceBytes: number | undefined,
+    unlock: () => Promise<void>,
+  ) {
+    this.path = path;
+    this.kind = deviceBytes === undefined ? 'file' : 'device';
+    this.#handle = handle;
+    this.#deviceBytes = deviceBytes;
+    this.#unlock = unlock;
+  }
+
+  async sizeBytes(): Promise<number> {
+    return this.#deviceBytes ?? (await this.#handle.stat()).size;
+  }
+
+  async read(target: Uint8Array, offsetBytes: number): Promise<number> {
+    let done = 0;
+    while (done < target.byteLength) {
+      const left = target.byteLength - done;
+      const { bytesRead } = await this.#handle.read(target, done, left, offsetBytes + done);
+      if (bytesRead === 0) break;
+      done += bytesRead;
+    }
+    return done;
+  }
+
+  async write(pieces: readonly Uint8Array[], offsetBytes: number): Promise<void> {
+    await this.#naming(writeVector(this.#handle.fd, pieces, offsetBytes));
+  }
+
+  /** A full disk may be noticed only now. */
+  async sync(): Promise<void> {
+    await this.#naming(this.#handle.sync());
+  }
+
+  async close(): Promise<void> {
+    await this.#handle.close();
+    await this.#unlock();
+  }
+
+  async #naming(work: Promise<void>): Promise<void> {
+    try {
+      await work;
+    } catch (error) {
+      throw isFull(error) ? targetFull(this.path, error) : error;
+    }
+  }
+}
+
+async function deviceBytes(path: string): Promise<number> {
+  const device = await openDevice(path, { mode: 'read' });
+  await device.close();
+  return device.sizeBytes;
+}
+
+/** Two that take over a dead writer's lock in the same moment are told apart by reading it again. */
+async function lock(path: string): Promise<() => Promise<void>> {
+  const file = `${path}.lock`;
+  const owner = makeOwner();
+  const before = (await readStateFile(file))?.toString('utf8');
+  if (before !== undefined && before !== '' && !ownerIsGone(before))
+    throw seedBusy(path, ownerInWords(before));
+  await writeStateFile(file, owner);
+  const now = (await readStateFile(file))?.toString('utf8') ?? '';
+  if (now !== owner) throw seedBusy(path, ownerInWords(now));
+  return () => rm(file, { force: true });
+}
+
+function isFull(error: unknown): boolean {
+  return ['ENOSPC', 'EDQUOT', 'EFBIG'].includes((error as NodeJS.ErrnoException).code ?? '');
+}
+
+const REASONS: Readonly<Record<string, string>> = {
+  EACCES: 'permission denied',
+  EPERM: 'permission denied',
+  EROFS: 'its file system is read-only',
+  EBUSY: 'it is in use: mounted, or being written',
+  ENOENT: 'its folder is not there',
+  ENOTDIR: 'its folder is not there',
+};
+
+function unusable(path: string, error: unknown): unknown {
+  const reason = REASONS[(error as NodeJS.ErrnoException).code ?? ''];
+  if (reason === undefined) return error;
+  return inputError(
+    'SEED_PLACE_WRONG',
+    `${path} cannot be opened: ${reason}.`,
+    'Name another file or device.',
+  );
+}
