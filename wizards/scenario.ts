@@ -77,7 +77,8 @@ export async function scenarioEditWizard(context: Context, start: WizardStart): 
 }
 
 function keyOf({ redirect }: Scenario): Pick<RedirectKey, 'name' | 'algorithm'> | undefined {
-  return redirect && { name: redirect.keyName, algorithm: redirect.keyAlgorithm };
+  if (redirect?.kind !== 'dns-update') return undefined;
+  return { name: redirect.keyName, algorithm: redirect.keyAlgorithm };
 }
 
 /** Flags change what they name; current answers that no longer fit beside them are left out. */
@@ -173,7 +174,7 @@ function ladderText({ fallbackSizes = [], fallbackZones = [] }: ScenarioFile['vm
 }
 
 function redirectText({ redirect, scripts = [] }: ScenarioFile): string {
-  const by = redirect ? `${redirect.name} by ${redirect.server}` : 'are told the new address';
+  const by = redirect ? `${redirect.name} (${redirect.kind})` : 'are told the new address';
   return [by, ...scripts.map((one) => `${one.at}: ${one.command[0]}`)].join('; ');
 }
 

@@ -9,6 +9,7 @@ import { endpointsOf } from './environments.ts';
 import { makeAccess } from './resources/access.ts';
 import { makeBundles } from './resources/bundle.ts';
 import { makeCatalogue } from './resources/catalogue.ts';
+import { makeDns } from './resources/dns-record.ts';
 import { makeManagedDisks } from './resources/managed-disk.ts';
 import { makeNetworkInterfaces } from './resources/network-interface.ts';
 import { makePublicIps } from './resources/public-ip.ts';
@@ -47,6 +48,7 @@ export async function makeAzureCloud(options: {
     },
     machines: makeVirtualMachines(azure),
     bundles: makeBundles(azure),
+    dns: makeDns(azure),
     listTagged: makeListTagged(azure),
   };
 }

@@ -46,17 +46,22 @@ const GENERAL: readonly AnswerFlag[] = [
   {
     name: 'redirect',
     value: '<method>',
-    text: 'how clients find the standby: none (default) or dns-update',
+    text: 'how clients find the standby: none (default), dns-update, azure-dns or azure-private-dns',
   },
   { name: 'dnsServer', value: '<host[:port]>', text: 'dns-update: the primary DNS server of the zone' },
-  { name: 'dnsName', value: '<name>', text: 'dns-update: the name that clients use, in full' },
+  { name: 'dnsName', value: '<name>', text: 'the name that clients use, in full' },
   {
     name: 'dnsZone',
     value: '<zone>',
-    text: 'dns-update: its zone (default: the name without its first part)',
+    text: 'its zone (default: the name without its first part)',
   },
-  { name: 'dnsAddress', value: '<which>', text: 'dns-update: public (default) or private, of the first NIC' },
-  { name: 'dnsTtl', value: '<seconds>', text: 'dns-update: TTL of the changed record (default: as it is)' },
+  {
+    name: 'dnsGroup',
+    value: '<name>',
+    text: "azure-dns, azure-private-dns: resource group of the zone (default: the scenario's)",
+  },
+  { name: 'dnsAddress', value: '<which>', text: 'public or private: which address of the first NIC it gets' },
+  { name: 'dnsTtl', value: '<seconds>', text: 'TTL of the changed record (default: as it is)' },
   {
     name: 'dnsKeyFile',
     value: '<file>',

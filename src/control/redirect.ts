@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { isStandbyError, messageOf, StandbyError } from '../errors.ts';
 import type { DnsUpdateRedirect, ScenarioScript } from '../model/redirect.ts';
 import type { Scenario } from '../model/scenario.ts';
+import { azureDns } from '../redirect/azure-dns.ts';
 import { dnsUpdate } from '../redirect/dns-update.ts';
 import type { Redirect } from '../redirect/redirect.ts';
 import { runScript } from '../redirect/user-script.ts';
@@ -19,7 +20,20 @@ const DNS_PORT = 53;
 const DNS_TIMEOUT_MS = 5000;
 
 /** `key` is one that is not stored yet. */
-async function redirectFor(
+async function redirectFor(context: Context, scenario: Scenario, key?: RedirectKey): Promise<Redirect> {
+  const { redirect } = scenario;
+  if (!redirect) throw new Error(`scenario ${scenario.name} has no redirection`);
+  if (redirect.kind === 'dns-update') return dnsUpdateFor(context, scenario, redirect, key);
+  const account = await context.store.accounts.get(scenario.accountId);
+  if (!account) throw new Error(`the account of ${scenario.name} is not in the store`);
+  const { kind, resourceGroup, zone, name } = redirect;
+  const type = kind === 'azure-dns' ? 'dnsZones' : 'privateDnsZones';
+  const group = `/subscriptions/${account.subscriptionId}/resourceGroups/${resourceGroup}`;
+  const zoneId = `${group}/providers/Microsoft.Network/${type}/${zone}`;
+  return azureDns({ zoneId, zone, name }, (await context.cloudFor(account)).dns);
+}
+
+async function dnsUpdateFor(
   context: Context,
   scenario: Pick<Scenario, 'id' | 'name'>,
   settings: DnsUpdateRedirect,
@@ -74,7 +88,7 @@ export function redirectParts(
 ): Pick<Work, 'redirect' | 'runScript'> {
   const { redirect, scripts = [] } = scenario;
   return {
-    ...(redirect ? { redirect: () => redirectFor(context, scenario, redirect) } : {}),
+    ...(redirect ? { redirect: () => redirectFor(context, scenario) } : {}),
     ...(scripts.length > 0
       ? { runScript: (script, facts, signal) => runOne(context, runId, script, facts, signal) }
       : {}),
@@ -111,7 +125,7 @@ export function redirectLooks(
 ): Pick<VerifyFacts, 'redirect'> {
   const { redirect, scripts = [] } = scenario;
   if (!redirect && scripts.length === 0) return {};
-  const made = () => redirectFor(context, scenario, redirect as DnsUpdateRedirect, key);
+  const made = () => redirectFor(context, scenario, key);
   return {
     redirect: {
       ...(redirect

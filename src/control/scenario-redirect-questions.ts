@@ -8,7 +8,10 @@ import { KEY_IS_KEPT, type RedirectKey } from './redirect-key.ts';
 import { type Screen, textOf } from './screen.ts';
 
 /** How clients find the standby (M-22, M-24, M-25), and the user's own programs around a switchover. */
-const isDns = (answers: Answers): boolean => answers.redirect === 'dns-update';
+const isUpdate = (answers: Answers): boolean => answers.redirect === 'dns-update';
+const isAzure = ({ redirect }: Answers): boolean =>
+  redirect === 'azure-dns' || redirect === 'azure-private-dns';
+const isDns = (answers: Answers): boolean => isUpdate(answers) || isAzure(answers);
 const TIMEOUT_SECONDS = 300;
 const TIMEOUT_SECONDS_MAX = 24 * 3600;
 
@@ -22,6 +25,8 @@ function methodChoices(): readonly Choice[] {
   return [
     { value: 'none', label: 'none: people are told the new address' },
     { value: 'dns-update', label: 'dns-update: change an A record by a signed dynamic update (RFC 2136)' },
+    { value: 'azure-dns', label: 'azure-dns: change an A record in a zone of Azure DNS' },
+    { value: 'azure-private-dns', label: 'azure-private-dns: the same in a private zone' },
     ...REDIRECTIONS.flatMap((method) => {
       const why = whyNotRedirect('full-system', method);
       return why === undefined
@@ -49,7 +54,7 @@ export const redirectScreens: readonly Screen[] = [
   {
     name: 'dnsServer',
     needs: ['redirect'],
-    when: isDns,
+    when: isUpdate,
     question: () => ({
       name: 'dnsServer',
       kind: 'text',
@@ -90,14 +95,25 @@ export const redirectScreens: readonly Screen[] = [
     }),
   },
   {
+    name: 'dnsGroup',
+    needs: ['redirect', 'resourceGroup'],
+    when: isAzure,
+    question: (answers) => ({
+      name: 'dnsGroup',
+      kind: 'text',
+      message: 'Resource group of the zone',
+      default: textOf(answers.resourceGroup),
+    }),
+  },
+  {
     name: 'dnsAddress',
     needs: ['redirect', 'publicIp'],
     when: (answers) => isDns(answers) && answers.publicIp === true,
-    question: () => ({
+    question: (answers) => ({
       name: 'dnsAddress',
       kind: 'select',
       message: 'Address of the standby that it gets',
-      default: 'public',
+      default: answers.redirect === 'azure-private-dns' ? 'private' : 'public',
       choices: [
         { value: 'public', label: "public: the first NIC's public IP" },
         { value: 'private', label: "private: the first NIC's address in the virtual network" },
@@ -123,7 +139,7 @@ export const redirectScreens: readonly Screen[] = [
   {
     name: 'dnsKeyFile',
     needs: ['redirect'],
-    when: isDns,
+    when: isUpdate,
     question: () => ({
       name: 'dnsKeyFile',
       kind: 'text',
@@ -204,24 +220,30 @@ export function redirectFromAnswers(
   key: Pick<RedirectKey, 'name' | 'algorithm'> | undefined,
 ): RedirectDefinition {
   const scripts = scriptsFrom(textOf(answers.scripts), Number(answers.scriptTimeout ?? TIMEOUT_SECONDS));
-  const { dnsAddress, dnsTtl } = answers;
+  const redirect = recordFromAnswers(answers, key);
   return {
-    ...(isDns(answers)
-      ? {
-          redirect: {
-            kind: 'dns-update',
-            server: textOf(answers.dnsServer),
-            zone: textOf(answers.dnsZone),
-            name: textOf(answers.dnsName),
-            keyName: key?.name ?? '',
-            keyAlgorithm: key?.algorithm ?? 'hmac-sha256',
-            ...(dnsAddress === 'public' || dnsAddress === 'private' ? { address: dnsAddress } : {}),
-            ...(typeof dnsTtl === 'number' ? { ttlSeconds: dnsTtl } : {}),
-          },
-        }
-      : {}),
+    ...(redirect ? { redirect } : {}),
     ...(typeof scripts !== 'string' && scripts.length > 0 ? { scripts } : {}),
   };
+}
+
+function recordFromAnswers(
+  answers: Answers,
+  key: Pick<RedirectKey, 'name' | 'algorithm'> | undefined,
+): ScenarioRedirect | undefined {
+  const { redirect: kind, dnsAddress: address, dnsTtl } = answers;
+  const which = (['public', 'private'] as const).find((one) => one === address);
+  const record = {
+    zone: textOf(answers.dnsZone),
+    name: textOf(answers.dnsName),
+    ...(which ? { address: which } : {}),
+    ...(typeof dnsTtl === 'number' ? { ttlSeconds: dnsTtl } : {}),
+  };
+  if (kind === 'azure-dns' || kind === 'azure-private-dns')
+    return { kind, resourceGroup: textOf(answers.dnsGroup), ...record };
+  if (kind !== 'dns-update') return undefined;
+  const { name: keyName, algorithm: keyAlgorithm } = key ?? { name: '', algorithm: 'hmac-sha256' };
+  return { kind, server: textOf(answers.dnsServer), ...record, keyName, keyAlgorithm };
 }
 
 export function answersOfRedirect({ redirect, scripts = [] }: RedirectDefinition): Answers {
@@ -230,10 +252,11 @@ export function answersOfRedirect({ redirect, scripts = [] }: RedirectDefinition
     redirect: redirect?.kind ?? 'none',
     ...(redirect
       ? {
-          dnsServer: redirect.server,
+          ...(redirect.kind === 'dns-update'
+            ? { dnsServer: redirect.server, dnsKeyFile: KEY_IS_KEPT }
+            : { dnsGroup: redirect.resourceGroup }),
           dnsName: redirect.name,
           dnsZone: redirect.zone,
-          dnsKeyFile: KEY_IS_KEPT,
           ...(redirect.address ? { dnsAddress: redirect.address } : {}),
           ...(redirect.ttlSeconds === undefined ? {} : { dnsTtl: redirect.ttlSeconds }),
         }

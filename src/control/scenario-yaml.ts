@@ -127,18 +127,28 @@ async function scenarioSchema() {
 type Zod = typeof import('zod').z;
 
 function redirectSchemas(z: Zod, text: ReturnType<Zod['string']>) {
+  const record = {
+    zone: text,
+    name: text,
+    address: z.enum(['public', 'private']).exactOptional(),
+    ttlSeconds: z.int().min(1).max(86_400).exactOptional(),
+  };
   return {
     redirect: z
-      .strictObject({
-        kind: z.literal('dns-update', { error: 'dns-update' }),
-        server: text,
-        zone: text,
-        name: text,
-        keyName: text,
-        keyAlgorithm: z.enum(TSIG_ALGORITHMS, { error: TSIG_ALGORITHMS.join(' or ') }),
-        address: z.enum(['public', 'private']).exactOptional(),
-        ttlSeconds: z.int().min(1).max(86_400).exactOptional(),
-      })
+      .discriminatedUnion('kind', [
+        z.strictObject({
+          kind: z.literal('dns-update'),
+          server: text,
+          ...record,
+          keyName: text,
+          keyAlgorithm: z.enum(TSIG_ALGORITHMS, { error: TSIG_ALGORITHMS.join(' or ') }),
+        }),
+        z.strictObject({
+          kind: z.enum(['azure-dns', 'azure-private-dns']),
+          resourceGroup: text,
+          ...record,
+        }),
+      ])
       .exactOptional(),
     scripts: z
       .array(

@@ -91,7 +91,7 @@ export async function editScenario(
   });
   await keepKey(context, scenario, options.redirectKey);
   await context.store.scenarios.update(saved.id, () => scenario);
-  if (!scenario.redirect) await context.secrets.remove(redirectKeyName(scenario.id));
+  if (scenario.redirect?.kind !== 'dns-update') await context.secrets.remove(redirectKeyName(scenario.id));
   const renamed = await changeStatus(context, scenario, {});
   if (renamed.name !== scenario.name) {
     await context.store.statuses.update(scenario.id, (one) => ({ ...one, name: scenario.name }));
@@ -107,7 +107,7 @@ export async function editScenario(
 
 async function refuseWithoutKey(context: Context, draft: Scenario, given?: RedirectKey): Promise<void> {
   const { redirect } = draft;
-  if (!redirect) return;
+  if (redirect?.kind !== 'dns-update') return;
   if (!given && (await context.secrets.get(redirectKeyName(draft.id))) === undefined)
     throw keyMissing(draft.name);
   if (!given || given.name === redirect.keyName) return;

@@ -6,7 +6,7 @@ export type TsigAlgorithm = (typeof TSIG_ALGORITHMS)[number];
 interface RecordToChange {
   /** In full: `www.example.com`. */
   readonly name: string;
-  /** Which address of the standby's first NIC it gets; the public one, where there is one, unless told. */
+  /** Which address of the standby's first NIC it gets; unless told the public one where there is one, and in a private zone the private one. */
   readonly address?: 'public' | 'private';
   /** Of the changed record; as it was unless told. */
   readonly ttlSeconds?: number;
@@ -22,7 +22,14 @@ export interface DnsUpdateRedirect extends RecordToChange {
   readonly keyAlgorithm: TsigAlgorithm;
 }
 
-export type ScenarioRedirect = DnsUpdateRedirect;
+/** A record in Azure DNS, or in Azure Private DNS, of the scenario's own subscription. */
+export interface AzureDnsRedirect extends RecordToChange {
+  readonly kind: 'azure-dns' | 'azure-private-dns';
+  readonly resourceGroup: string;
+  readonly zone: string;
+}
+
+export type ScenarioRedirect = DnsUpdateRedirect | AzureDnsRedirect;
 
 /** Parts of a switchover that scripts may stand around. */
 const SCRIPT_PHASES = ['seal', 'build', 'boot', 'redirect'] as const;

@@ -4,6 +4,7 @@ import type {
   CloudBundles,
   CloudCatalogue,
   CloudDisks,
+  CloudDns,
   CloudGroups,
   CloudNetwork,
 } from './cloud.ts';
@@ -114,7 +115,19 @@ const bundles: Actions<CloudBundles> = {
   ],
 };
 
-const AREAS = { access, catalogue, groups, disks, network: networks, machines, bundles } as const;
+const zone = (verb: string) => [
+  `Microsoft.Network/dnsZones/${verb}`,
+  `Microsoft.Network/privateDnsZones/${verb}`,
+];
+
+const dns: Actions<CloudDns> = {
+  hasZone: zone('read'),
+  aRecord: zone('A/read'),
+  setARecord: zone('A/write'),
+  removeARecord: zone('A/delete'),
+};
+
+const AREAS = { access, catalogue, groups, disks, network: networks, machines, bundles, dns } as const;
 type Areas = typeof AREAS;
 type VerbOf<Area extends keyof Areas> = `${Area}.${keyof Areas[Area] & string}`;
 
@@ -129,6 +142,7 @@ export const CLOUD_ACTIONS: Readonly<Record<CloudVerb, readonly string[]>> = {
   ...flat('network', networks),
   ...flat('machines', machines),
   ...flat('bundles', bundles),
+  ...flat('dns', dns),
   listTagged: [`${SUBSCRIPTION}/resources/read`],
 };
 

@@ -18,6 +18,7 @@ export interface Cloud {
   readonly network: CloudNetwork;
   readonly machines: CloudMachines;
   readonly bundles: CloudBundles;
+  readonly dns: CloudDns;
   /** Everything (any type) in the subscription that carries this tag, for reports and proofs of removal. */
   listTagged(tag: keyof StandbyTags, value: string): Promise<readonly TaggedResource[]>;
 }
@@ -327,4 +328,24 @@ export interface CloudBundles {
     },
     operation?: Operation,
   ): Promise<{ readonly url: string }>;
+}
+
+// --- A records in Azure DNS and Azure Private DNS
+export interface CloudDns {
+  hasZone(zoneId: string): Promise<boolean>;
+  /** `name` is relative to the zone; `@` is the zone itself. Undefined when there is no such record set. */
+  aRecord(zoneId: string, name: string): Promise<CloudARecord | undefined>;
+  /** Refused (PreconditionFailed) when it is no longer what `etag` says; without one it must not be there yet. */
+  setARecord(
+    zoneId: string,
+    name: string,
+    wanted: Pick<CloudARecord, 'addresses' | 'ttlSeconds'>,
+    etag: string | undefined,
+  ): Promise<void>;
+  removeARecord(zoneId: string, name: string, etag: string): Promise<void>;
+}
+export interface CloudARecord {
+  readonly addresses: readonly string[];
+  readonly ttlSeconds: number;
+  readonly etag: string;
 }

@@ -4,7 +4,7 @@ import type { Clock } from '../clock.ts';
 import { StandbyError } from '../errors.ts';
 import { type DnsServer, exchange, unreachable } from './dns-exchange.ts';
 import { type ARecordUpdate, encodeUpdate, readHead } from './dns-message.ts';
-import type { RecordState, Redirect } from './redirect.ts';
+import { type RecordState, type Redirect, recordChanged } from './redirect.ts';
 import { sign, type TsigKey, verify } from './tsig.ts';
 
 /**
@@ -102,7 +102,8 @@ async function send(
     if (verdict.kind === 'unsigned' && code !== 0) throw refused(name, CODES[code] ?? `code ${code}`);
     throw notBelieved(server, verdict.kind);
   }
-  if (RECORD_CHANGED.has(code)) throw changedMeanwhile(name, update.expected, CODES[code] ?? `code ${code}`);
+  if (RECORD_CHANGED.has(code))
+    throw recordChanged(name, update.expected, `the server says ${CODES[code] ?? `code ${code}`}`);
   if (code !== 0) throw refused(name, CODES[code] ?? `code ${code}`);
 }
 
@@ -125,15 +126,5 @@ function notBelieved(server: DnsServer, kind: string): StandbyError {
     what: `The answer of ${server.host}:${server.port} is ${kind}, so it is not believed.`,
     why: 'Somebody between here and the server may have made it; what the record is now is not known.',
     next: 'Look the record up, and check that this is the server that has the key.',
-  });
-}
-
-function changedMeanwhile(name: string, expected: readonly string[], words: string): StandbyError {
-  return new StandbyError({
-    code: 'DNS_RECORD_CHANGED',
-    what: `The record ${name} is not what it was, so it was left alone.`,
-    why: `It was expected to be ${expected.join(', ') || 'absent'}; the server says ${words}.`,
-    next: 'Look at the record; somebody else changed it. Then do this step again.',
-    retry: 'later',
   });
 }

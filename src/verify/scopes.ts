@@ -1,4 +1,5 @@
 import { isStandbyError } from '../errors.ts';
+import type { Scenario } from '../model/scenario.ts';
 import type { CheckFacts } from './check.ts';
 
 /** Where the parts of a scenario lie in Azure: permissions, locks and policies are looked at there. */
@@ -13,6 +14,8 @@ export interface Scopes {
   readonly subnets: readonly string[];
   readonly securityGroups: readonly string[];
   readonly publicIps: boolean;
+  /** The zone in Azure whose record leads clients to the standby. */
+  readonly dnsZone: string | undefined;
 }
 
 /** Undefined while nothing tells which subscription it is. */
@@ -32,7 +35,15 @@ export async function scopesOf(facts: CheckFacts): Promise<Scopes | undefined> {
     subnets: unique(scenario.nics.map((nic) => `${nic.virtualNetworkId}/subnets/${nic.subnetName}`)),
     securityGroups: unique(scenario.nics.flatMap((nic) => nic.networkSecurityGroupId ?? [])),
     publicIps: scenario.nics.some((nic) => nic.publicIp),
+    dnsZone: dnsZoneOf(subscription, scenario.redirect),
   };
+}
+
+function dnsZoneOf(subscription: string, redirect: Scenario['redirect']): string | undefined {
+  if (!redirect || redirect.kind === 'dns-update') return undefined;
+  const type = redirect.kind === 'azure-dns' ? 'dnsZones' : 'privateDnsZones';
+  const group = `${subscription}/resourceGroups/${redirect.resourceGroup}`;
+  return `${group}/providers/Microsoft.Network/${type}/${redirect.zone}`;
 }
 
 /** Where it may not be read, it is taken to be there: what is asked at it is then refused by name. */
@@ -65,6 +76,8 @@ export function placesOf(action: string, scopes: Scopes): readonly string[] {
   if (is('Microsoft.Network/virtualNetworks/subnets/')) return scopes.subnets;
   if (is('Microsoft.Network/virtualNetworks/')) return scopes.networks;
   if (is('Microsoft.Network/networkSecurityGroups/')) return scopes.securityGroups;
+  const zone = /^microsoft\.network\/((private)?dnszones)\//.exec(word)?.[1];
+  if (zone) return scopes.dnsZone?.toLowerCase().includes(`/${zone}/`) ? [scopes.dnsZone] : [];
   if (is('Microsoft.Network/publicIPAddresses/')) return scopes.publicIps ? [scopes.group] : [];
   if (is('Microsoft.Compute/virtualMachines/attachDetachDataDisks')) return onAppliance(scopes);
   if (is('Microsoft.Compute/virtualMachines/')) return machinePlaces(word, scopes);

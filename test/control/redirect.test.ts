@@ -9,7 +9,9 @@ import { removeScenario } from '../../src/control/scenario-remove.ts';
 import { exportScenario, scenarioFileFromYaml } from '../../src/control/scenario-yaml.ts';
 import { proposeSwitchover, switchOver } from '../../src/control/switchover.ts';
 import { stopVm } from '../../src/control/vm.ts';
+import type { Cloud } from '../../src/ports/cloud.ts';
 import { scenarioEditWizard, scenarioWizard } from '../../wizards/scenario.ts';
+import { GROUP } from '../fakes/fake-cloud.ts';
 import { type Bind, startBind } from '../redirect/bind-server.ts';
 import { ANSWERS, type ScenarioWorld, scenarioWorld } from './scenario-world.ts';
 
@@ -108,7 +110,36 @@ describe('Creating a scenario with a redirection', () => {
   });
 });
 
+/** A private zone with one record. */
+function privateZone(name: string): { addresses: readonly string[]; etag: string } {
+  const record = { addresses: ['10.9.9.9'] as readonly string[], etag: '1' };
+  const dns: Partial<Cloud['dns']> = {
+    hasZone: async (id) => id.endsWith(`/${GROUP}/providers/Microsoft.Network/privateDnsZones/corp.test`),
+    aRecord: async (_id, asked) => (asked === name ? { ...record, ttlSeconds: 30 } : undefined),
+    async setARecord(_id, _name, { addresses }, etag) {
+      expect(etag).toBe(record.etag);
+      Object.assign(record, { addresses, etag: `${record.etag}1` });
+    },
+  };
+  Object.assign(world.cloud.cloud.dns, dns);
+  return record;
+}
+
 describe('Switching over and back', () => {
+  it('changes a record of a private zone in Azure to the private address', async () => {
+    const record = privateZone('web');
+    const zone = { dnsName: 'web.corp.test', dnsZone: 'corp.test', dnsAddress: 'private' };
+    const { scenario } = await create({ redirect: 'azure-private-dns', ...zone });
+    expect(scenario.redirect).toMatchObject({ kind: 'azure-private-dns', resourceGroup: GROUP });
+    const { yaml } = await exportScenario(world.context, 'web');
+    expect((await scenarioFileFromYaml(yaml)).redirect).toEqual(scenario.redirect);
+    await runScenario(world.context, 'web', { accept: [] });
+    await switchOver(world.context, await proposeSwitchover(world.context, 'web'));
+    expect(record.addresses).toEqual(['10.0.1.20']);
+    await stopVm(world.context, 'web', { remove: false });
+    expect(record.addresses).toEqual(['10.9.9.9']);
+  });
+
   it('changes the record of a real server, runs the scripts, and vm stop takes it back', async () => {
     const program = join(world.context.homeFolder, 'hook.sh');
     const said = join(world.context.homeFolder, 'said');

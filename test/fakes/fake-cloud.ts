@@ -305,6 +305,7 @@ function makeCloud(fake: FakeCloud): Cloud {
       serialLog: async () => fake.serial,
     },
     bundles: { publish: notUsed },
+    dns: { hasZone: notUsed, aRecord: notUsed, setARecord: notUsed, removeARecord: notUsed },
     async listTagged(tag, value) {
       const kinds = [
         ['Microsoft.Compute/disks', fake.disks],

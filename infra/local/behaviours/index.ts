@@ -2,6 +2,7 @@ import type { Behaviour, ProviderRoute } from '../arm/behaviour.ts';
 import { computeRoutes } from './compute-routes.ts';
 import { disks } from './disks.ts';
 import { dnsLabels } from './dns-labels.ts';
+import { dnsARecords, dnsZones, privateDnsARecords, privateDnsZones } from './dns-zones.ts';
 import { networkInterfaces } from './network-interfaces.ts';
 import { networkSecurityGroups } from './network-security-groups.ts';
 import { networkUsages } from './network-usages.ts';
@@ -27,6 +28,10 @@ export const behaviours: readonly Behaviour[] = [
   snapshots,
   virtualMachines,
   storageAccounts,
+  dnsZones,
+  dnsARecords,
+  privateDnsZones,
+  privateDnsARecords,
 ];
 
 /** What hangs below a provider: skus, usages, name checks. */

@@ -7,7 +7,7 @@ import { isStandbyError, messageOf } from '../../errors.ts';
 import type { RedirectedRecord } from '../../model/redirect.ts';
 import type { Step } from '../../plan/plan.ts';
 import type { Work } from '../work.ts';
-import { putBack, redirectOf } from './redirect-clients.ts';
+import { putBack, redirectActions, redirectOf } from './redirect-clients.ts';
 
 export interface PutBack {
   readonly outcome: 'put-back' | 'changed-by-others' | 'not-possible';
@@ -18,6 +18,7 @@ export function redirectBackStep(work: Work, record: RedirectedRecord): Step<Put
   return {
     id: 'redirect-back',
     title: `Put ${record.name} back to ${old}`,
+    ...(work.scenario.redirect ? { actions: redirectActions(work.scenario.redirect) } : {}),
     async run() {
       try {
         const outcome = (await putBack(await redirectOf(work), record)) ? 'put-back' : 'changed-by-others';

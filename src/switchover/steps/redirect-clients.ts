@@ -12,6 +12,7 @@
 import { StandbyError } from '../../errors.ts';
 import type { RedirectedRecord, ScenarioRedirect } from '../../model/redirect.ts';
 import type { Step, StepContext } from '../../plan/plan.ts';
+import { actionsOf } from '../../ports/cloud-actions.ts';
 import type { RecordState, Redirect } from '../../redirect/redirect.ts';
 import { CLOUD_RETRY } from '../durably.ts';
 import type { Work } from '../work.ts';
@@ -34,6 +35,7 @@ export function redirectClientsStep(
   return {
     id: REDIRECT_CLIENTS,
     title: `Send clients to the standby (${settings.name})`,
+    actions: redirectActions(settings),
     retry: CLOUD_RETRY,
     async run(context) {
       if (work.leaveOut?.redirect) return { leftOut: true };
@@ -75,6 +77,11 @@ async function redirect(
   return record;
 }
 
+export function redirectActions({ kind }: Pick<ScenarioRedirect, 'kind'>): readonly string[] {
+  if (kind === 'dns-update') return [];
+  return actionsOf('dns.hasZone', 'dns.aRecord', 'dns.setARecord', 'dns.removeARecord');
+}
+
 /** True when the old value stands again; false when somebody else has changed the record. */
 export async function putBack(dns: Redirect, { before, after }: RedirectedRecord): Promise<boolean> {
   const now = await dns.current();
@@ -95,7 +102,8 @@ export async function redirectOf(work: Work): Promise<Redirect> {
 
 function addressFor(work: Work, settings: ScenarioRedirect, addresses: NicAddresses | undefined): string {
   const { publicIp, privateIp } = addresses ?? {};
-  const wanted = settings.address ?? (publicIp === undefined ? 'private' : 'public');
+  const isPrivate = publicIp === undefined || settings.kind === 'azure-private-dns';
+  const wanted = settings.address ?? (isPrivate ? 'private' : 'public');
   const address = wanted === 'public' ? publicIp : privateIp;
   if (address !== undefined) return address;
   throw new StandbyError({

@@ -131,6 +131,18 @@ async function disksAndMachines(nicId: string): Promise<void> {
   await machines.delete(second, SCENARIO);
 }
 
+async function dns(): Promise<void> {
+  for (const type of ['Microsoft.Network/dnsZones', 'Microsoft.Network/privateDnsZones']) {
+    const zone = local.id(type, 'example.test');
+    await local.putZone(zone);
+    await during('dns.hasZone', () => cloud.dns.hasZone(zone));
+    const wanted = { addresses: ['192.0.2.1'], ttlSeconds: 60 };
+    await during('dns.setARecord', () => cloud.dns.setARecord(zone, 'www', wanted, undefined));
+    const record = await during('dns.aRecord', () => cloud.dns.aRecord(zone, 'www'));
+    await during('dns.removeARecord', () => cloud.dns.removeARecord(zone, 'www', record?.etag ?? ''));
+  }
+}
+
 async function bundle(): Promise<void> {
   const file = join(local.requestLogFile, '../bundle.tar.gz');
   writeFileSync(file, 'engine');
@@ -145,6 +157,7 @@ it('each verb needs exactly the actions that are declared beside it', { timeout:
   const nicId = await network();
   await disksAndMachines(nicId);
   await bundle();
+  await dns();
   await during('network.deleteNetworkInterface', () => cloud.network.deleteNetworkInterface(nicId, SCENARIO));
   const pip = local.id('Microsoft.Network/publicIPAddresses', 'pip');
   await during('network.deletePublicIp', () => cloud.network.deletePublicIp(pip, SCENARIO));

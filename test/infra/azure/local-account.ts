@@ -1,6 +1,8 @@
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { ResourceManagementClient } from '@azure/arm-resources';
+import { ClientSecretCredential } from '@azure/identity';
 import { makeAzureCloud } from '../../../infra/azure/cloud.ts';
 import { type LocalAzure, startLocalAzure } from '../../../infra/local/local-azure.ts';
 import { type Clock, systemClock } from '../../../src/clock.ts';
@@ -18,6 +20,8 @@ export interface LocalAccount {
   readonly requestLogFile: string;
   cloud(changes?: CloudChanges): Promise<Cloud>;
   id(type: string, name: string): string;
+  /** Somebody's DNS zone: the product never makes one. */
+  putZone(zoneId: string): Promise<void>;
   stop(): Promise<void>;
 }
 export interface CloudChanges {
@@ -71,6 +75,20 @@ export async function startLocalAccount(): Promise<LocalAccount> {
       }),
     id: (type, name) =>
       `/subscriptions/${endpoint.subscriptionId}/resourceGroups/${GROUP}/providers/${type}/${name}`,
+    async putZone(zoneId) {
+      const { authorityUrl, url, tenantId, applicationId, clientSecret } = endpoint;
+      const credential = new ClientSecretCredential(tenantId, applicationId, clientSecret, {
+        authorityHost: authorityUrl,
+        disableInstanceDiscovery: true,
+        tlsOptions: { ca: caPem },
+      } as never);
+      const client = new ResourceManagementClient(credential, endpoint.subscriptionId, {
+        endpoint: url,
+        tlsOptions: { ca: caPem },
+      });
+      const version = /private/i.test(zoneId) ? '2020-06-01' : '2018-05-01';
+      await client.resources.createOrUpdateById(zoneId, version, { location: 'global' }).pollUntilDone();
+    },
     async stop() {
       await azure.stop();
       rmSync(folder, { recursive: true, force: true });
