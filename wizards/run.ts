@@ -14,7 +14,7 @@ export async function runWizard(context: Context, start: WizardStart): Promise<R
   const options = {
     ...(typeof start.preset.lanes === 'number' ? { lanes: start.preset.lanes } : {}),
     ...(typeof start.preset.startAtMs === 'number' ? { startAtMs: start.preset.startAtMs } : {}),
-    ...(start.preset.compression === 'zstd' ? { compression: 'zstd' as const } : {}),
+    ...(start.preset.compression === 'none' ? { compression: 'none' as const } : {}),
   };
   const accept = [...(start.accept ?? [])];
   const sync = await askHowToSynchronise(context, name, start);

@@ -40,8 +40,9 @@ function isAliveRow({ scenario, status, isAlive, isAliveWanted, live }: StatusVi
   const found = status.isAliveFound;
   const ways = isAliveText(scenario);
   if (!found) return `${ways}: not tried yet${live ? ' (standby serve does it)' : ''}`;
-  if (isAlive === 'unknown')
+  if (isAlive === 'unknown' && found.state !== 'unknown')
     return `${ways}: not tried since ${timeText(found.atMs)} (standby serve does it)`;
+  if (found.state === 'unknown') return `cannot be tried: ${found.found}`;
   return `${isAlive === 'alive' ? 'alive' : 'SILENT'} since ${timeText(found.sinceMs)} (${found.found})`;
 }
 

@@ -50,7 +50,7 @@ function merged(before: IsAliveSettings, change: IsAliveChange): IsAliveSettings
 
 const TRY_MS = 5_000;
 
-/** Tries every way that is on; alive is one that answers to all of them. */
+/** Tries every way that is on; alive is one that answers to all of them. What cannot be tried is no silence. */
 export async function tryMaster(
   isAlive: IsAliveSettings,
   address: string | undefined,
@@ -66,13 +66,15 @@ export async function tryMaster(
     ...(script ? [runs(script, place, signal)] : []),
   ];
   const answers = await Promise.all(tries);
-  const silent = answers.filter((one) => !one.ok);
-  const told = silent.length > 0 ? silent : answers;
-  return { state: silent.length > 0 ? 'silent' : 'alive', found: told.map((one) => one.said).join('; ') };
+  for (const state of ['silent', 'unknown'] as const) {
+    const those = answers.filter((one) => one.state === state);
+    if (those.length > 0) return { state, found: those.map((one) => one.said).join('; ') };
+  }
+  return { state: 'alive', found: answers.map((one) => one.said).join('; ') };
 }
 
 interface Tried {
-  readonly ok: boolean;
+  readonly state: IsAliveFound['state'];
   readonly said: string;
 }
 
@@ -81,16 +83,20 @@ async function onPlace(
   host: string | undefined,
   attempt: (host: string) => Promise<string | undefined>,
 ): Promise<Tried> {
-  if (host === undefined) return { ok: false, said: `${what}: no address of the master is known` };
+  if (host === undefined)
+    return { state: 'unknown', said: `${what}: no address of the master is known (--address)` };
   const why = await attempt(host);
-  return { ok: why === undefined, said: `${what} of ${host} ${why === undefined ? 'answers' : why}` };
+  const state = why === undefined ? 'alive' : why === NO_PING ? 'unknown' : 'silent';
+  return { state, said: `${what} of ${host} ${why ?? 'answers'}` };
 }
+
+const NO_PING = 'cannot be tried: this machine has no `ping` program';
 
 /** By the system's own program: a raw socket would need root. Gives what is wrong. */
 async function pings(host: string, signal: AbortSignal): Promise<string | undefined> {
   // A name that begins with a dash must not become an option.
   const why = await ended('ping', ['-n', '-c', '1', '-W', '3', '--', host], signal);
-  return why === 'ENOENT' ? 'cannot be tried: this machine has no `ping` program' : why && 'does not answer';
+  return why === 'ENOENT' ? NO_PING : why && 'does not answer';
 }
 
 function connects(host: string, port: number, signal: AbortSignal): Promise<string | undefined> {
@@ -114,9 +120,9 @@ async function runs(
   signal: AbortSignal,
 ): Promise<Tried> {
   const why = await ended(program, args, signal, address);
-  if (why === 'ENOENT') return { ok: false, said: `the script ${program} is not there` };
+  if (why === 'ENOENT') return { state: 'unknown', said: `the script ${program} is not there` };
   return {
-    ok: why === undefined,
+    state: why === undefined ? 'alive' : 'silent',
     said: `the script ${program} ${why === undefined ? 'says alive' : `says no (${why})`}`,
   };
 }

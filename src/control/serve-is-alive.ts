@@ -21,7 +21,7 @@ const WATCHED_STATES: readonly ScenarioState[] = [
 ];
 
 /** Tries each master in the ways its scenario asks for, and tells when one falls silent or is back. Only tells. */
-export function isAliveJob(): PeriodicJob {
+export function isAliveJob(silentTimes = SILENT_TIMES): PeriodicJob {
   const silent = new Map<string, number>();
   return {
     name: 'is-alive',
@@ -36,11 +36,20 @@ export function isAliveJob(): PeriodicJob {
         context.host.signal.throwIfAborted();
         const times = found.state === 'silent' ? (silent.get(scenario.id) ?? 0) + 1 : 0;
         silent.set(scenario.id, times);
-        if (times === 0 || times >= SILENT_TIMES || status.isAliveFound?.state === 'silent')
+        if (times === 0 || times >= silentTimes || status.isAliveFound?.state === 'silent')
           await keep(context, scenario, status, found);
       }),
   };
 }
+
+const NEWS: Readonly<Record<IsAliveFound['state'], { readonly code: string; readonly says: string }>> = {
+  alive: { code: 'MASTER_ALIVE', says: 'answers again' },
+  silent: {
+    code: 'MASTER_SILENT',
+    says: 'does not answer. Nothing is switched over because of it: look, then decide',
+  },
+  unknown: { code: 'IS_ALIVE_IMPOSSIBLE', says: 'cannot be tried' },
+};
 
 async function keep(
   context: Context,
@@ -56,13 +65,11 @@ async function keep(
   await changeStatus(context, scenario, { isAliveFound: { state, found, sinceMs, atMs } });
   if (isSame || (before === undefined && state === 'alive')) return;
   const isPlanned = status.maintenanceSinceMs !== undefined;
+  const { code, says } = NEWS[state];
   await announce(context, scenario, {
-    level: state === 'silent' && !isPlanned ? 'warning' : 'info',
-    code: state === 'silent' ? 'MASTER_SILENT' : 'MASTER_ALIVE',
-    text:
-      state === 'silent'
-        ? `The master of "${scenario.name}" does not answer (${found}). Nothing is switched over because of it: look, then decide.`
-        : `The master of "${scenario.name}" answers again (${found}).`,
+    level: state === 'alive' || (state === 'silent' && isPlanned) ? 'info' : 'warning',
+    code,
+    text: `The master of "${scenario.name}" ${says} (${found}).`,
     data: { found },
   });
 }

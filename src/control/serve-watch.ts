@@ -21,7 +21,7 @@ const LOOKS = 2;
  * Follows how well each live scenario is protected, and writes an event when that changes. What was found last is in the
  * status, so nothing is told twice, whoever looks next.
  */
-export function watchJob(limits: WatchLimits): PeriodicJob {
+export function watchJob(limits: WatchLimits, looks = LOOKS): PeriodicJob {
   const trends = new Map<string, LagTrend>();
   const seen = new Map<string, { readonly condition: Condition; readonly times: number }>();
   return {
@@ -39,7 +39,7 @@ export function watchJob(limits: WatchLimits): PeriodicJob {
         if (condition) seen.set(scenario.id, { condition, times });
         else seen.delete(scenario.id);
         if (condition === undefined || condition === view.status.watched?.condition) return;
-        if (times >= LOOKS || view.status.watched === undefined) await changed(context, view, condition);
+        if (times >= looks || view.status.watched === undefined) await changed(context, view, condition);
       }),
   };
 }

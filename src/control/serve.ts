@@ -18,8 +18,10 @@ export interface ServeOptions {
   readonly limits: WatchLimits;
 }
 
-function periodicJobs({ limits }: ServeOptions): readonly PeriodicJob[] {
-  return [watchJob(limits), isAliveJob(), verifyJob, scrubJob()];
+/** With `once` a single look must do: the next one is another process's. */
+function periodicJobs({ limits, once }: ServeOptions): readonly PeriodicJob[] {
+  const looks = once ? 1 : undefined;
+  return [watchJob(limits, looks), isAliveJob(looks), verifyJob, scrubJob()];
 }
 
 /** Until the host's signal is aborted, which is its ordinary end. */

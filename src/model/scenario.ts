@@ -142,7 +142,8 @@ export interface WatchedCondition {
 }
 
 export interface IsAliveFound {
-  readonly state: 'alive' | 'silent';
+  /** `unknown`: it cannot be tried from this machine, which says nothing about the master. */
+  readonly state: 'alive' | 'silent' | 'unknown';
   readonly sinceMs: number;
   readonly atMs: number;
   /** What did not answer, or all that did. */

@@ -206,6 +206,7 @@ describe('Is-alive', () => {
       state: 'silent',
     });
     expect(await tryMaster({ ping: false, script: ['/no/such/program'] }, undefined, signal)).toMatchObject({
+      state: 'unknown',
       found: 'the script /no/such/program is not there',
     });
   });
@@ -243,10 +244,13 @@ describe('The rewind window', () => {
 
 describe('standby serve', () => {
   it('does every job once and ends, and stands in no list of runs', async () => {
+    await isAliveSettings(world.context, 'web', { script: ['false'] });
     await serve(world.context, { once: true, limits: LIMITS });
     const { status } = await scenarioStatus(world.context, 'web');
     expect(status.watched).toMatchObject({ condition: 'protected' });
     expect(status.verified).toMatchObject({ findings: [] });
+    expect(status.isAliveFound).toMatchObject({ state: 'silent' });
+    expect(await news()).toContain('MASTER_SILENT');
     expect((await listRuns(world.context)).map(({ kind }) => kind)).toEqual(['run']);
     expect((await world.context.store.runs.get('serve'))?.held).toBeUndefined();
   });
