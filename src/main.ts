@@ -45,6 +45,13 @@ const shell: Shell = {
   },
 };
 
+/**
+ * Reads, writes and syncs of all disks wait in one pool of threads, in which four are the measure of a program that seldom
+ * waits for its disk. Here sixteen masters sync at once, and none of them should hold up the reads of the others.
+ */
+const DISK_THREADS = '16';
+process.env.UV_THREADPOOL_SIZE ??= DISK_THREADS;
+
 // Every later start finds the compiled modules, so that the command line answers at once.
 enableCompileCache();
 const { runCommandLine } = await import('./cli/program.ts');

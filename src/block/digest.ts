@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { BlockDevice } from '../ports/block-device.ts';
+import { ChunkBuffers } from './chunk-buffers.ts';
 import { CHUNK_BYTES, chunkCount, chunkLength } from './chunks.ts';
 import { isZero, zeros } from './zeros.ts';
 
@@ -16,6 +17,8 @@ export interface DiskProof {
 export const LEAF_BYTES = 32;
 /** SHA-256 runs in the thread pool, so several chunks are read and hashed at once. */
 const IN_FLIGHT = 4;
+/** By all proofs of this process together, however many scenarios are proven at the same time: its memory is one. */
+const buffers = new ChunkBuffers(8);
 const ZERO_LEAF = createHash('sha256').update(zeros(CHUNK_BYTES)).digest();
 
 export interface ProofOptions {
@@ -32,12 +35,14 @@ export async function proveDisk(device: BlockDevice, options: ProofOptions): Pro
   let next = 0;
   let doneBytes = 0;
   const worker = async () => {
-    const buffer = Buffer.allocUnsafeSlow(CHUNK_BYTES);
     while (next < chunks) {
-      options.signal.throwIfAborted();
       const index = next++;
       const length = chunkLength(sizeBytes, index);
-      leaves.set(await chunkLeaf(device, buffer.subarray(0, length), index), index * LEAF_BYTES);
+      const leaf = await buffers.lend((buffer) => {
+        options.signal.throwIfAborted();
+        return chunkLeaf(device, buffer.subarray(0, length), index);
+      });
+      leaves.set(leaf, index * LEAF_BYTES);
       doneBytes += length;
       options.onProgress?.(doneBytes);
     }
