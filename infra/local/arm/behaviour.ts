@@ -35,7 +35,8 @@ export interface Behaviour {
   readonly embeds?: readonly Embed[];
   /** How PUT, PATCH and DELETE answer; absent = synchronous (201/200, 200, 200/204). A function sees whether it is new. */
   readonly putShape?: OperationShape | ((put: Put) => OperationShape | undefined);
-  readonly patchShape?: OperationShape;
+  /** `now`: a PATCH is carried out before it is answered, whatever a PUT does. */
+  readonly patchShape?: OperationShape | 'now';
   readonly deleteShape?: OperationShape;
   /** How long Azure takes, for the latency profile `azure`; keys `create`, `update`, `delete` or an action's name. */
   readonly azureMs?: Readonly<Record<string, number>>;

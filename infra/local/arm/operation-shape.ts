@@ -17,6 +17,8 @@ export interface OperationShape {
   /** Where the Location leads when that is not the same operation with `monitor=true`, and how it ends. */
   readonly locationPath?: string;
   readonly locationEnd?: 200 | 204;
+  /** The resource is shown as Succeeded in the answer already, though an operation is announced. */
+  readonly settled?: boolean;
 }
 
 export const machineCreate: OperationShape = shape(201, 'azure-async', 'resource', 'operations', false, true);
@@ -42,6 +44,9 @@ export const networkUpdate: OperationShape = shape(
   false,
   false,
 );
+/** Azure announces an operation and has done its work before it answers. */
+export const networkCreateSettled: OperationShape = { ...networkCreate, settled: true };
+export const networkUpdateSettled: OperationShape = { ...networkUpdate, settled: true };
 export const networkDelete: OperationShape = {
   ...shape(202, 'both', 'none', 'operations', false, false),
   locationPath: 'operationResults',

@@ -42,7 +42,8 @@ export function acceptPut(core: Core, facts: PutFacts): Accepted {
     requireKnownReferences(core, facts);
     facts.behaviour.beforePut?.(core.context, put);
     const shape = shapeOf(facts, put);
-    const state = existing === undefined && createsSlowly(shape) ? 'Creating' : 'Updating';
+    const usual = existing === undefined && createsSlowly(shape) ? 'Creating' : 'Updating';
+    const state = shape?.settled ? 'Succeeded' : usual;
     const saved = core.graph.save({ ...put.resource, provisioningState: state });
     for (const embed of facts.behaviour.embeds ?? []) putChildren(core, facts, saved, embed);
     const record = acceptOperation(core, facts, put, shape, saved);
@@ -131,7 +132,9 @@ function requireKnownReferences(core: Core, facts: PutFacts): void {
 
 function shapeOf(facts: PutFacts, put: Put): OperationShape | undefined {
   const { behaviour } = facts;
-  if (facts.method === 'PATCH' && behaviour.patchShape !== undefined) return behaviour.patchShape;
+  const { patchShape } = behaviour;
+  if (facts.method === 'PATCH' && patchShape !== undefined)
+    return patchShape === 'now' ? undefined : patchShape;
   return typeof behaviour.putShape === 'function' ? behaviour.putShape(put) : behaviour.putShape;
 }
 
@@ -284,6 +287,7 @@ function putChildren(core: Core, facts: PutFacts, parent: Resource, embed: Embed
       parent,
     );
     behaviour.beforePut?.(core.context, put);
-    core.graph.save({ ...put.resource, provisioningState: 'Updating' });
+    const provisioningState = parent.provisioningState === 'Succeeded' ? 'Succeeded' : 'Updating';
+    core.graph.save({ ...put.resource, provisioningState });
   }
 }

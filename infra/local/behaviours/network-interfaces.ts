@@ -2,7 +2,13 @@ import { createHash } from 'node:crypto';
 import { ArmError, notImplemented } from '../arm/arm-error.ts';
 import type { ArmContext, Behaviour, Put, Resource } from '../arm/behaviour.ts';
 import { booleanAt, type JsonObject, listAt, numberAt, objectAt, objectsAt, textAt } from '../arm/json.ts';
-import { networkCreate, networkDelete, networkUpdate } from '../arm/operation-shape.ts';
+import {
+  networkCreate,
+  networkCreateSettled,
+  networkDelete,
+  networkUpdate,
+  networkUpdateSettled,
+} from '../arm/operation-shape.ts';
 import { keyOf, sameId } from '../arm/resource-id.ts';
 import {
   formatAddress,
@@ -225,12 +231,15 @@ export const networkInterfaces: Behaviour = {
   tracked: true,
   namePattern: /^[A-Za-z0-9]([A-Za-z0-9_.-]{0,78}[A-Za-z0-9_])?$/,
   // As recorded: a plain NIC is ready when it is answered; one that gets its first security group goes on.
-  putShape: ({ existing, resource }) => {
+  putShape: ({ existing, resource, apiVersion }) => {
     const group = idOf(resource.properties.networkSecurityGroup);
+    const isOld = apiVersion < '2021';
+    if (group === undefined && isOld) return existing ? networkUpdateSettled : networkCreateSettled;
     if (group === undefined) return undefined;
     if (existing === undefined) return networkCreate;
     return idOf(existing.properties.networkSecurityGroup) === undefined ? networkUpdate : undefined;
   },
+  patchShape: 'now',
   deleteShape: networkDelete,
   azureMs: { create: 1500, update: 3000, delete: 10_000 },
   beforePut,

@@ -1,7 +1,7 @@
 import { ArmError } from '../arm/arm-error.ts';
-import type { ArmContext, Behaviour, Resource } from '../arm/behaviour.ts';
-import { type JsonObject, objectAt } from '../arm/json.ts';
-import { networkCreate, networkDelete, networkUpdate } from '../arm/operation-shape.ts';
+import type { ArmContext, Behaviour, Put, Resource } from '../arm/behaviour.ts';
+import { type JsonObject, objectAt, objectsAt } from '../arm/json.ts';
+import { networkCreate, networkDelete, networkUpdate, networkUpdateSettled } from '../arm/operation-shape.ts';
 import { sameId } from '../arm/resource-id.ts';
 import { DEFAULT_RULES } from '../network/security.ts';
 import { NETWORK_VERSIONS } from './api-versions.ts';
@@ -40,18 +40,38 @@ function defaultRules(groupId: string, provisioningState: string): JsonObject[] 
   }));
 }
 
+/** Every rule of the request is there already, with the same values, and no other is. */
+function hasSameRules(context: ArmContext, put: Put): boolean {
+  const wanted = objectsAt(put.body, 'properties.securityRules');
+  const before = context.graph.childrenOf(put.resource.id, TYPES.securityRule);
+  if (wanted.length !== before.length) return false;
+  return wanted.every((rule) => {
+    const same = before.find((each) => each.name === rule.name);
+    return Object.entries(objectAt(rule, 'properties') ?? {}).every(
+      ([name, value]) =>
+        name === 'provisioningState' || JSON.stringify(same?.properties[name]) === JSON.stringify(value),
+    );
+  });
+}
+
 export const networkSecurityGroups: Behaviour = {
   type: TYPES.securityGroup,
   apiVersions: NETWORK_VERSIONS,
   tracked: true,
   namePattern: /^[A-Za-z0-9]([A-Za-z0-9_.-]{0,78}[A-Za-z0-9_])?$/,
   embeds: [{ property: 'securityRules', type: TYPES.securityRule, whenAbsent: 'remove' }],
-  putShape: ({ existing }) => (existing ? networkUpdate : networkCreate),
+  // As recorded: when its rules stay as they are, Azure is done before it answers.
+  putShape({ existing, carry }) {
+    if (existing === undefined) return networkCreate;
+    return carry.sameRules === true ? networkUpdateSettled : networkUpdate;
+  },
+  patchShape: 'now',
   deleteShape: networkDelete,
   azureMs: { create: 3000, update: 3000, delete: 10_000 },
 
   beforePut(context, put) {
     if (!put.existing) checkNetworkQuota(context, put.resource.location ?? '', 'NetworkSecurityGroups');
+    put.carry = { sameRules: hasSameRules(context, put) };
     put.resource.properties = {
       resourceGuid: put.existing?.properties.resourceGuid ?? context.newGuid(),
     };

@@ -2,6 +2,7 @@ import { ArmError, notImplemented } from '../arm/arm-error.ts';
 import type { ArmContext, Behaviour, Put } from '../arm/behaviour.ts';
 import { type JsonObject, listAt, objectAt, textAt } from '../arm/json.ts';
 import { networkCreate, networkDelete, networkUpdate } from '../arm/operation-shape.ts';
+import { sameId } from '../arm/resource-id.ts';
 import { freeLoopbackAddress } from '../network/loopback.ts';
 import { NETWORK_VERSIONS } from './api-versions.ts';
 import { userOfPublicIp } from './network-interfaces.ts';
@@ -63,9 +64,22 @@ export function fqdnOf(label: string, location: string): string {
   return `${label}.${location}.cloudapp.azure.com`.toLowerCase();
 }
 
+function checkLabel(context: ArmContext, put: Put): void {
+  const { resource } = put;
+  const label = textAt(resource.properties, 'dnsSettings.domainNameLabel');
+  if (label === undefined) return;
+  const fqdn = fqdnOf(label, resource.location ?? '');
+  const other = context.graph
+    .list(TYPES.publicIp)
+    .find((each) => textAt(each.properties, 'dnsSettings.fqdn') === fqdn && !sameId(each.id, resource.id));
+  if (other === undefined) return;
+  throw new ArmError(400, 'DnsRecordInUse', `DNS record ${fqdn} is already used by another public IP.`);
+}
+
 function beforePut(context: ArmContext, put: Put): void {
   const { resource, existing } = put;
   checkKind(context, put);
+  checkLabel(context, put);
   const sku = skuOf(context, put);
   const method =
     textAt(resource.properties, 'publicIPAllocationMethod') ?? (sku === 'Basic' ? 'Dynamic' : 'Static');
@@ -93,6 +107,7 @@ export const publicIpAddresses: Behaviour = {
   tracked: true,
   namePattern: /^[A-Za-z0-9]([A-Za-z0-9_.-]{0,78}[A-Za-z0-9_])?$/,
   putShape: ({ existing }) => (existing ? networkUpdate : networkCreate),
+  patchShape: 'now',
   deleteShape: networkDelete,
   azureMs: { create: 3000, update: 3000, delete: 10_000 },
   beforePut,

@@ -10,6 +10,7 @@ export const routeTables: Behaviour = {
   tracked: true,
   namePattern: /^[A-Za-z0-9]([A-Za-z0-9_.-]{0,78}[A-Za-z0-9_])?$/,
   putShape: ({ existing }) => (existing ? networkUpdate : networkCreate),
+  patchShape: 'now',
   deleteShape: networkDelete,
   azureMs: { create: 3000, update: 3000, delete: 10_000 },
   beforePut(_context, { resource }) {

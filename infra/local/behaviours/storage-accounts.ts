@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { isoTime } from '../../../src/clock.ts';
 import { ArmError } from '../arm/arm-error.ts';
-import type { ArmContext, Behaviour, ProviderRoute, Put } from '../arm/behaviour.ts';
+import type { ArmContext, Behaviour, ProviderRoute, Put, Resource } from '../arm/behaviour.ts';
 import { type JsonObject, textAt } from '../arm/json.ts';
 import { storagePut } from '../arm/operation-shape.ts';
 import { keyOf } from '../arm/resource-id.ts';
@@ -74,18 +74,25 @@ export const storageAccounts: Behaviour = {
     return shown;
   },
   actions: {
-    listKeys: {
+    listKeys: { kind: 'now', answer: (_context, resource) => ({ body: shownKeys(resource) }) },
+    regenerateKey: {
       kind: 'now',
-      answer: (_context, resource) => ({
-        body: {
-          keys: keysOf(resource.hidden).map((value, index) => ({
-            keyName: `key${index + 1}`,
-            value,
-            permissions: 'FULL',
-            creationTime: textAt(resource.properties, 'creationTime'),
-          })),
-        },
-      }),
+      async answer(context, resource, request) {
+        const index = ['key1', 'key2'].indexOf(textAt(request.body, 'keyName') ?? '');
+        if (index < 0) {
+          throw new ArmError(
+            400,
+            'InvalidValue',
+            "The value of keyName must be 'key1' or 'key2'.",
+            'keyName',
+          );
+        }
+        const changed = context.graph.update(resource.id, (stored) => {
+          stored.hidden = { keys: keysOf(stored.hidden).map((key, at) => (at === index ? newKey() : key)) };
+        });
+        await context.storage.serveAccount(resource.name, keysOf(changed.hidden));
+        return { body: shownKeys(changed) };
+      },
     },
   },
 };
@@ -108,6 +115,17 @@ export const storageRoutes: readonly ProviderRoute[] = [
     },
   },
 ];
+
+function shownKeys(account: Resource): JsonObject {
+  return {
+    keys: keysOf(account.hidden).map((value, index) => ({
+      keyName: `key${index + 1}`,
+      value,
+      permissions: 'FULL',
+      creationTime: textAt(account.properties, 'creationTime'),
+    })),
+  };
+}
 
 function newKey(): string {
   return randomBytes(64).toString('base64');

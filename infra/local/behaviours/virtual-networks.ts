@@ -94,6 +94,7 @@ export const virtualNetworks: Behaviour = {
   namePattern: /^[A-Za-z0-9]([A-Za-z0-9_.-]{0,62}[A-Za-z0-9_])?$/,
   embeds: [{ property: 'subnets', type: TYPES.subnet, whenAbsent: 'keep' }],
   putShape: ({ existing }) => (existing ? networkUpdate : networkCreate),
+  patchShape: 'now',
   deleteShape: networkDelete,
   azureMs: { create: 4000, update: 3000, delete: 10_000 },
 

@@ -28,12 +28,22 @@ const POLL_WORDS = [
   'operationstatuses',
 ];
 
+/** As it is when it cannot be read. */
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch (error) {
+    if (error instanceof URIError) return text;
+    throw error;
+  }
+}
+
 export function typeOf(lowerCaseType: string): string | undefined {
   return TYPES.get(lowerCaseType.toLowerCase());
 }
 
 export function targetOf(method: string, url: URL): Target {
-  const raw = decodeURIComponent(url.pathname)
+  const raw = decoded(url.pathname)
     .split('/')
     .filter((part) => part !== '');
   const lower = raw.map((part) => part.toLowerCase());

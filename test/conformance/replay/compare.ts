@@ -32,6 +32,7 @@ function operationHeaders(headers: Readonly<Record<string, string>>): string {
     .flatMap((name) => {
       const value = headers[name];
       if (value === undefined) return [];
+      if (!URL.canParse(value)) return [`${name}:?`];
       const url = new URL(value);
       const word = url.pathname.split('/').at(-2)?.toLowerCase() ?? '';
       return [`${name}:${word}${url.searchParams.has('monitor') ? '+monitor' : ''}`];

@@ -1,5 +1,5 @@
 import { behaviours, providerRoutes } from '../../../infra/local/behaviours/index.ts';
-import type { Target } from './arm-path.ts';
+import { type Target, typeOf } from './arm-path.ts';
 import { errorCodeOf } from './compare.ts';
 import { textAt } from './json.ts';
 import type { Answer } from './local-client.ts';
@@ -31,6 +31,10 @@ export function causeElsewhere(each: Interaction): string | undefined {
   const isFeature = /subscription is not (registered|enabled)|feature .* is not (registered|enabled)/i.test(
     message,
   );
+  const foreign = [...message.matchAll(/\/providers\/([\w.]+\/\w+)\/[^/\s]/g)].find(
+    ([, type = '']) => typeOf(type) === undefined,
+  );
+  if (foreign !== undefined) return `was refused because of a ${foreign[1]}, which is not of Local Azure`;
   const isOfSubscription = OF_THE_SUBSCRIPTION.includes(code) || isQuota || isFeature;
   return isOfSubscription ? `was refused for what the recorded subscription may (${code})` : undefined;
 }

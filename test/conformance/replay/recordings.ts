@@ -1,5 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
+import { parse } from 'yaml';
 import { isObject } from './json.ts';
 
 /** One exchange with real Azure, as the recorder of azure-cli or of the Java SDK kept it. */
@@ -20,19 +21,20 @@ export interface Recording {
   readonly interactions: readonly Interaction[];
 }
 
-/** Every recording of a folder, by name. A file that is none is an error: it must not vanish from the sum. */
+/** Every recording of a folder, by name, in JSON or as the recorders themselves write it (YAML). A file that is none is an error: it must not vanish from the sum. */
 export function readRecordings(folder: string): Recording[] {
-  const files = readdirSync(folder)
-    .filter((file) => file.endsWith('.json') && file !== 'MANIFEST.json')
+  const files = readdirSync(folder, { recursive: true, encoding: 'utf8' })
+    .filter((file) => /\.(json|ya?ml)$/.test(file) && path.basename(file) !== 'MANIFEST.json')
     .sort();
   return files.map((file) => readRecording(path.join(folder, file)));
 }
 
 function readRecording(file: string): Recording {
-  const parsed: unknown = JSON.parse(readFileSync(file, 'utf8'));
+  const text = readFileSync(file, 'utf8');
+  const parsed: unknown = file.endsWith('.json') ? JSON.parse(text) : parse(text);
   const list = isObject(parsed) ? parsed.interactions : undefined;
   if (!Array.isArray(list)) throw new Error(`${file} is not a recording: it has no list 'interactions'.`);
-  return { name: path.basename(file, '.json'), interactions: list.map((each) => interactionOf(file, each)) };
+  return { name: path.parse(file).name, interactions: list.map((each) => interactionOf(file, each)) };
 }
 
 function interactionOf(file: string, entry: unknown): Interaction {

@@ -159,6 +159,7 @@ export async function replay(
       if (isObject(template)) await stage.template(template.template, target.resourceGroup ?? '', index);
     }
     const reason = await startOf(index, each, target);
+    if (each.status < 300) heedLock(each, target);
     if (reason !== undefined && isNotSent(each, target)) {
       noteForeign(each, reason);
       return { notComparable: reason, differences: [] };
@@ -169,6 +170,17 @@ export async function replay(
     await follow(index, each, target, answer, notComparable);
     if (notComparable !== undefined) return { notComparable, differences: [] };
     return { differences: compareWith(each, answer, false) };
+  }
+
+  /** Locks are no resources of Local Azure: its settings hold them, and what they refuse is compared. */
+  function heedLock(each: Interaction, target: Target): void {
+    if (target.type !== 'microsoft.authorization/locks' || target.resourceKey === undefined) return;
+    const name = target.resourceKey.split('/').at(-1) ?? '';
+    const scope = `/subscriptions/${subscriptionId}/${target.resourceKey.replace(/\/?providers\/microsoft\.authorization\/locks\/.*$/, '')}`;
+    const others = local.settings.now().locks.filter((lock) => lock.name !== name || lock.scope !== scope);
+    const level = textAt(each.requestBody, 'properties.level') === 'ReadOnly' ? 'ReadOnly' : 'CanNotDelete';
+    if (each.method === 'PUT') local.settings.change({ locks: [...others, { name, scope, level }] });
+    if (each.method === 'DELETE') local.settings.change({ locks: others });
   }
 
   /** Polls of what Local Azure does not have are not comparable either. */
@@ -277,7 +289,8 @@ function withBody(each: Interaction, _index: number, all: readonly Interaction[]
 /** Ids of the operation that an answer announces. */
 function pollIdsOf(each: Interaction): string[] {
   const urls = ['azure-asyncoperation', 'location'].flatMap((name) => each.headers[name] ?? []);
-  return urls.flatMap((url) => targetOf('GET', new URL(url)).pollId ?? []);
+  const readable = urls.filter((url) => URL.canParse(url));
+  return readable.flatMap((url) => targetOf('GET', new URL(url)).pollId ?? []);
 }
 
 /**
