@@ -71,16 +71,20 @@ function mebibytes(text: string): number {
   throw new InvalidArgumentError('It is a number of MiB above 0.');
 }
 
+/** Where the first boot puts things (docs/ARCHITECTURE.md). */
+const ON_APPLIANCE = '/opt/standby/engine/node /opt/standby/engine/engine.mjs';
+const ITS_FOLDERS = '--state /var/lib/standby --luns /dev/disk/azure/scsi1';
+
 async function prepare(call: Call): Promise<unknown> {
   const { prepareSeed } = await import('../control/seed.ts');
   const prepared = await prepareSeed(await call.context(), String(call.args[0]), acceptedOf(call));
   const { scenario, epoch, runId, resumed, disks } = prepared;
   done(call, `The replica disks of ${scenario.name} are attached and wait for a seed. On the master:`);
   note(call, '  standby seed export --to FILE --key-file KEY');
-  note(call, 'and, with that file, on the appliance:');
+  note(call, 'and on the appliance, to which you bring that file and the key:');
   note(
     call,
-    `  standby seed import --from FILE --key-file KEY --scenario ${scenario.id} --state FOLDER --luns FOLDER`,
+    `  sudo ${ON_APPLIANCE} seed import --from FILE --key-file KEY --scenario ${scenario.id} ${ITS_FOLDERS}`,
   );
   note(call, `Then standby run ${scenario.name} sends only what differs.`);
   return {
@@ -218,7 +222,12 @@ function atWork(call: Call) {
     clock: call.shell.clock,
     signal: call.shell.signal,
     ...(typeof limit === 'number' ? { bytesPerSecond: limit } : {}),
-    onProgress: ({ what, ...facts }: SeedProgress) =>
-      call.host.tell({ kind: 'progress', id: `seed-${what}`, title: TITLES[what], ...facts }),
+    onProgress: ({ what, ...facts }: SeedProgress) => {
+      const { doneBytes, totalBytes, bytesPerSecond } = facts;
+      const secondsLeft =
+        bytesPerSecond > 0 ? Math.ceil((totalBytes - doneBytes) / bytesPerSecond) : undefined;
+      const left = secondsLeft === undefined ? {} : { secondsLeft };
+      call.host.tell({ kind: 'progress', id: `seed-${what}`, title: TITLES[what], ...facts, ...left });
+    },
   };
 }

@@ -39,24 +39,33 @@ export async function walkSeed(
   options: WalkOptions,
   steps: WalkSteps,
 ): Promise<{ end: End; leaves: LeafTable }> {
-  const { seed, from, what, tempo, signal } = options;
-  const totalBytes = seed.slot.offset;
-  const { leaves } =
-    from.lastIndex === 0
-      ? { leaves: await LeafTable.make(seed.manifest) }
-      : await readLeaves(seed, from.lastIndex);
+  const { seed, from } = options;
+  const known = from.lastIndex === 0 ? undefined : await readLeaves(seed, from.lastIndex);
+  const leaves = known?.leaves ?? (await LeafTable.make(seed.manifest));
   const group = new Group(seed, steps);
+  try {
+    const end = await walk(options, steps, group, leaves);
+    assertDigests(seed, end, leaves);
+    return { end, leaves };
+  } finally {
+    await group.quiet();
+  }
+}
+
+async function walk(
+  { seed, from, what, tempo, signal, onProgress }: WalkOptions,
+  steps: WalkSteps,
+  group: Group,
+  leaves: LeafTable,
+): Promise<End> {
+  const totalBytes = seed.slot.offset;
   let { offset, sequence } = from;
   for (;;) {
     signal.throwIfAborted();
     const room = await group.room();
     const record = await readRecord(seed, { offset, sequence }, room.record);
     const place = { offset: record.next, sequence: sequence + 1 };
-    if (record.head.type === RECORD.end) {
-      const end = parseEnd(seed.medium, record);
-      assertDigests(seed, end, leaves);
-      return { end, leaves };
-    }
+    if (record.head.type === RECORD.end) return parseEnd(seed.medium, record);
     if (record.head.type === RECORD.chunk) group.take(record, room);
     else {
       const { dataBytes } = await group.settle(record);
@@ -65,7 +74,7 @@ export async function walkSeed(
     }
     await tempo.add(record.next - offset, signal);
     ({ offset, sequence } = place);
-    options.onProgress?.({ what, doneBytes: offset, totalBytes, bytesPerSecond: tempo.perSecond });
+    onProgress?.({ what, doneBytes: offset, totalBytes, bytesPerSecond: tempo.perSecond });
   }
 }
 
@@ -109,6 +118,11 @@ class Group {
     });
     work.catch(() => undefined); // Awaited by whoever needs the room next, or by settle.
     room.free = work;
+  }
+
+  /** Nothing is in work when this returns. */
+  async quiet(): Promise<void> {
+    await Promise.allSettled(this.#rooms.map(({ free }) => free));
   }
 
   /** Waits for all, and holds them to their index. */

@@ -145,6 +145,8 @@ export interface CopyProgress {
   };
   /** Live scenarios, from the first moment of their stream. */
   readonly replication?: Replication;
+  /** A whole seed was written onto its disks, and nothing is being copied; by the appliance's clock. */
+  readonly seed?: { readonly seedId: string; readonly atMs: number; readonly dataBytes: number };
 }
 
 /** Sequences are decimal digits: they have 64 bits. Times are the master's clock unless they say otherwise. */

@@ -146,6 +146,8 @@ export const progressSchema = z.object({
   digests: z.array(digestSchema).optional(),
   error: errorSchema.optional(),
   replication: replicationSchema.optional(),
+  /** A whole seed was written onto its disks (`standby seed import`), by the appliance's clock. */
+  seed: z.object({ seedId: id, atMs: z.number(), dataBytes: bytes }).optional(),
 });
 
 export const pointSchema = z.union([
