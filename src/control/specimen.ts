@@ -65,6 +65,7 @@ const scenario: Scenario = {
   ],
   isAlive: { ping: false },
   healthChecks: [],
+  redirect: { kind: 'azure-dns', resourceGroup: GROUP, zone: 'zone', name: 'www.zone' },
   acceptedWarnings: [],
   createdAtMs: 0,
 };
