@@ -46,6 +46,11 @@ export const faultsOfRedirect: readonly PlantedFault[] = [
     given: given({ record: record(HERE, 86_400, 'DNS_REFUSED') }),
   },
   {
+    fault: 'a zone that does not exist',
+    found: ['error RECORD_UPDATE_REFUSED'],
+    given: given({ record: record([], 0, 'DNS_ZONE_MISSING') }),
+  },
+  {
     fault: 'a DNS server that does not answer',
     found: ['error RECORD_UNREACHABLE'],
     given: given({ record: record(HERE, 60, 'DNS_UNREACHABLE') }),

@@ -86,7 +86,9 @@ async function judgeRecord(record: RecordLook): Promise<readonly Finding[]> {
     const code = unreachable ? 'RECORD_UNREACHABLE' : 'RECORD_UPDATE_REFUSED';
     const expected = unreachable ? 'an answer' : 'a test update that is taken';
     const next = failure.next ?? 'Check the DNS server and its key.';
-    return [...findings, wrong(code, failure.message, expected, next)];
+    // Where there is no zone, there is no record either: that is one fault.
+    const others = failure.code === 'DNS_ZONE_MISSING' ? [] : findings;
+    return [...others, wrong(code, failure.message, expected, next)];
   }
 }
 
