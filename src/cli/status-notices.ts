@@ -145,12 +145,20 @@ function diskTable({ disks, live }: StatusView): Notice {
       disk.diskId,
       bytesText(disk.sizeBytes),
       disk.position ?? '-',
-      live.rpoSeconds === null ? '-' : durationText(live.rpoSeconds * 1000),
+      diskRiskText(disk),
       disk.differingBytes === undefined
         ? (disk.digest ?? '-')
         : `${bytesText(disk.differingBytes)} differ from byte ${disk.firstDifferingByte}`,
     ]),
   };
+}
+
+function diskRiskText({ rpoSeconds, rpoBytes }: StatusView['disks'][number]): string {
+  const parts = [
+    ...(rpoSeconds === undefined ? [] : [durationText(rpoSeconds * 1000)]),
+    ...(rpoBytes === undefined ? [] : [bytesText(rpoBytes)]),
+  ];
+  return parts.join(', ') || '-';
 }
 
 /** One line, for a log that is followed. */

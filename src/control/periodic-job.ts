@@ -12,26 +12,31 @@ export interface PeriodicJob {
   run(context: Context): Promise<void>;
 }
 
-/** One after the other; what fails for one scenario does not keep the next from being looked at. */
-export async function eachScenario(
-  context: Context,
-  job: string,
-  look: (scenario: Scenario, status: ScenarioStatus) => Promise<void>,
-): Promise<void> {
-  for (const scenario of await context.store.scenarios.list()) {
-    context.host.signal.throwIfAborted();
-    try {
-      await look(scenario, await statusOf(context, scenario));
-    } catch (error) {
+type Look = (scenario: Scenario, status: ScenarioStatus) => Promise<void>;
+
+/** What fails for one scenario does not keep the next from being looked at; nor does one that is slow to answer, with `atOnce`. */
+export async function eachScenario(context: Context, job: string, look: Look, atOnce = 1): Promise<void> {
+  const waiting = await context.store.scenarios.list();
+  const one = async (): Promise<void> => {
+    for (let scenario = waiting.shift(); scenario; scenario = waiting.shift()) {
       context.host.signal.throwIfAborted();
-      if (!isStandbyError(error)) throw error;
-      // Removed while we looked, or a part of it cannot be asked: the next look may find it better.
-      context.log.warn('a scenario could not be looked at', {
-        job,
-        scenario: scenario.name,
-        why: messageOf(error),
-      });
+      await lookAtOne(context, job, scenario, look);
     }
+  };
+  const ended = await Promise.allSettled(Array.from({ length: atOnce }, one));
+  const failed = ended.find((each) => each.status === 'rejected');
+  if (failed) throw failed.reason;
+}
+
+async function lookAtOne(context: Context, job: string, scenario: Scenario, look: Look): Promise<void> {
+  try {
+    await look(scenario, await statusOf(context, scenario));
+  } catch (error) {
+    context.host.signal.throwIfAborted();
+    if (!isStandbyError(error)) throw error;
+    // Removed while we looked, or a part of it cannot be asked: the next look may find it better.
+    const why = messageOf(error);
+    context.log.warn('a scenario could not be looked at', { job, scenario: scenario.name, why });
   }
 }
 

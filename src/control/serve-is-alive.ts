@@ -9,6 +9,8 @@ import { isWatched } from './status-words.ts';
 const EVERY_MS = 10_000;
 /** One lost packet is no death. */
 const SILENT_TIMES = 3;
+/** Masters that do not answer take their time; the others do not wait for them. */
+const AT_ONCE = 8;
 /** Nobody is asked to keep a live file of each ping: what stays the same is written so often. */
 const WRITE_EVERY_MS = 60_000;
 
@@ -27,19 +29,21 @@ export function isAliveJob(silentTimes = SILENT_TIMES): PeriodicJob {
     name: 'is-alive',
     everyMs: EVERY_MS,
     run: (context) =>
-      eachScenario(context, 'is-alive', async (scenario, status) => {
-        const isOn = isWatched(scenario.isAlive) && isLiveCapture(scenario.capture);
-        if (!isOn || !WATCHED_STATES.includes(status.state)) return;
-        const master = await context.store.masters.get(scenario.masterId);
-        const address = master?.inventory.nics.flatMap((nic) => nic.addresses)[0]?.replace(/\/\d+$/, '');
-        const found = await tryMaster(scenario.isAlive, address, context.host.signal);
-        context.host.signal.throwIfAborted();
-        const times = found.state === 'silent' ? (silent.get(scenario.id) ?? 0) + 1 : 0;
-        silent.set(scenario.id, times);
-        if (times === 0 || times >= silentTimes || status.isAliveFound?.state === 'silent')
-          await keep(context, scenario, status, found);
-      }),
+      eachScenario(context, 'is-alive', (scenario, status) => tryOne(context, scenario, status), AT_ONCE),
   };
+
+  async function tryOne(context: Context, scenario: Scenario, status: ScenarioStatus): Promise<void> {
+    const isOn = isWatched(scenario.isAlive) && isLiveCapture(scenario.capture);
+    if (!isOn || !WATCHED_STATES.includes(status.state)) return;
+    const master = await context.store.masters.get(scenario.masterId);
+    const address = master?.inventory.nics.flatMap((nic) => nic.addresses)[0]?.replace(/\/\d+$/, '');
+    const found = await tryMaster(scenario.isAlive, address, context.host.signal);
+    context.host.signal.throwIfAborted();
+    const times = found.state === 'silent' ? (silent.get(scenario.id) ?? 0) + 1 : 0;
+    silent.set(scenario.id, times);
+    if (times === 0 || times >= silentTimes || status.isAliveFound?.state === 'silent')
+      await keep(context, scenario, status, found);
+  }
 }
 
 const NEWS: Readonly<Record<IsAliveFound['state'], { readonly code: string; readonly says: string }>> = {

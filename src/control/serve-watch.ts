@@ -1,5 +1,5 @@
 import { isLiveCapture } from '../model/capture.ts';
-import type { WatchedCondition } from '../model/scenario.ts';
+import type { Scenario, WatchedCondition } from '../model/scenario.ts';
 import type { Context } from './context.ts';
 import { LagTrend } from './live-figures.ts';
 import { announce, eachScenario, type PeriodicJob } from './periodic-job.ts';
@@ -16,6 +16,8 @@ type Condition = WatchedCondition['condition'];
 
 /** A glitch is no news: a change counts when it is seen so many times in a row. */
 const LOOKS = 2;
+/** An appliance that does not answer takes its time to be given up; the others do not wait for it. */
+const AT_ONCE = 8;
 
 /**
  * Follows how well each live scenario is protected, and writes an event when that changes. What was found last is in the
@@ -27,21 +29,22 @@ export function watchJob(limits: WatchLimits, looks = LOOKS): PeriodicJob {
   return {
     name: 'protection',
     everyMs: limits.everyMs,
-    run: (context) =>
-      eachScenario(context, 'protection', async (scenario) => {
-        if (!isLiveCapture(scenario.capture)) return;
-        const trend = trends.get(scenario.id) ?? new LagTrend();
-        trends.set(scenario.id, trend);
-        const view = await scenarioStatus(context, scenario.name, trend);
-        const condition = conditionOf(view, limits);
-        const before = seen.get(scenario.id);
-        const times = before !== undefined && before.condition === condition ? before.times + 1 : 1;
-        if (condition) seen.set(scenario.id, { condition, times });
-        else seen.delete(scenario.id);
-        if (condition === undefined || condition === view.status.watched?.condition) return;
-        if (times >= looks || view.status.watched === undefined) await changed(context, view, condition);
-      }),
+    run: (context) => eachScenario(context, 'protection', (scenario) => lookAt(context, scenario), AT_ONCE),
   };
+
+  async function lookAt(context: Context, scenario: Scenario): Promise<void> {
+    if (!isLiveCapture(scenario.capture)) return;
+    const trend = trends.get(scenario.id) ?? new LagTrend();
+    trends.set(scenario.id, trend);
+    const view = await scenarioStatus(context, scenario.name, trend);
+    const condition = conditionOf(view, limits);
+    const before = seen.get(scenario.id);
+    const times = before !== undefined && before.condition === condition ? before.times + 1 : 1;
+    if (condition) seen.set(scenario.id, { condition, times });
+    else seen.delete(scenario.id);
+    if (condition === undefined || condition === view.status.watched?.condition) return;
+    if (times >= looks || view.status.watched === undefined) await changed(context, view, condition);
+  }
 }
 
 /** Undefined while that is no question: nothing was copied yet, a run is under way, or a standby was made of it. */

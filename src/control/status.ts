@@ -28,6 +28,9 @@ export interface DiskFigures {
   readonly digest?: string;
   /** Live: where its replica stands. All disks of a scenario stand at the same position. */
   readonly position?: string;
+  /** Live: what a switchover now would lose. One stream carries the changes of all disks, so all are as far behind. */
+  readonly rpoSeconds?: number;
+  readonly rpoBytes?: number;
   /** What the last proof found to differ. */
   readonly differingBytes?: number;
   readonly firstDifferingByte?: number;
@@ -78,7 +81,7 @@ export async function scenarioStatus(context: Context, name: string, trend?: Lag
     scenario,
     status,
     sentence: live ? liveSentence(status, live, unfinished) : sentenceOf(status, unfinished),
-    disks: (master?.inventory.disks ?? []).map((disk) => diskFigures(disk, status, replication)),
+    disks: (master?.inventory.disks ?? []).map((disk) => diskFigures(disk, status, replication, live)),
     ...(copy ? { copy } : {}),
     ...(live ? { live } : {}),
     ...(replication ? { replication } : {}),
@@ -122,6 +125,7 @@ function diskFigures(
   { id, sizeBytes }: MasterDisk,
   status: ScenarioStatus,
   replication: Replication | undefined,
+  live: LiveFigures | undefined,
 ): DiskFigures {
   const proof = replication?.proof;
   const digests = proof?.equal ? proof.digests : status.digests;
@@ -132,6 +136,8 @@ function diskFigures(
     sizeBytes,
     ...(digest === undefined || differs ? {} : { digest }),
     ...(replication ? { position: replication.appliedSequence } : {}),
+    ...(live && live.rpoSeconds !== null ? { rpoSeconds: live.rpoSeconds } : {}),
+    ...(live && live.rpoBytes !== null ? { rpoBytes: live.rpoBytes } : {}),
     ...(differs ? { differingBytes: differs.bytes, firstDifferingByte: differs.firstByte } : {}),
   };
 }

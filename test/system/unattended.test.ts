@@ -20,7 +20,7 @@ const ACCOUNT = 'ops@example.com';
 /** They have no document: two run for ever, and the demo has tests of its own. */
 const NOT_HERE = ['demo', 'engine appliance', 'engine master'];
 /** What is told as it happens comes before the result, one document a line. */
-const SEVERAL_DOCUMENTS = ['run'];
+const SEVERAL_DOCUMENTS = ['run', 'serve'];
 
 let lodging: Lodging;
 let control: Place;
@@ -42,6 +42,7 @@ it('every command works unattended, with exactly one JSON document on standard o
   await withAppliance(endpoint);
   const engine = await withScenario();
   await copied();
+  await followed();
   await switchedOver();
   await removed();
   engine.kill('SIGTERM');
@@ -158,12 +159,14 @@ async function withScenario(): Promise<Started> {
   const disk = join(lodging.home, 'server.img');
   makeTinyServer(disk, 64);
   if ((await everyCommand()).includes('inspect')) await json(`inspect --disk ${disk}`);
+  // Its boot sector greets and stops: there is no kernel to start.
+  expect(await json(`readiness --disk ${disk}`, { code: 3 })).toMatchObject({ verdict: 'not ready' });
   const { token } = await json('master token --appliance gate');
   const joined = json(`master join ${String(token)} --disk ${disk} --host-name kiosk`, { place: master });
   let waiting = true;
   while (waiting) waiting = ((await json('master list')).joined as readonly string[]).length === 0;
   await joined;
-  const engine = start(['engine', 'master'], master);
+  const engine = start(['engine', 'master', '--interval', '1'], master);
   const missing = await json('scenario create --name kiosk', { code: 2 });
   expect(missing).toMatchObject({ error: { what: expect.stringMatching(/--master.*--vm-size.*--yes/) } });
   const file = answersFile('scenario', {
@@ -227,6 +230,29 @@ async function copied(): Promise<void> {
   const { digests } = await json('status kiosk');
   expect(await json('run kiosk')).toMatchObject({ state: 'synchronised', resumed: false, digests });
   await Promise.all([json('runs'), json('events --scenario kiosk')]);
+}
+
+/** The same server, followed live from now on. */
+async function followed(): Promise<void> {
+  await json('stop kiosk');
+  await json('scenario edit kiosk --capture compare --yes');
+  expect(await json('run kiosk')).toMatchObject({ state: 'replicating' });
+  expect(await json('bookmark kiosk monday')).toMatchObject({ bookmark: 'monday' });
+  expect(await json('bookmarks kiosk')).toMatchObject({ bookmarks: [{ name: 'monday' }] });
+  expect(await json('scrub kiosk')).toMatchObject({ equal: true });
+  expect(await json('scrub kiosk --every 24')).toMatchObject({ everyHours: 24 });
+  expect(await json('retention kiosk --hours 2')).toMatchObject({ wanted: { hours: 2 }, keptMs: 7_200_000 });
+  expect(await json('is-alive kiosk --script true')).toMatchObject({ ping: false, script: ['true'] });
+  expect(await json('maintenance begin kiosk')).toMatchObject({ stopped: false });
+  expect(await json('maintenance end kiosk')).toMatchObject({ state: 'replicating' });
+  expect(await json('assess kiosk --seconds 1')).toMatchObject({ changedBytes: expect.any(Number) });
+  await json('serve --once');
+  expect(await json('status kiosk')).toMatchObject({
+    isAlive: 'alive',
+    watched: { condition: 'protected' },
+    verified: { findings: [] },
+    live: { master: 'connected' },
+  });
 }
 
 async function switchedOver(): Promise<void> {
