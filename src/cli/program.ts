@@ -14,6 +14,7 @@ import { addLocalCommands } from './local.ts';
 import { addMaintenanceCommands } from './maintenance.ts';
 import { addMasterCommands } from './master.ts';
 import { addMenuCommand, withMenu } from './menu.ts';
+import { addReadinessCommand } from './readiness.ts';
 import { addRunCommands } from './run.ts';
 import { addRunbookCommand } from './runbook.ts';
 import { addRunRecordCommands } from './runs.ts';
@@ -71,6 +72,7 @@ function makeProgram(shell: Shell, progress: { exitCode: number }): Command {
   addSeedCommands(program, shell);
   addRunRecordCommands(program, shell);
   addInspectCommand(program, shell);
+  addReadinessCommand(program, shell);
   addEngineCommands(program, shell);
   addLocalCommands(program, shell);
   addDemoCommand(program, shell);

@@ -232,8 +232,7 @@ const LOWER = { base: 0x08, extension: 0x10 } as const;
 function entryOf(entry: Buffer, long: { parts: string[]; checksum: number } | undefined): Entry {
   const raw = Buffer.from(entry.subarray(0, 11));
   let sum = 0;
-  for (const byte of raw) sum = (((sum & 1) << 7) | (sum >>> 1)) + byte;
-  const checksum = sum & 0xff;
+  for (const byte of raw) sum = ((((sum & 1) << 7) | (sum >>> 1)) + byte) & 0xff;
   if (raw[0] === 0x05) raw[0] = 0xe5;
   const cases = entry.readUInt8(12);
   const base = raw.toString('latin1', 0, 8).trimEnd();
@@ -242,7 +241,7 @@ function entryOf(entry: Buffer, long: { parts: string[]; checksum: number } | un
     (cases & LOWER.base ? base.toLowerCase() : base) +
     (extension && `.${cases & LOWER.extension ? extension.toLowerCase() : extension}`);
   return {
-    name: long && long.checksum === checksum ? long.parts.join('') : shortName,
+    name: long && long.checksum === sum ? long.parts.join('') : shortName,
     shortName,
     isFolder: (entry.readUInt8(11) & ATTRIBUTE.folder) !== 0,
     cluster: entry.readUInt16LE(20) * 65536 + entry.readUInt16LE(26),

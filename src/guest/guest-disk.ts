@@ -58,6 +58,9 @@ export async function readGuestDisk(device: BlockDevice, signal?: AbortSignal): 
   return { device, table, volumes };
 }
 
+/** Less than this holds no file system. */
+const PROBE_BYTES = 8192;
+
 interface PlaceOnDisk {
   readonly name: string;
   readonly partition?: Partition;
@@ -71,6 +74,8 @@ async function readVolume(
   signal?: AbortSignal,
 ): Promise<GuestVolume> {
   const bytes = new VolumeBytes(device, place.offsetBytes, place.sizeBytes, signal);
+  if (place.sizeBytes < PROBE_BYTES)
+    return { ...place, fileSystem: 'unknown', unreadable: 'It is too small.' };
   const facts = await readFileSystem(device, place.offsetBytes, place.sizeBytes);
   const { fileSystem, label } = facts;
   const found = { ...place, ...(label ? { label } : {}) };

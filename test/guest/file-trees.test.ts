@@ -64,11 +64,16 @@ describe('Files of a FAT volume', () => {
     const long = 'tree/d0/A name that is longer than eight letters.and three.txt';
     mkdirSync(join(source, 'tree/d0'), { recursive: true });
     writeFileSync(join(source, long), 'long');
+    const more = Array.from(
+      { length: 30 },
+      (_, index) => `tree/d0/${'Some Name '.repeat(index % 4)}${index * 37}.Text`,
+    );
+    for (const name of more) writeFileSync(join(source, name), name);
     const file = emptyFile(join(folder, `fat${bits}.img`), mib * MIB);
     run('mkfs.fat', '-F', bits, '-s', '1', file);
     run('mcopy', '-s', '-i', file, join(source, 'tree'), '::/');
     const fat = await FatTree.open(volumeOf(readFileSync(file)));
-    const names = [...tree.names.map((name) => `tree/${name}`), long];
+    const names = [...tree.names.map((name) => `tree/${name}`), long, ...more];
     expectSame(await allFiles(fat), names, source);
     expect((await fat.find('TREE/D0'))?.kind).toBe('folder');
     expect((await contentOf(fat, 'Tree/d0/anamet~1.txt'))?.toString()).toBe('long');

@@ -1,0 +1,57 @@
+import type { Verdict } from '../../model/verdict.ts';
+import type { Hive } from '../hive.ts';
+import { broken, doubtful, good, told } from './fact.ts';
+import { startText } from './windows-drivers.ts';
+import type { ControlSet } from './windows-hive.ts';
+
+/** Whether the standby gets its address, and whether somebody can log in. */
+const AUTOMATIC = 2;
+
+export function dhcpVerdict(hive: Hive, sets: readonly ControlSet[]): Verdict {
+  const wrong = sets.flatMap(({ name, key }) => {
+    const start = hive.number(hive.key('Services\\Dhcp', key), 'Start');
+    return start === AUTOMATIC ? [] : [{ name, found: `${name}: ${startText(start)}` }];
+  });
+  if (wrong.length === 0) return good('DHCP_SERVICE', DHCP, '2 (automatic)');
+  return broken('DHCP_SERVICE', DHCP, {
+    found: wrong.map(({ found }) => found).join('; '),
+    expected: '2 (automatic): a VM in Azure gets its address by DHCP',
+    cure: wrong
+      .map(({ name }) => `reg add HKLM\\SYSTEM\\${name}\\Services\\Dhcp /v Start /t REG_DWORD /d 2 /f`)
+      .join(' & '),
+  });
+}
+
+const DHCP = 'DHCP client';
+const STATIC = 'Addresses of NICs';
+
+export function staticAddressVerdict(hive: Hive, set: ControlSet): Verdict {
+  const interfaces = hive.key('Services\\Tcpip\\Parameters\\Interfaces', set.key);
+  const fixed = (interfaces ? hive.subkeys(interfaces) : []).flatMap((one) => {
+    const addresses = hive.texts(one, 'IPAddress').filter((address) => address !== '0.0.0.0');
+    return hive.number(one, 'EnableDHCP') === 0 && addresses.length > 0
+      ? [{ name: one.name, addresses: addresses.join(', ') }]
+      : [];
+  });
+  if (fixed.length === 0) return good('STATIC_ADDRESS', STATIC, 'by DHCP');
+  return doubtful('STATIC_ADDRESS', STATIC, {
+    found: fixed.map(({ name, addresses }) => `${addresses} is fixed (${name})`).join('; '),
+    expected: 'DHCP: the address is given to the NIC in Azure, not inside the server',
+    cure:
+      'The standby has a new NIC and takes its address from Azure; give the scenario that address. ' +
+      'Where the master may change: netsh interface ipv4 set address name=NIC source=dhcp',
+  });
+}
+
+export function remoteVerdicts(hive: Hive, set: ControlSet): Verdict[] {
+  const denied = hive.number(hive.key('Control\\Terminal Server', set.key), 'fDenyTSConnections');
+  const policy = hive.key('Services\\SharedAccess\\Parameters\\FirewallPolicy', set.key);
+  const profiles = ['DomainProfile', 'StandardProfile', 'PublicProfile'].map((name) => {
+    const on = policy && hive.number(hive.key(name, policy), 'EnableFirewall');
+    return `${name.replace('Profile', '')} ${on === undefined ? 'unknown' : on === 0 ? 'off' : 'on'}`;
+  });
+  return [
+    told('REMOTE_DESKTOP', 'Remote Desktop', denied === 0 ? 'allowed' : 'not allowed'),
+    told('FIREWALL', 'Windows firewall', profiles.join(', ')),
+  ];
+}
