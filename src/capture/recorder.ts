@@ -53,6 +53,8 @@ export class Recorder implements ChangeStream {
   readonly disks: readonly RecordedDisk[];
   readonly #options: RecorderOptions;
   readonly #spool: Spool;
+  /** Numbers that no record here has, because it stopped without a clean stop. */
+  readonly #unknown: { readonly above: number; readonly below: number };
   readonly #over = new AbortController();
   #reason: string | undefined;
   #spoolFailed = false;
@@ -67,9 +69,10 @@ export class Recorder implements ChangeStream {
   readonly #checkpoints: Promise<void>;
   readonly #wakers = new Set<() => void>();
 
-  private constructor(options: RecorderOptions, spool: Spool, maps: readonly DirtyMap[]) {
+  private constructor(options: RecorderOptions, spool: Spool, maps: readonly DirtyMap[], above: number) {
     this.#options = options;
     this.#spool = spool;
+    this.#unknown = { above, below: spool.lastSequence };
     this.#lastFlushed = spool.lastSequence;
     this.#isLost = maps.some(({ found }) => found.kind === 'new' || found.kind === 'unknown');
     const owner = {
@@ -115,23 +118,27 @@ export class Recorder implements ChangeStream {
       ...(options.segmentBytes ? { segmentBytes: options.segmentBytes } : {}),
     });
     const maps = await openMaps(folder, options.disks, spool.lastSequence);
-    const lost =
-      spool.mentionedSequence > spool.lastSequence || maps.some(({ found }) => found.kind === 'unknown');
-    if (lost) spool.skipTo(Math.max(spool.mentionedSequence, spool.lastSequence) + SEQUENCE_GAP);
-    const recorder = new Recorder(options, spool, maps);
+    const knownSequence = spool.lastSequence;
+    const isClean = maps.every(({ found }) => found.kind === 'clean' || found.kind === 'new');
+    // Whether the end of the spool is torn or damaged cannot be told: no number that may have been told comes again.
+    if (!isClean || spool.mentionedSequence > spool.lastSequence)
+      spool.skipTo(Math.max(spool.mentionedSequence, spool.lastSequence) + SEQUENCE_GAP);
+    const recorder = new Recorder(options, spool, maps, knownSequence);
     for (const { found } of maps) {
       if (!('reason' in found)) continue;
       log.warn('changes are not known in order', { reason: found.reason });
       recorder.#reason ??= found.reason;
     }
     recorder.#keepMarks();
+    // The appliance hears of the new numbers, also when nothing is to be told.
+    const isSilent = spool.lastSequence > knownSequence && spool.openSet === 0 && spool.hasRoom(0, 1);
+    if (isSilent)
+      recorder.#lastFlushed = spool.append({ kind: 'flush', disk: 0, offsetBytes: 0, lengthBytes: 0 });
     return recorder;
   }
 
   get #dirty(): number {
-    let count = 0;
-    for (const disk of this.disks) count += disk.map.count;
-    return count;
+    return this.disks.reduce((sum, { map }) => sum + map.count, 0);
   }
 
   /** Opens the set in the stream when something is dirty, and ends it when nothing is. False: it could not be opened. */
@@ -317,7 +324,8 @@ export class Recorder implements ChangeStream {
 
   async resumeAfter(sequence: bigint): Promise<void> {
     const after = Number(sequence);
-    if (after > this.#spool.durableSequence) {
+    const isUnknown = after > this.#unknown.above && after < this.#unknown.below;
+    if (isUnknown || after > this.#spool.durableSequence) {
       return await this.#distrustSpool('The appliance has changes that this master no longer knows.', after);
     }
     if (after < this.#spool.forgottenSequence) {
@@ -371,13 +379,8 @@ export class Recorder implements ChangeStream {
       .catch(() => undefined) // Closing syncs by itself; what a broken spool lost is marked.
       .then(() => {
         this.#syncing = undefined;
-        if (
-          this.#reading &&
-          !this.#over.signal.aborted &&
-          this.#spool.lastSequence > this.#spool.durableSequence
-        ) {
-          if (!this.#spoolFailed) this.#syncSoon();
-        }
+        const isBehind = this.#spool.lastSequence > this.#spool.durableSequence;
+        if (this.#reading && isBehind && !this.#over.signal.aborted && !this.#spoolFailed) this.#syncSoon();
       });
   }
 

@@ -38,6 +38,23 @@ function slotName(index: number): string {
   return `${String(index).padStart(4, '0')}.spool`;
 }
 
+/** What is on its way into one file. */
+export interface Run {
+  readonly file: StoredFile;
+  readonly atBytes: number;
+  readonly pieces: Uint8Array[];
+  bytes: number;
+  /** Durable before anything else is written there: until then the file's old header could vouch for new records. */
+  readonly isHeader: boolean;
+}
+
+/** How far it was read. */
+export interface Cursor {
+  segment: Segment | undefined;
+  readonly atBytes: number;
+  readonly sequence: number;
+}
+
 /**
  * A new file of zeros, whole and durable, so that a later sync has no file to grow; the first free name that is not in
  * `taken`. Throws, and leaves nothing behind, when there is no space for it.
@@ -103,13 +120,17 @@ export async function findSegments(folder: FileFolder): Promise<FoundSegments> {
     used.push(scanned.segment);
   }
   const kept = new Set(used.map(({ slot }) => slot));
+  // One that was needed when the newest began is not there: what was in it is as good as forgotten.
+  const [first] = chain;
+  const isCut = first !== undefined && first.header.previousNumber >= (chain.at(-1)?.header.oldest ?? 0);
+  const lostSequence = isCut && first.header.previousNumber > 0 ? first.header.previousSequence : 0;
   return {
     used,
     free: slots.filter(({ slot }) => !kept.has(slot)).map(({ slot }) => slot),
     lastSequence,
     openSet,
     mentionedSequence: Math.max(0, ...slots.map(({ header }) => (header?.firstSequence ?? 1) - 1)),
-    forgottenSequence: Math.max(0, ...slots.map(({ header }) => header?.forgottenSequence ?? 0)),
+    forgottenSequence: Math.max(lostSequence, ...slots.map(({ header }) => header?.forgottenSequence ?? 0)),
     newestNumber: Math.max(0, ...slots.map(({ header }) => header?.number ?? 0)),
     segmentBytes: chain[0]?.header.segmentBytes,
   };

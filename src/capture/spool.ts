@@ -1,5 +1,5 @@
 import { randomInt } from 'node:crypto';
-import type { FileFolder, StoredFile } from '../block/files.ts';
+import type { FileFolder } from '../block/files.ts';
 import { Pace } from '../block/pace.ts';
 import type { Clock } from '../clock.ts';
 import { messageOf, type StandbyError } from '../errors.ts';
@@ -15,9 +15,11 @@ import {
 } from './spool-format.ts';
 import { spoolBroken, spoolDamaged } from './spool-problems.ts';
 import {
+  type Cursor,
   type FoundSegments,
   findSegments,
   makeSlot,
+  type Run,
   readRecords,
   type Segment,
   type Slot,
@@ -39,21 +41,6 @@ export interface SpoolOptions {
 const SEGMENT_BYTES = 16 * 1024 * 1024;
 /** Larger writes go through the thread pool. */
 const QUICK_BYTES = 256 * 1024;
-
-interface Run {
-  readonly file: StoredFile;
-  readonly atBytes: number;
-  readonly pieces: Uint8Array[];
-  bytes: number;
-  /** Durable before anything else is written there: until then the file's old header could vouch for new records. */
-  readonly isHeader: boolean;
-}
-
-interface Cursor {
-  segment: Segment | undefined;
-  readonly atBytes: number;
-  readonly sequence: number;
-}
 
 export class Spool {
   readonly #options: SpoolOptions;

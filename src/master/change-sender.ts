@@ -204,7 +204,8 @@ export class ChangeSender {
       this.#underWay.shift();
     }
     this.#wake();
-    this.#acknowledging ??= this.#acknowledge();
+    // Only what is new: a call that has nothing to do ends before it could be noted as under way.
+    if (this.#acknowledged < sequence) this.#acknowledging ??= this.#acknowledge();
   }
 
   /** One at a time; what becomes durable meanwhile goes together. */

@@ -18,7 +18,16 @@ interface Content {
   named: boolean;
 }
 
+/** What power cuts did, over all the lives of a machine. */
+export interface StorageFaults {
+  lost: number;
+  torn: number;
+  /** Writes that were there though an earlier one, of the same file or disk, was not. */
+  reordered: number;
+}
+
 export class Machine {
+  readonly faults: StorageFaults;
   readonly files = new Map<string, Content>();
   readonly disks = new Map<string, Content>();
   readonly clock: Clock;
@@ -28,8 +37,9 @@ export class Machine {
   /** Writes and syncs left before the state folder's disk breaks. */
   breaksAfter = Number.POSITIVE_INFINITY;
 
-  constructor(random: Random) {
+  constructor(random: Random, faults: StorageFaults = { lost: 0, torn: 0, reordered: 0 }) {
     this.#random = random;
+    this.faults = faults;
     this.clock = {
       now: () => this.#ms++,
       sleep: async (ms, signal) => {
@@ -48,7 +58,7 @@ export class Machine {
   /** The power goes, or only the process dies: then the kernel still has every write. */
   crash(kind: 'power' | 'process'): Machine {
     this.#dead = true;
-    const next = new Machine(this.#random);
+    const next = new Machine(this.#random, this.faults);
     next.#ms = this.#ms + 1_000_000;
     const survive = (content: Content): Content => {
       const now = kind === 'process' ? Buffer.from(content.now) : this.#afterPowerLoss(content);
@@ -70,11 +80,19 @@ export class Machine {
 
   #afterPowerLoss(content: Content): Buffer {
     let bytes: Buffer = Buffer.from(content.durable);
+    const { faults } = this;
+    let isLost = false;
     for (const write of content.pending) {
       const fate = this.#random(3);
-      if (fate === 0) continue;
+      if (fate === 0) {
+        faults.lost++;
+        isLost = true;
+        continue;
+      }
       const sectors = Math.ceil(write.bytes.length / SECTOR);
       const kept = fate === 1 ? write.bytes : write.bytes.subarray(0, this.#random(sectors + 1) * SECTOR);
+      if (kept.length < write.bytes.length) faults.torn++;
+      if (isLost && kept.length > 0) faults.reordered++;
       bytes = grown(bytes, write.atBytes + kept.length);
       kept.copy(bytes, write.atBytes);
     }

@@ -318,6 +318,25 @@ describe('A recorder that cannot keep the order', () => {
     expect(replica.disks.get('disk0')?.equals(diskOf(machine))).toBe(true);
     await again.close();
   });
+
+  it('killed, and its last record damaged, does not pass another change off as the one the appliance has', async () => {
+    const { machine, recorder, replica } = await begin();
+    await write(recorder, 0, Buffer.alloc(4096, 5));
+    await catchUp(recorder, replica);
+    const told = replica.position;
+    const next = machine.crash('process');
+    for (const [name, { now }] of next.files) {
+      const at = name.endsWith('.spool') ? now.indexOf(Buffer.alloc(4096, 5)) : -1;
+      if (at >= 0) now[at + 77] = 4;
+    }
+    const again = await open(next);
+    for (let page = 1; page < 6; page++) await write(again, page * 4096, Buffer.alloc(4096, 10 + page));
+    await again.resumeAfter(told);
+    expect(again.state()).toMatchObject({ mode: 'set', lost: true });
+    await catchUp(again, replica);
+    expect(replica.disks.get('disk0')?.equals(diskOf(next))).toBe(true);
+    await again.close();
+  });
 });
 
 describe('Its spool', () => {

@@ -23,6 +23,31 @@ export interface Sabotage {
   answersEarly?(path: string): boolean;
 }
 
+/** What happened to a machine: a simulation in which a kind of fault never occurs proves nothing about it. */
+export interface MachineFaults {
+  /** Sectors of which only a part was there after a power cut. */
+  torn: number;
+  /** Writes of which something was not there. */
+  lost: number;
+  /** Writes that were there though an earlier one, of the same file or disk, was not. */
+  reordered: number;
+  shortReads: number;
+  noSpace: number;
+  failedWrites: number;
+  flippedBits: number;
+  /** Stops in the middle of a call, and those that cost what was not synced. */
+  stops: number;
+  powerCuts: number;
+}
+
+function noFaults(): MachineFaults {
+  const disk = { torn: 0, lost: 0, reordered: 0, shortReads: 0, noSpace: 0, failedWrites: 0 };
+  return { ...disk, flippedBits: 0, stops: 0, powerCuts: 0 };
+}
+
+/** For all that is filled with them. */
+let zeros = Buffer.alloc(0);
+
 class Medium {
   durable: Buffer;
   current: Buffer;
@@ -40,6 +65,13 @@ class Medium {
     this.unsynced.push({ offset, bytes: Buffer.from(bytes) });
   }
 
+  /** Zeros from the first byte on, where nothing was written before. */
+  fill(sizeBytes: number): void {
+    if (zeros.length < sizeBytes) zeros = Buffer.alloc(sizeBytes);
+    this.current = Buffer.alloc(sizeBytes);
+    this.unsynced.push({ offset: 0, bytes: zeros.subarray(0, sizeBytes) });
+  }
+
   sync(): void {
     if (this.durable.length < this.current.length) {
       this.durable = Buffer.concat([this.durable], this.current.length);
@@ -48,22 +80,38 @@ class Medium {
     this.unsynced = [];
   }
 
-  cutPower(random: Random): void {
+  cutPower(random: Random, faults: MachineFaults): void {
+    // Nothing was under way: the medium is what everybody saw.
+    if (this.unsynced.length === 0) return;
     const keeps = random.pick([0, 0.3, 0.7, 1]);
-    for (const { offset, bytes } of this.unsynced) this.#land(bytes, offset, keeps, random);
+    let isLost = false;
+    for (const { offset, bytes } of this.unsynced) {
+      const sectors = this.#land(bytes, offset, keeps, random);
+      faults.torn += sectors.torn;
+      if (isLost && sectors.kept > 0) faults.reordered++;
+      if (sectors.lost + sectors.torn === 0) continue;
+      faults.lost++;
+      isLost = true;
+    }
     this.unsynced = [];
     this.current = Buffer.from(this.durable);
   }
 
-  #land(bytes: Buffer, offset: number, keeps: number, random: Random): void {
+  #land(bytes: Buffer, offset: number, keeps: number, random: Random) {
     const end = offset + bytes.length;
+    const sectors = { kept: 0, lost: 0, torn: 0 };
     if (end > this.durable.length) this.durable = Buffer.concat([this.durable], end);
     for (let start = offset; start < end; ) {
       const next = Math.min(end, (Math.floor(start / SECTOR_BYTES) + 1) * SECTOR_BYTES);
       const torn = random.chance(0.1) ? start + random.below(next - start) : next;
-      if (random.chance(keeps)) bytes.copy(this.durable, start, start - offset, torn - offset);
+      const isKept = random.chance(keeps);
+      if (isKept) bytes.copy(this.durable, start, start - offset, torn - offset);
+      if (!isKept) sectors.lost++;
+      else if (torn < next) sectors.torn++;
+      else sectors.kept++;
       start = next;
     }
+    return sectors;
   }
 }
 
@@ -75,6 +123,7 @@ export class FaultyMachine {
   stopsIn: number | undefined;
   failsWrites = 0;
   calls = 0;
+  readonly faults = noFaults();
   /** Where the redo log was written last, and so may have been torn. */
   lastRedo: { path: string; start: number; end: number } | undefined;
   #names = new Map<string, Medium>();
@@ -109,18 +158,20 @@ export class FaultyMachine {
     this.#stopped = false;
     this.stopsIn = undefined;
     if (!power) return;
+    this.faults.powerCuts++;
     const kept = this.random.below(this.#pendingNames.length + 1);
     for (const change of this.#pendingNames.slice(0, kept)) change(this.#durableNames);
     this.#pendingNames = [];
     this.#names = new Map(this.#durableNames);
     for (const medium of [...new Set(this.#names.values()), ...this.#disks.values()]) {
-      medium.cutPower(this.random);
+      medium.cutPower(this.random, this.faults);
     }
   }
 
   flipBit(path: string, bit: number): void {
     const medium = this.#names.get(path);
     if (!medium) throw new Error(`no ${path}`);
+    this.faults.flippedBits++;
     for (const bytes of [medium.durable, medium.current]) {
       const at = bit >>> 3;
       if (at < bytes.length) bytes[at] = (bytes[at] ?? 0) ^ (1 << (bit & 7));
@@ -134,6 +185,7 @@ export class FaultyMachine {
     this.calls++;
     if (this.stopsIn === undefined || --this.stopsIn > 0) return;
     this.#stopped = true;
+    this.faults.stops++;
     // Otherwise it is done, and `answer` makes sure that nobody hears of it.
     if (this.random.chance(0.5)) throw new Stopped();
   }
@@ -141,6 +193,13 @@ export class FaultyMachine {
   /** The point behind what a call did: it may be done, and nobody hears of it. */
   answer(boot: number): void {
     if (boot !== this.#boot || this.#stopped) throw new Stopped();
+  }
+
+  /** Each write asks; the one that was chosen fails. */
+  mayFail(path: string): void {
+    if (this.failsWrites === 0 || this.failsWrites-- > 1) return;
+    this.faults.failedWrites++;
+    throw errno('EIO', path);
   }
 
   get boot(): number {
@@ -229,7 +288,7 @@ export class FaultyMachine {
       write: async (source, offset) => {
         await this.call(boot);
         if (offset + source.length > medium.current.length) throw new RangeError('beyond the disk');
-        if (this.failsWrites > 0 && this.failsWrites-- === 1) throw errno('EIO', path);
+        this.mayFail(path);
         medium.write(source, offset);
         this.answer(boot);
       },
@@ -266,6 +325,7 @@ class FaultyFile implements JournalFile {
     this.#machine.answer(this.#boot);
     const there = this.#medium.current.subarray(offset, offset + target.length);
     const short = there.length > 1 && this.#machine.random.chance(0.05);
+    if (short) this.#machine.faults.shortReads++;
     const bytes = short ? there.subarray(0, 1 + this.#machine.random.below(there.length)) : there;
     target.set(bytes);
     return bytes.length;
@@ -273,7 +333,7 @@ class FaultyFile implements JournalFile {
 
   async commit(buffers: readonly Uint8Array[], offset: number): Promise<void> {
     await this.#machine.call(this.#boot);
-    if (this.#machine.failsWrites > 0 && this.#machine.failsWrites-- === 1) throw errno('EIO', this.#path);
+    this.#machine.mayFail(this.#path);
     const bytes = Buffer.concat(buffers);
     this.#medium.write(bytes, offset);
     if (this.#path.includes('/redo-')) {
@@ -287,8 +347,11 @@ class FaultyFile implements JournalFile {
   async preallocate(sizeBytes: number): Promise<void> {
     await this.#machine.call(this.#boot);
     const more = sizeBytes - this.#medium.current.length;
-    if (this.#machine.usedBytes + more > this.#machine.capacityBytes) throw errno('ENOSPC', this.#path);
-    this.#medium.write(Buffer.alloc(sizeBytes), 0);
+    if (this.#machine.usedBytes + more > this.#machine.capacityBytes) {
+      this.#machine.faults.noSpace++;
+      throw errno('ENOSPC', this.#path);
+    }
+    this.#medium.fill(sizeBytes);
     this.#machine.answer(this.#boot);
     await this.sync();
   }

@@ -12,20 +12,19 @@ import type { Link } from './link.ts';
 
 /** An appliance: the real receiver and the real journal, on a machine that stops at any call. */
 const KIB = 1024;
+const SEGMENT_BYTES = 48 * KIB;
 const AMPLE: Partial<JournalLimits> = {
-  segmentBytes: 256 * KIB,
-  changeBytes: 64 * KIB,
-  groupBytes: 16 * KIB,
-  queuedBytes: 64 * KIB,
-  pieceBytes: 16 * KIB,
-  spaceBytes: 60 * 256 * KIB,
+  segmentBytes: SEGMENT_BYTES,
+  changeBytes: 8 * KIB,
+  groupBytes: 8 * KIB,
+  queuedBytes: 16 * KIB,
+  pieceBytes: 8 * KIB,
+  spaceBytes: 60 * SEGMENT_BYTES,
 };
 
 export interface ApplianceSabotage {
   readonly machine?: Sabotage;
   readonly seams?: JournalSeams;
-  /** The id of the open set is not kept. */
-  readonly forgetsSet?: boolean;
 }
 
 export class PathAppliance {
@@ -60,7 +59,7 @@ export class PathAppliance {
     this.#origin = parts.origin;
     this.machine = new FaultyMachine(random, sabotage.machine ?? {});
     this.isAmple = random.chance(0.7);
-    const tight = { spaceBytes: (8 + random.below(4)) * 256 * KIB, rewindMs: random.pick([0, 60_000]) };
+    const tight = { spaceBytes: (14 + random.below(4)) * SEGMENT_BYTES, rewindMs: random.pick([0, 60_000]) };
     this.limits = this.isAmple ? AMPLE : { ...AMPLE, ...tight };
     for (const id of DISK_IDS) this.machine.addDisk(id, SIZES[id]);
   }
@@ -131,7 +130,6 @@ export class PathAppliance {
         return bytes && BigInt(bytes.toString());
       },
       write: async (setId) => {
-        if (this.#sabotage.forgetsSet) return;
         await replaceFile(files, '/journal', 'open-set.json', Buffer.from(String(setId)));
       },
     };

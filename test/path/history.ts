@@ -6,7 +6,7 @@ import { crc32 } from 'node:zlib';
  */
 export const SECTOR_BYTES = 512;
 const PAGE_BYTES = 4096;
-export const SIZES = { disk0: 192 * 1024, disk1: 64 * 1024 + SECTOR_BYTES } as const;
+export const SIZES = { disk0: 80 * 1024, disk1: 16 * 1024 + SECTOR_BYTES } as const;
 export type DiskId = keyof typeof SIZES;
 export const DISK_IDS = Object.keys(SIZES) as DiskId[];
 

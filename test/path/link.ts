@@ -15,9 +15,28 @@ export type Answer = (
   connection: ChangesConnection,
 ) => Promise<{ readonly after: bigint; readonly lane: LaneFrames }>;
 
+export interface LinkFaults {
+  dropped: number;
+  duplicated: number;
+  flippedBits: number;
+  /** Frames that came later than they could have, and those that came very late. */
+  delayed: number;
+  veryLate: number;
+  /** Connections that were cut while somebody used them. */
+  cut: number;
+}
+
 export class Link {
   readonly #random: Random;
   readonly #cables = new Set<Cable>();
+  readonly faults: LinkFaults = {
+    dropped: 0,
+    duplicated: 0,
+    flippedBits: 0,
+    delayed: 0,
+    veryLate: 0,
+    cut: 0,
+  };
   /** Whoever answers at the other end; nobody while the appliance is down. */
   answer: Answer | undefined;
   isFaulty = true;
@@ -29,7 +48,7 @@ export class Link {
 
   async dial(lane: LaneFrames): Promise<ChangesLink> {
     this.dials++;
-    const cable = new Cable(this.#random, lane, () => this.isFaulty);
+    const cable = new Cable(this, this.#random, lane);
     this.#cables.add(cable);
     void cable.closed.then(() => this.#cables.delete(cable));
     await cable.late();
@@ -46,21 +65,24 @@ export class Link {
   }
 
   cut(): void {
-    for (const cable of this.#cables) cable.close('the link was cut');
+    for (const cable of this.#cables) {
+      if (!cable.signal.aborted) this.faults.cut++;
+      cable.close('the link was cut');
+    }
   }
 }
 
 class Cable {
   readonly closed: Promise<string>;
+  readonly #link: Link;
   readonly #random: Random;
-  readonly #isFaulty: () => boolean;
   readonly #end = new AbortController();
   readonly #sinks: Partial<Record<'up' | 'down', FrameReader>> = {};
   readonly #way: Record<'up' | 'down', Promise<void>> = { up: Promise.resolve(), down: Promise.resolve() };
 
-  constructor(random: Random, masterLane: LaneFrames, isFaulty: () => boolean) {
+  constructor(link: Link, random: Random, masterLane: LaneFrames) {
+    this.#link = link;
     this.#random = random;
-    this.#isFaulty = isFaulty;
     this.#sinks.down = new FrameReader(masterLane);
     this.closed = new Promise((resolve) => {
       this.signal.addEventListener('abort', () => resolve(String(this.signal.reason.message)), {
@@ -79,6 +101,15 @@ class Cable {
 
   async late(): Promise<void> {
     for (let turns = this.#random.below(4); turns > 0; turns--) await turn();
+  }
+
+  async #onItsWay(): Promise<void> {
+    const { faults, isFaulty } = this.#link;
+    const isVeryLate = isFaulty && this.#random.chance(0.02);
+    let turns = isVeryLate ? 20 + this.#random.below(40) : this.#random.below(4);
+    if (isVeryLate) faults.veryLate++;
+    if (turns > 0) faults.delayed++;
+    for (; turns > 0 && !this.signal.aborted; turns--) await turn();
   }
 
   async greet(answer: Answer | undefined): Promise<bigint> {
@@ -110,7 +141,7 @@ class Cable {
     this.signal.throwIfAborted();
     const frames = this.#withFaults(Buffer.from(bytes), way);
     this.#way[way] = this.#way[way].then(async () => {
-      await this.late();
+      await this.#onItsWay();
       for (const frame of frames) this.#deliver(way, frame);
     });
     await this.late();
@@ -118,11 +149,19 @@ class Cable {
   }
 
   #withFaults(frame: Buffer, way: 'up' | 'down'): Buffer[] {
-    if (!this.#isFaulty()) return [frame];
+    const { faults, isFaulty } = this.#link;
+    if (!isFaulty) return [frame];
     const fate = this.#random.below(60);
-    if (fate === 0) return [];
-    if (fate === 1) return [frame, frame];
+    if (fate === 0) {
+      faults.dropped++;
+      return [];
+    }
+    if (fate === 1) {
+      faults.duplicated++;
+      return [frame, frame];
+    }
     if (fate === 2 && way === 'up') {
+      faults.flippedBits++;
       const at = HEADER_BYTES + this.#random.below(frame.length - HEADER_BYTES);
       frame[at] = (frame[at] ?? 0) ^ (1 << this.#random.below(8));
     }

@@ -7,7 +7,7 @@ import { silentLog } from '../../src/log.ts';
 import { ChangeSender } from '../../src/master/change-sender.ts';
 import type { Checksum } from '../../src/wire/checksum.ts';
 import { TIMINGS } from '../../src/wire/limits.ts';
-import { Machine } from '../capture/faulty-storage.ts';
+import { Machine, type StorageFaults } from '../capture/faulty-storage.ts';
 import type { Random } from '../journal/random.ts';
 import { DISK_IDS, type DiskId, History, SECTOR_BYTES, SIZES } from './history.ts';
 import type { Link } from './link.ts';
@@ -17,6 +17,7 @@ import type { Link } from './link.ts';
  * every moment of its disks, and which of them it may count on once a sequence was said to be durable.
  */
 const KIB = 1024;
+const LOST = 'lost: ';
 
 export interface MasterSabotage {
   /** The stream is told that the appliance has it as soon as it was read. */
@@ -42,6 +43,7 @@ export class PathMaster {
   #entry = 0;
   #skewMs = 0;
   #restarts = 0n;
+  #flippedBits = 0;
   /** The replica may never be older again. */
   promisedMoment = 0;
   acknowledged = 0n;
@@ -58,6 +60,15 @@ export class PathMaster {
   get recorder(): Recorder {
     if (!this.#recorder) throw new Error('the master was never started');
     return this.#recorder;
+  }
+
+  /** It says that its stream does not lead to its disks any more. */
+  get isLost(): boolean {
+    return this.problems.some((one) => one.startsWith(LOST));
+  }
+
+  get faults(): StorageFaults & { readonly flippedBits: number } {
+    return { ...this.#machine.faults, flippedBits: this.#flippedBits };
   }
 
   bytesOf(id: DiskId): Buffer {
@@ -88,8 +99,8 @@ export class PathMaster {
       excluded: [],
       clock,
       log: silentLog,
-      spoolBytes: 256 * KIB,
-      segmentBytes: 64 * KIB,
+      spoolBytes: 192 * KIB,
+      segmentBytes: 32 * KIB,
     });
   }
 
@@ -116,7 +127,7 @@ export class PathMaster {
       clock,
       log: silentLog,
       timings: { ...TIMINGS, reconnectMinMs: 2, reconnectMaxMs: 8 },
-      onProblem: ({ message }, lost) => void this.problems.push(`${lost ? 'lost: ' : ''}${message}`),
+      onProblem: ({ message }, lost) => void this.problems.push(`${lost ? LOST : ''}${message}`),
       dial: (lane) => this.#link.dial(lane),
     });
   }
@@ -129,7 +140,11 @@ export class PathMaster {
       state: () => recorder.state(),
       restart: () => recorder.restart(),
       prove: (options) => recorder.prove(options),
-      resumeAfter: (sequence) => recorder.resumeAfter(sequence + back),
+      resumeAfter: async (sequence) => {
+        // What it goes on behind is durable over there, also when nobody heard the word of it.
+        if (recorder === this.#recorder) this.#promise(sequence);
+        await recorder.resumeAfter(sequence + back);
+      },
       next: async (signal) => {
         const changes = await recorder.next(signal);
         const last = changes.at(-1)?.sequence;
@@ -178,24 +193,38 @@ export class PathMaster {
     const { moment } = this.history;
     const flushed = recorder.flush(disk);
     const after = recorder.state();
-    // Only a flush that stands in the stream, in order, promises anything.
-    if (before.mode === 'ordered' && after.mode === 'ordered' && after.lastSequence > before.lastSequence) {
-      this.#flushes.push({ sequence: after.lastSequence, moment });
-    }
     await flushed;
+    // Only a flush that stands in the stream, in order, promises anything; and only once the guest was told.
+    const { lastSequence: sequence } = after;
+    if (before.mode !== 'ordered' || after.mode !== 'ordered' || sequence <= before.lastSequence) return;
+    this.#flushes.push({ sequence, moment });
+    this.#promise(this.acknowledged);
   }
 
   /** In the middle of something; what was under way is never heard of again. */
-  async crash(): Promise<void> {
+  async crash(kind?: 'power' | 'process', options: { readonly flips?: boolean } = {}): Promise<void> {
     const under = this.#random.chance(0.5) ? this.write() : this.flush();
     under.catch(() => undefined); // Whoever did it is dead.
     for (let turns = this.#random.below(8); turns > 0; turns--) await turn();
-    this.#machine = this.#machine.crash(this.#random.chance(0.6) ? 'power' : 'process');
+    this.#machine = this.#machine.crash(kind ?? (this.#random.chance(0.6) ? 'power' : 'process'));
+    if (options.flips) this.#flip();
     this.#restarts++;
     this.#link.cut();
     this.history.begin((id) => this.bytesOf(id));
     await this.#open();
     this.#send(undefined);
+  }
+
+  /** A bit of the spool, where something was written. */
+  #flip(): void {
+    const spools = [...this.#machine.files].filter(([name]) => name.endsWith('.spool'));
+    const [, { now, durable }] = this.#random.pick(spools);
+    const written = now.findLastIndex((byte) => byte !== 0);
+    if (written < 0) return;
+    const at = this.#random.below(written + 1);
+    const bit = 1 << this.#random.below(8);
+    this.#flippedBits++;
+    for (const bytes of [now, durable]) if (at < bytes.length) bytes[at] = (bytes[at] ?? 0) ^ bit;
   }
 
   /** Nothing of it happens any more. */

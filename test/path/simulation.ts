@@ -1,14 +1,20 @@
 import { setImmediate as turn } from 'node:timers/promises';
-import { vi } from 'vitest';
 import { isStandbyError } from '../../src/errors.ts';
 import { makeChecksum } from '../../src/wire/checksum.ts';
 import { Stopped } from '../journal/faulty-disk.ts';
 import { Random } from '../journal/random.ts';
 import { NO_ROOM } from '../journal/simulation-setup.ts';
-import { type ApplianceSabotage, PathAppliance } from './appliance.ts';
+import { PathAppliance } from './appliance.ts';
+import { countAll, newHappened } from './counts.ts';
 import { DISK_IDS } from './history.ts';
 import { Link } from './link.ts';
-import { type MasterSabotage, PathMaster } from './master.ts';
+import { PathMaster } from './master.ts';
+import type { PathOptions } from './options.ts';
+
+/** Right, once a bit of the journal turned; or of the spool, whose master then says that its stream is lost. */
+const DAMAGED = new Set(['JOURNAL_DAMAGED', 'REWIND_DAMAGED', 'REPLICA_INCONSISTENT', 'JOURNAL_LOST']);
+/** Turns of the event loop until everything must have arrived, once nothing fails any more. */
+const PATIENCE = 60_000;
 
 /**
  * One seed is one story of the whole path: a guest writes, the recorder and the sender of its master, a link, the
@@ -16,17 +22,6 @@ import { type MasterSabotage, PathMaster } from './master.ts';
  * clocks step, disks run full. After every step the replica must be exactly what the master was at some moment; the same
  * position is always the same bytes; and after every start it is brought no further back than what was acknowledged.
  */
-export interface PathOptions {
-  readonly steps: number;
-  readonly appliance?: ApplianceSabotage;
-  readonly master?: MasterSabotage;
-  /** Checksums of the wire are not looked at. */
-  readonly trustsWire?: boolean;
-}
-
-/** Turns of the event loop until everything must have arrived, once nothing fails any more. */
-const PATIENCE = 60_000;
-
 export class PathSimulation {
   readonly #random: Random;
   readonly #options: PathOptions;
@@ -35,12 +30,12 @@ export class PathSimulation {
   #appliance!: PathAppliance;
   /** What the replica was at a position: the same for ever. */
   readonly #seen = new Map<bigint, { readonly state: number; readonly moment: number }>();
-  readonly #bookmarks = new Map<string, bigint>();
+  #names = 0;
   /** It was brought back, and stays there until somebody moves it. */
   #isHeldBack = false;
   #isRefused = false;
   readonly trail: string[] = [];
-  readonly counts = { restarts: 0, crashes: 0, rewinds: 0, sets: 0, dials: 0 };
+  readonly #happened = newHappened();
 
   constructor(seed: number, options: PathOptions) {
     this.#random = new Random(seed);
@@ -51,10 +46,11 @@ export class PathSimulation {
   /** The stopwatch of the process is the story's own: some calls take long, the same ones each time it is told. */
   async run(): Promise<void> {
     let elapsedMs = 0;
-    const stopwatch = vi.spyOn(performance, 'now').mockImplementation(() => {
+    const { now } = performance;
+    performance.now = () => {
       elapsedMs += this.#random.chance(0.01) ? 2 : 0.001;
       return elapsedMs;
-    });
+    };
     try {
       await this.#tellStory();
     } finally {
@@ -62,7 +58,7 @@ export class PathSimulation {
       this.#link.cut();
       this.#link.answer = undefined;
       this.#master?.vanish();
-      stopwatch.mockRestore();
+      performance.now = now;
     }
   }
 
@@ -73,7 +69,12 @@ export class PathSimulation {
       this.#checkReplica();
     }
     await this.#end();
-    this.counts.dials = this.#link.dials;
+  }
+
+  /** What happened, by kind. */
+  counts(): Record<string, number> {
+    const { machine } = this.#appliance;
+    return countAll(this.#happened, machine.faults, this.#master.faults, this.#link.faults);
   }
 
   async #begin(): Promise<void> {
@@ -99,7 +100,6 @@ export class PathSimulation {
         const isFailed = isStandbyError(error) && error.code === 'JOURNAL_WRITE_FAILED';
         if (!(error instanceof Stopped) && !machine.isStopped && !isFailed) throw error;
       }
-      this.counts.restarts++;
       const power = this.#random.chance(0.7);
       this.#tell(power ? 'the appliance loses power' : 'the appliance is killed');
       this.#appliance.reboot(power);
@@ -150,12 +150,18 @@ export class PathSimulation {
     const random = this.#random;
     const { machine } = this.#appliance;
     const appliance = this.#appliance;
-    appliance.nowMs = Math.max(0, appliance.nowMs + random.pick([1, 10, 300, 50_000, -2_000]));
-    if (machine.stopsIn === undefined && random.chance(0.12)) machine.stopsIn = 1 + random.below(150);
-    if (random.chance(0.05)) this.#master.stepClock(random.pick([-5_000, 60_000, 3_600_000]));
-    if (!appliance.isAmple && random.chance(0.05)) machine.capacityBytes = machine.usedBytes;
+    if (random.chance(0.3)) {
+      this.#happened.applianceClock++;
+      appliance.nowMs = Math.max(0, appliance.nowMs + random.pick([300, 50_000, -2_000]));
+    } else appliance.nowMs += random.below(10);
+    if (machine.stopsIn === undefined && random.chance(0.25)) machine.stopsIn = 1 + random.below(100);
+    if (random.chance(0.1)) {
+      this.#happened.masterClock++;
+      this.#master.stepClock(random.pick([-5_000, 60_000, 3_600_000]));
+    }
+    if (!appliance.isAmple && random.chance(0.1)) machine.capacityBytes = machine.usedBytes;
     else if (random.chance(0.3)) machine.capacityBytes = Number.POSITIVE_INFINITY;
-    if (random.chance(0.01)) {
+    if (random.chance(0.02)) {
       machine.failsWrites = 1 + random.below(20);
       appliance.failedWrite = true;
     }
@@ -163,9 +169,9 @@ export class PathSimulation {
     await this.#live();
     const fate = random.below(24);
     if (fate === 0) this.#link.cut();
-    else if (fate === 1) await this.#crashMaster();
-    else if (fate < 4) await this.#name();
-    else if (fate < 6) await this.#rewind();
+    else if (fate < 3) await this.#crashMaster();
+    else if (fate < 5) await this.#name();
+    else if (fate < 7) await this.#rewind();
     if (random.chance(0.1)) appliance.markIdle();
     if (machine.isStopped) throw new Stopped();
     if (random.chance(0.02)) {
@@ -183,12 +189,12 @@ export class PathSimulation {
       await this.#master.write();
       if (random.chance(0.3)) await this.#master.flush();
     }
-    if (this.#master.recorder.state().mode === 'set') this.counts.sets++;
+    if (this.#master.recorder.state().mode === 'set') this.#happened.sets++;
     for (let turns = random.below(60); turns > 0; turns--) await turn();
   }
 
   async #crashMaster(): Promise<void> {
-    this.counts.crashes++;
+    this.#happened.masterCrashes++;
     this.#tell('the master crashes');
     await this.#master.crash();
     this.#tell(`the master is back at ${this.#master.recorder.state().lastSequence}`);
@@ -209,10 +215,11 @@ export class PathSimulation {
   async #name(): Promise<void> {
     const { journal } = this.#appliance;
     if (!journal.markedPosition) return;
-    const name = `b${this.#bookmarks.size}`;
+    // One that nobody heard of may be there.
+    const name = `b${this.#names++}`;
     await this.#mayRefuse(async () => {
       const { position } = await journal.bookmark(name);
-      this.#bookmarks.set(name, position.sequence);
+      this.#happened.bookmarks++;
       this.#tell(`${name} is ${position.sequence}`);
     });
   }
@@ -234,7 +241,7 @@ export class PathSimulation {
     await this.#mayRefuse(async () => {
       const { sequence } = await journal.rewind(target);
       this.#expect(sequence === expected, `asked for ${expected}, got ${sequence}`);
-      this.counts.rewinds++;
+      this.#happened.rewinds++;
       this.#checkReplica();
     });
   }
@@ -260,7 +267,9 @@ export class PathSimulation {
   #checkReplica(): number | undefined {
     const { journal, machine, problems } = this.#appliance;
     if (machine.isStopped || machine.failsWrites > 0 || this.#isFailed()) return undefined;
-    this.#expect(this.#master.problems.length === 0, `the stream has a problem: ${this.#master.problems[0]}`);
+    const { problems: inStream, faults: onMaster } = this.#master;
+    const isRight = inStream.length === 0 || (onMaster.flippedBits > 0 && this.#master.isLost);
+    this.#expect(isRight, `the stream has a problem: ${inStream[0]}`);
     this.#expect(problems.length === 0, `the appliance has a problem: ${problems[0]}`);
     if (!journal.isReplicaConsistent && this.#isRefused) return undefined;
     this.#expect(journal.isReplicaConsistent, 'the replica is between two positions, and nobody was told');
@@ -296,22 +305,73 @@ export class PathSimulation {
       await journal.forward();
     }
     this.#checkReplica();
+    if (this.#random.chance(0.1)) return await this.#turnBitOfJournal();
+    if (this.#random.chance(0.1)) return await this.#turnBitOfSpool();
     await this.#master.close();
     await journal.close();
+  }
+
+  /** What it holds is passed on as it was written, or refused by name; and nothing of it is lost without a word. */
+  async #turnBitOfJournal(): Promise<void> {
+    const { machine } = this.#appliance;
+    for (let write = this.#random.below(6); write > 0; write--) await this.#master.write();
+    await this.#master.flush();
+    for (let turns = this.#random.below(60); turns > 0; turns--) await turn();
+    const { promisedMoment } = this.#master;
+    const segments = machine.paths().filter((path) => path.endsWith('.seg'));
+    if (segments.length === 0) return;
+    const path = this.#random.pick(segments);
+    const byte = this.#random.below(machine.bytesOf(path).length);
+    machine.flipBit(path, byte * 8 + this.#random.below(8));
+    this.#tell(`a bit of ${path} at ${byte} turns`);
+    const last = machine.lastRedo;
+    const isLast = last !== undefined && path === last.path && byte >= last.start && byte < last.end;
+    this.#appliance.reboot(false);
+    try {
+      await this.#appliance.start();
+    } catch (error) {
+      if (!isStandbyError(error) || !DAMAGED.has(error.code)) throw error;
+      return;
+    }
+    // Nobody is to go on with it.
+    this.#link.answer = undefined;
+    const { journal } = this.#appliance;
+    let isApplied = true;
+    await journal.applyTo().catch((error: unknown) => {
+      if (!isStandbyError(error) || !DAMAGED.has(error.code)) throw error;
+      isApplied = false;
+    });
+    if (!journal.isReplicaConsistent) return;
+    const moment = this.#checkReplica() ?? 0;
+    const isWhole = !isApplied || isLast || moment >= promisedMoment;
+    this.#expect(isWhole, `${promisedMoment} was acknowledged, and cut at ${moment} without a word`);
+  }
+
+  /** Either the replica becomes what the master is all the same, or the master says that it never will. */
+  async #turnBitOfSpool(): Promise<void> {
+    this.#link.cut();
+    for (let write = 1 + this.#random.below(6); write > 0; write--) await this.#master.write();
+    await this.#master.flush();
+    this.#tell('a bit of the spool turns');
+    await this.#master.crash('process', { flips: true });
+    for (let write = this.#random.below(6); write > 0; write--) await this.#master.write();
+    await this.#untilEqual();
   }
 
   async #untilEqual(): Promise<void> {
     const master = this.#master;
     await master.flush();
-    for (let turns = 0; turns < PATIENCE; turns++) {
+    for (let turns = 0; ; turns++) {
       await turn();
       if (turns % 50 !== 0) continue;
+      if (this.#master.isLost) return;
       this.#appliance.markIdle();
       if (this.#appliance.isWaitingForRoom || turns % 500 === 0) await this.#move();
       this.#checkReplica();
       const { mode, lastSequence } = master.recorder.state();
       if (mode === 'ordered' && master.acknowledged >= lastSequence) break;
       if (turns % 5_000 === 0) await master.flush();
+      this.#expect(turns < PATIENCE, `${lastSequence} never arrived: ${master.acknowledged} did, ${mode}`);
     }
     await this.#move();
     await this.#reachPromise();
