@@ -6,7 +6,7 @@ import { createInterface } from 'node:readline';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { LocalEndpoint } from '../../infra/local/local-azure.ts';
 import { type AzureContext, startAzureContext } from '../control/azure-context.ts';
-import { commandPath, withAppliance } from '../control/role-path.ts';
+import { addWhatOthersMake, commandPath, withAppliance } from '../control/role-path.ts';
 
 /**
  * A client that nobody here wrote: Debian's azure-cli against the Local Azure on which Standby has switched over. Its
@@ -20,8 +20,9 @@ beforeAll(async () => {
   local = await startAzureContext();
   folder = mkdtempSync(path.join(tmpdir(), 'standby-az-'));
   const context = withAppliance(local);
-  for (const command of commandPath(local, context)) {
+  for (const command of commandPath(local, context, 'azure-dns')) {
     await command.run();
+    if (command.name === 'appliance deploy') await addWhatOthersMake(local);
     if (command.name === 'switchover') break;
   }
   const { endpoint } = local.azure;
