@@ -1,16 +1,17 @@
-import { constants, type FileHandle, open, rm, stat } from 'node:fs/promises';
+import type { BigIntStats } from 'node:fs';
+import { constants, type FileHandle, open, stat } from 'node:fs/promises';
+import { createServer } from 'node:net';
 import { dirname } from 'node:path';
+import { platform } from 'node:process';
 import { writeVector } from '../block/files.ts';
 import { openDevice } from '../block/open-device.ts';
-import { readStateFile, syncFolder, writeStateFile } from '../block/state-file.ts';
+import { syncFolder, writeStateFile } from '../block/state-file.ts';
 import { inputError } from '../errors.ts';
-import { makeOwner, ownerInWords, ownerIsGone } from '../plan/owner.ts';
 import { seedBusy, targetFull } from './problems.ts';
 
 /**
- * Where a seed lies: a file, which grows, or a block device, which does not. One process writes it at a time: a device
- * is opened exclusively, a file has a `.lock` beside it that names its writer. Dies at any line: the lock of a dead
- * writer counts for nothing.
+ * Where a seed lies: a file, which grows, or a block device, which does not. One process of a machine writes it at a time:
+ * a device is opened exclusively, for a file a name is held. Dies at any line: the kernel lets go of both.
  */
 export interface Medium {
   readonly path: string;
@@ -51,7 +52,8 @@ export async function makeFile(path: string, first: readonly Uint8Array[]): Prom
 export async function openMedium(path: string, mode: 'read' | 'write'): Promise<Medium> {
   const place = await placeOf(path);
   if (place === 'absent') throw inputError('SEED_ABSENT', `There is no ${path}.`, 'Check the path.');
-  const unlock = mode === 'write' && place === 'file' ? await lock(path) : async () => undefined;
+  const mustHold = mode === 'write' && place === 'file';
+  const unlock = mustHold ? await hold(path, await stat(path, { bigint: true })) : async () => undefined;
   const exclusive = mode === 'write' && place === 'device' ? constants.O_EXCL : 0;
   try {
     const sizeBytes = place === 'device' ? await deviceBytes(path) : undefined;
@@ -127,17 +129,17 @@ async function deviceBytes(path: string): Promise<number> {
   return device.sizeBytes;
 }
 
-/** Two that take over a dead writer's lock in the same moment are told apart by reading it again. */
-async function lock(path: string): Promise<() => Promise<void>> {
-  const file = `${path}.lock`;
-  const owner = makeOwner();
-  const before = (await readStateFile(file))?.toString('utf8');
-  if (before !== undefined && before !== '' && !ownerIsGone(before))
-    throw seedBusy(path, ownerInWords(before));
-  await writeStateFile(file, owner);
-  const now = (await readStateFile(file))?.toString('utf8') ?? '';
-  if (now !== owner) throw seedBusy(path, ownerInWords(now));
-  return () => rm(file, { force: true });
+/** A name that one process at a time can hold, and that is free again the moment it dies, however it dies. */
+async function hold(path: string, { dev, ino }: BigIntStats): Promise<() => Promise<void>> {
+  const name = `standby-seed-${dev}-${ino}`;
+  const server = createServer((caller) => caller.destroy());
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', (error: NodeJS.ErrnoException) =>
+      reject(error.code === 'EADDRINUSE' ? seedBusy(path) : error),
+    );
+    server.listen(platform === 'win32' ? `\\\\.\\pipe\\${name}` : `\0${name}`, resolve);
+  });
+  return () => new Promise((resolve) => server.close(() => resolve()));
 }
 
 function isFull(error: unknown): boolean {

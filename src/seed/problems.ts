@@ -68,10 +68,10 @@ export function targetFull(path: string, cause: unknown): StandbyError {
   });
 }
 
-export function seedBusy(path: string, owner: string): StandbyError {
+export function seedBusy(path: string): StandbyError {
   return new StandbyError({
     code: 'SEED_BUSY',
-    what: `${path} is being worked on by ${owner}.`,
+    what: `Another process is writing ${path}.`,
     next: 'Let it end, or end it; then give the same command again.',
     retry: 'later',
   });
