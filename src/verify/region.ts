@@ -77,3 +77,8 @@ export function sameName(one: string, other: string): boolean {
 export function sameRegion(one: string, other: string): boolean {
   return one.toLowerCase().replaceAll(' ', '') === other.toLowerCase().replaceAll(' ', '');
 }
+
+/** What every master has; a size that does not tell is taken for one. */
+export function isX64({ architecture }: Pick<VmSize, 'architecture'>): boolean {
+  return architecture === undefined || architecture === 'x64';
+}

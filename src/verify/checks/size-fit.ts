@@ -1,6 +1,7 @@
 import type { Firmware } from '../../model/disk.ts';
 import type { Check, Finding } from '../check.ts';
 import { error, ok, skipped, unseen, wrong } from '../check.ts';
+import { isX64 } from '../region.ts';
 
 export function generationOf(firmware: Firmware): 'V1' | 'V2' {
   return firmware === 'uefi' ? 'V2' : 'V1';
@@ -60,8 +61,7 @@ export const sizeFit: Check = {
       const instead = 'Choose a size with premium storage, or StandardSSD_LRS.';
       findings.push(wrong('PREMIUM_NOT_OFFERED', found, 'a size with premium storage', instead));
     }
-    // A size of another architecture is often restricted for that very reason: once is enough.
-    if (size.architecture && size.architecture !== 'x64' && !size.restricted) {
+    if (!isX64(size)) {
       const found = `${size.name} has a processor of architecture ${size.architecture}.`;
       findings.push(wrong('ARCHITECTURE_DIFFERS', found, 'x64', next));
     }

@@ -1,5 +1,6 @@
 import type { Check, Finding } from '../check.ts';
 import { error, ok, wrong } from '../check.ts';
+import { isX64 } from '../region.ts';
 
 /** The size exists in the region, and this subscription may use it there and in the chosen zone. */
 export const vmSize: Check = {
@@ -28,16 +29,18 @@ export const vmSize: Check = {
       return [wrong('SIZE_UNKNOWN', found, 'a size that the region offers', next)];
     }
     const findings: Finding[] = [];
-    if (size.restricted) {
+    // Of another architecture it is restricted for that reason; size-fit.ts says so.
+    if (size.restricted && isX64(size)) {
       const found = `Size ${size.name} cannot be used in ${scenario.region}: ${size.restricted}.`;
       findings.push(wrong('SIZE_RESTRICTED', found, 'a size that this subscription may use', next));
     }
-    if (zone && !size.zones.includes(zone)) {
+    const isRestrictedThere = zone !== undefined && size.restrictedZones.includes(zone);
+    if (zone && !isRestrictedThere && !size.zones.includes(zone)) {
       const offered = size.zones.length > 0 ? `zones ${size.zones.join(', ')}` : 'no zones';
       const found = `Size ${size.name} is not offered in zone ${zone} of ${scenario.region} (${offered}).`;
       findings.push(wrong('SIZE_NOT_IN_ZONE', found, `zone ${zone}`, 'Choose another zone or size.'));
     }
-    if (zone && size.restrictedZones.includes(zone)) {
+    if (isRestrictedThere) {
       const found = `Size ${size.name} is restricted in zone ${zone} of ${scenario.region}.`;
       findings.push(wrong('SIZE_RESTRICTED_IN_ZONE', found, `zone ${zone}`, 'Choose another zone or size.'));
     }
