@@ -3,12 +3,14 @@ import { timeText } from '../src/clock.ts';
 import type { Context } from '../src/control/context.ts';
 import { type Screen, textOf } from '../src/control/screen.ts';
 import {
+  fencingOf,
   offeredPoints,
   type PointRequest,
   proposeSwitchover,
   reportNotices,
   type SwitchoverOutcome,
   type SwitchoverProposal,
+  type SwitchoverRequest,
   switchOver,
 } from '../src/control/switchover.ts';
 import { confirmationText } from '../src/switchover/words.ts';
@@ -20,13 +22,16 @@ export async function switchoverWizard(context: Context, start: WizardStart): Pr
   const { host } = context;
   const name = String(start.preset.scenario ?? '') || (await chooseScenario(context));
   const { preset } = start;
-  const proposal = await proposeSwitchover(context, name, {
+  const request = {
     acceptUnprovenBoot: preset.acceptUnprovenBoot === true,
     acceptUnprotected: preset.acceptUnprotected === true,
     leaveOutRedirect: preset.leaveOutRedirect === true,
     leaveOutScripts: preset.leaveOutScripts === true,
+    masterIsDown: preset.masterIsDown === true,
+    ...(preset.planned === true ? { planned: true } : {}),
     ...(await choosePointOf(context, name, preset)),
-  });
+  };
+  const proposal = await withFence(context, name, request, await proposeSwitchover(context, name, request));
   tellPlan(context, proposal);
   const confirm = typedNameScreen(proposal);
   await gather(host, [confirm], start.yes ? { confirm: proposal.scenario.name } : {});
@@ -43,7 +48,7 @@ async function choosePointOf(
 ): Promise<PointRequest> {
   const given = preset.point as PointRequest['point'];
   const wait = preset.waitForJournals === false ? { waitForJournals: false } : {};
-  if (given !== undefined || !context.host.interactive)
+  if (given !== undefined || preset.planned === true || !context.host.interactive)
     return { ...(given ? { point: given } : {}), ...wait };
   const offered = await offeredPoints(context, name);
   if (!offered || preset.waitForJournals === false) return wait;
@@ -51,6 +56,39 @@ async function choosePointOf(
   const to = textOf(answers.to);
   if (to !== LATEST) return { point: { bookmark: to } };
   return answers.waitForJournals === false ? { waitForJournals: false } : {};
+}
+
+/** Two heads never: whoever goes on without a fence types the name of the master that is off. */
+async function withFence(
+  context: Context,
+  name: string,
+  request: SwitchoverRequest,
+  proposal: SwitchoverProposal,
+): Promise<SwitchoverProposal> {
+  const fencing = await fencingOf(context, proposal);
+  if (!fencing) return proposal;
+  if (fencing.isHere || request.masterIsDown) return proposeSwitchover(context, name, request);
+  const { hostName } = fencing;
+  context.host.tell({
+    kind: 'text',
+    level: 'warning',
+    text: `The master ${hostName} is not reached, so its engine cannot take it off the network. If it still works for its clients, two servers do under one name, and what is written there is lost.`,
+  });
+  const screen: Screen = {
+    name: 'masterIsDown',
+    question: () => ({
+      name: 'masterIsDown',
+      kind: 'text',
+      message: `Type the master's name (${hostName}) when you know that it is off`,
+      noFlag: { from: '--master-is-down' },
+      validate: (value) =>
+        textOf(value) === hostName
+          ? undefined
+          : `That is not ${hostName}. Ctrl-C leaves; nothing is changed.`,
+    }),
+  };
+  await gather(context.host, [screen], {});
+  return proposeSwitchover(context, name, { ...request, masterIsDown: true });
 }
 
 const LATEST = 'latest';
@@ -105,7 +143,7 @@ function tellPlan({ host }: Context, proposal: SwitchoverProposal): void {
   const steps = plan.stages.flat().map((step, index) => `  ${index + 1}. ${step.title}`);
   host.tell({ kind: 'text', level: 'info', text: `Steps:\n${steps.join('\n')}` });
   host.tell({ kind: 'text', level: 'warning', text: loss.text });
-  host.tell({ kind: 'text', level: 'warning', text: confirmationText(scenario) });
+  host.tell({ kind: 'text', level: 'warning', text: confirmationText(scenario, proposal.input.inventory) });
 }
 
 function typedNameScreen({ scenario }: SwitchoverProposal): Screen {

@@ -6,6 +6,7 @@ import { LIMITS, PROTOCOL } from '../wire/limits.ts';
 import type { Params, Result } from '../wire/messages.ts';
 import { ENGINE_VERSION } from '../wire/version.ts';
 import type { Bandwidth } from './bandwidth.ts';
+import type { Fences } from './fences.ts';
 import type { FrameCredit } from './frame-credit.ts';
 import type { Joins } from './joins.ts';
 import type { Masters } from './masters.ts';
@@ -20,6 +21,7 @@ export interface EngineParts {
   readonly joins: Joins;
   readonly replicas: Replicas;
   readonly bandwidth: Bandwidth;
+  readonly fences: Fences;
   readonly credit: FrameCredit;
 }
 
@@ -35,7 +37,7 @@ export function controlHandlers(parts: EngineParts): Handlers {
   };
 }
 
-function requestsOfControl({ masters, joins, replicas, bandwidth }: EngineParts): Handlers {
+function requestsOfControl({ masters, joins, replicas, bandwidth, fences }: EngineParts): Handlers {
   const seen = new Map<string, number>();
   const done = async (work: Promise<unknown>) => {
     await work;
@@ -64,6 +66,13 @@ function requestsOfControl({ masters, joins, replicas, bandwidth }: EngineParts)
     unseal: ({ scenarioId }) => done(replicas.get(scenarioId).unseal()),
     closeReplica: ({ scenarioId }) => done(replicas.remove(scenarioId)),
   };
+    fence: ({ scenarioId, fenced, insist }) => {
+      const { masterId } = replicas.get(scenarioId).spec;
+      const session = masters.session(masterId);
+      return fenced
+        ? fences.add({ scenarioId, masterId }, session, insist)
+        : fences.release(scenarioId, session);
+    },
 }
 
 const MOVING = new Set(['copying', 'proving', 'draining', 'replicating', 'master-away', 'idle']);

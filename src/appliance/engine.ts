@@ -7,6 +7,7 @@ import { ALPN, TIMINGS, type Timings } from '../wire/limits.ts';
 import { Bandwidth } from './bandwidth.ts';
 import { controlHandlers } from './control-requests.ts';
 import { enrolmentDoor } from './enrolling.ts';
+import { Fences } from './fences.ts';
 import { FrameCredit } from './frame-credit.ts';
 import { type ApplianceIdentity, readEnrolment, readIdentity } from './identity.ts';
 import { Joins } from './joins.ts';
@@ -87,6 +88,7 @@ async function engineDoor(
   const masters = await Masters.load(stateFolder, clock);
   const joins = await Joins.load({ stateFolder, clock, log, caPem: identity.caPem });
   const bandwidth = await Bandwidth.load(stateFolder, clock);
+  const fences = await Fences.load(stateFolder, log);
   const replicas = await Replicas.load({
     bandwidth,
     stateFolder,
@@ -101,7 +103,17 @@ async function engineDoor(
     bootId: (masterId) => masters.bootId(masterId),
   });
   const credit = new FrameCredit();
-  const parts = { applianceId: identity.applianceId, clock, log, masters, joins, replicas, bandwidth, credit };
+  const parts = {
+    applianceId: identity.applianceId,
+    clock,
+    log,
+    masters,
+    joins,
+    replicas,
+    bandwidth,
+    fences,
+    credit,
+  };
   const door: Door = {
     // The authority goes along, so that a master that only knows its SHA-256 can check the rest.
     certificatePem: `${identity.certificatePem}\n${identity.caPem}`,

@@ -54,7 +54,7 @@ async function openSession(
   { engineVersion, inventory }: SessionHello,
   connection: Connection,
 ): Promise<Result<'hello'>> {
-  const { masters, replicas, log } = parts;
+  const { masters, replicas, fences, log } = parts;
   connection.prove(requestsOfMaster(parts, masterId));
   await masters.arrive({ masterId, engineVersion, inventory }, connection);
   log.info('master connected', { masterId, hostName: inventory.hostName });
@@ -65,7 +65,11 @@ async function openSession(
     })
     .catch(failed);
   // After the answer: the master takes requests once it has read it.
-  setImmediate(() => void replicas.masterArrived(masterId, connection).catch(failed));
+  setImmediate(() => {
+    void replicas.masterArrived(masterId, connection).catch(failed);
+    const scenarioIds = replicas.ofMaster(masterId).map((replica) => replica.spec.scenarioId);
+    if (inventory.fence) void fences.tell(connection, scenarioIds).catch(failed);
+  });
   return helloOf(parts);
 }
 

@@ -36,6 +36,11 @@ export function addEngineCommands(program: Command, shell: Shell): void {
     )
     .option('--after <command>', 'captures that compare: run when a view was read')
     .option(
+      '--fence <command>',
+      'takes this server off the network at a switchover, and at each start until it is released: run with one more ' +
+        'argument, disable or enable; no shell',
+    )
+    .option(
       '--read <disk=path>',
       'captures that compare: where a disk is read once --before is done; may be repeated',
       (value: string, before: readonly string[] = []) => [...before, value],

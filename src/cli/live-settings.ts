@@ -5,11 +5,12 @@ import type { MasterEngineOptions } from '../master/engine.ts';
 /** How `standby engine master` follows changes, from its options. Wrong ones are refused before anything is opened. */
 export function liveSettings(
   options: Readonly<Record<string, unknown>>,
-): Pick<MasterEngineOptions, 'nbd' | 'compare'> {
+): Pick<MasterEngineOptions, 'nbd' | 'compare' | 'fence'> {
   const intervalMs = wholeNumber(options.interval, '--interval', 1, 86_400);
   const spoolMib = wholeNumber(options.spool, '--spool', 32, 1024 * 1024);
   const before = commandLine(options.before, '--before');
   const after = commandLine(options.after, '--after');
+  const fence = commandLine(options.fence, '--fence');
   const readPaths = pathsOf(options.read);
   const compare = {
     ...(intervalMs === undefined ? {} : { intervalMs: intervalMs * 1000 }),
@@ -26,7 +27,7 @@ export function liveSettings(
     );
   }
   const spoolBytes = spoolMib === undefined ? {} : { spoolBytes: spoolMib * 1024 * 1024 };
-  return { compare, ...(listen ? { nbd: { listen, ...spoolBytes } } : {}) };
+  return { compare, ...(fence ? { fence } : {}), ...(listen ? { nbd: { listen, ...spoolBytes } } : {}) };
 }
 
 function placeOf(value: unknown): { readonly path: string } | { readonly port: number } | undefined {

@@ -14,6 +14,7 @@ export function addSwitchoverCommands(program: Command, shell: Shell): void {
     shell,
     switchover,
   )
+    .option('--planned', 'the master is there: stop it, wait for all that it has written, compare both ends')
     .option('--undo', 'take back exactly what an unfinished switchover has made')
     .option('--to <bookmark>', 'live scenarios: latest (default), or a bookmark')
     .option('--to-time <time>', "live scenarios: the state at this time of the master's clock")
@@ -22,6 +23,7 @@ export function addSwitchoverCommands(program: Command, shell: Shell): void {
       '--accept-unprotected',
       'the replica does not follow its master now: go on from its last position',
     )
+    .option('--master-is-down', 'the master cannot be reached to be fenced, and you know that it is off')
     .option('--no-redirect', 'go live without the redirection of the scenario; tell people the new address')
     .option('--no-scripts', "go live without the scenario's scripts")
     .option('--accept-unproven-boot', 'you have looked: go live although the boot could not be proven');
@@ -36,11 +38,14 @@ export function addSwitchoverCommands(program: Command, shell: Shell): void {
 async function switchover(call: Call): Promise<unknown> {
   if (call.options.undo === true) return undo(call);
   const wizards = await call.shell.parts.wizards();
-  const { acceptUnprovenBoot, acceptUnprotected, waitForJournals, redirect, scripts } = call.options;
+  const { acceptUnprovenBoot, acceptUnprotected, masterIsDown, planned } = call.options;
+  const { waitForJournals, redirect, scripts } = call.options;
   const preset = {
     scenario: call.args[0],
     acceptUnprovenBoot,
     acceptUnprotected,
+    masterIsDown,
+    planned,
     ...(waitForJournals === false ? { waitForJournals } : {}),
     ...(redirect === false ? { leaveOutRedirect: true } : {}),
     ...(scripts === false ? { leaveOutScripts: true } : {}),

@@ -69,6 +69,7 @@ export async function makeWork(
       return verdictsFor(context, { ...scenario, acceptedWarnings }, facts.moment);
     },
     ...redirectParts(context, scenario, facts.runId),
+    ...(options.masterIsDown === true ? { masterIsDown: true } : {}),
     leaveOut: { redirect: options.leaveOutRedirect === true, scripts: options.leaveOutScripts === true },
     tellProgress: (progress) => host.tell({ kind: 'progress', ...progress }),
     ...(options.acceptUnprovenBoot === true ? { acceptUnprovenBoot: true } : {}),

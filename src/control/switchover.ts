@@ -1,12 +1,16 @@
 import { randomUUID } from 'node:crypto';
-import { inputError } from '../errors.ts';
+import { inputError, isStandbyError } from '../errors.ts';
+import { isLiveCapture } from '../model/capture.ts';
 import type { Scenario, ScenarioStatus } from '../model/scenario.ts';
 import type { Plan, RunRecord } from '../plan/plan.ts';
 import { refusalToSwitchOver } from '../switchover/ready.ts';
 import { reportNotices, type SwitchoverReport, switchoverReport } from '../switchover/report.ts';
+import { FENCE_MASTER } from '../switchover/steps/fence-master.ts';
 import { type SwitchoverOptions, switchoverPlan } from '../switchover/switchover.ts';
+import { withAppliance } from './bookmarks.ts';
 import type { Context } from './context.ts';
 import { type Chosen, type LossStatement, lossOf } from './loss.ts';
+import { refreshedMaster } from './master.ts';
 import { scenarioNamed, unfinishedRuns } from './scenario-named.ts';
 import { statusOf } from './scenario-status.ts';
 import { carryOut, freshInput, makeWork, type ScenarioRunInput, takeBack } from './scenario-work.ts';
@@ -35,6 +39,10 @@ export interface SwitchoverRequest extends PointRequest {
   readonly acceptUnprotected?: boolean;
   /** The standby is needed, and its redirection or the scripts do not work. */
   readonly leaveOutRedirect?: boolean;
+  /** The master is there: it is stopped, and nothing of it is lost. */
+  readonly planned?: boolean;
+  /** A person has made sure that the master, which cannot be reached, is off. */
+  readonly masterIsDown?: boolean;
   readonly leaveOutScripts?: boolean;
 }
 
@@ -43,6 +51,7 @@ function planOptions({ options }: ScenarioRunInput): SwitchoverOptions {
   return {
     ...(seal ? { seal } : {}),
     ...(options.acceptUnprotected === true ? { acceptUnprotected: true } : {}),
+    ...(options.planned === true ? { planned: true } : {}),
   };
 }
 
@@ -64,6 +73,65 @@ async function chosenPoint(
   );
 }
 
+/** A planned switchover stops a master that is there, and takes everything of it. */
+async function refuseToPlan(context: Context, scenario: Scenario, request: SwitchoverRequest): Promise<void> {
+  const { name } = scenario;
+  if (!isLiveCapture(scenario.capture)) {
+    throw inputError(
+      'NOT_LIVE',
+      `Scenario ${name} is copied at rest: its master stands still already, and nothing is drained.`,
+      `Switch over without --planned: standby switchover ${name}`,
+    );
+  }
+  const isLatest = request.point === undefined || 'latest' in request.point;
+  if (!isLatest || request.waitForJournals === false || request.masterIsDown) {
+    throw inputError(
+      'PLANNED_MEANS_ALL',
+      'A planned switchover takes all that the master has written, so the master must be there.',
+      'Leave out --to, --to-time, --no-wait-for-journals and --master-is-down.',
+    );
+  }
+  const fencing = await fencingOf(context, { scenario });
+  if (fencing?.isHere) return;
+  throw inputError(
+    'PLANNED_NOT_POSSIBLE',
+    fencing
+      ? `The master ${fencing.hostName} is not reached, so it cannot be stopped and drained.`
+      : `The engine of the master of ${name} has no command that takes it off the network.`,
+    fencing
+      ? `Start its engine, or switch over without --planned: standby switchover ${name}`
+      : 'Start it with one on the master: standby engine master --fence COMMAND',
+  );
+}
+
+function plannedLoss(loss: LossStatement): LossStatement {
+  const text =
+    'Planned: the master is taken off the network first, everything it has written is waited for, and both ends are ' +
+    'compared by digest. Nothing that its clients wrote is lost.';
+  return { ...loss, text };
+}
+
+/** Whether the master that a switchover has to fence is there; undefined when there is nothing (left) to fence. */
+export async function fencingOf(
+  context: Context,
+  { scenario, unfinished }: Pick<SwitchoverProposal, 'scenario' | 'unfinished'>,
+): Promise<{ readonly hostName: string; readonly isHere: boolean } | undefined> {
+  const isDone = unfinished?.steps.some((step) => step.stepId === FENCE_MASTER && step.status === 'done');
+  const known = isDone ? undefined : await context.store.masters.get(scenario.masterId);
+  if (!known) return undefined;
+  const { inventory } = await refreshedMaster(context, known);
+  if (!inventory.fence) return undefined;
+  const { hostName } = inventory;
+  try {
+    const presences = await withAppliance(context, scenario, (session) => session.masters());
+    return { hostName, isHere: presences.some((one) => one.masterId === known.id && one.connected) };
+  } catch (error) {
+    // Without its appliance nothing can be sealed either: the run says so itself.
+    if (!isStandbyError(error) || error.retry !== 'later') throw error;
+    return { hostName, isHere: true };
+  }
+}
+
 /** Refuses what cannot be switched over, and shows what would be made. Changes nothing. */
 export async function proposeSwitchover(
   context: Context,
@@ -77,18 +145,25 @@ export async function proposeSwitchover(
   const accepted = {
     ...(request.acceptUnprovenBoot ? { acceptUnprovenBoot: true } : {}),
     ...(request.acceptUnprotected ? { acceptUnprotected: true } : {}),
+    ...(request.masterIsDown ? { masterIsDown: true } : {}),
     ...(request.leaveOutRedirect ? { leaveOutRedirect: true } : {}),
     ...(request.leaveOutScripts ? { leaveOutScripts: true } : {}),
   };
   const refusal = unfinished ? undefined : refusalToSwitchOver(scenario, status, runId, accepted);
   if (refusal) throw refusal;
   const kept = unfinished?.input as ScenarioRunInput | undefined;
+  if (request.planned && !kept) await refuseToPlan(context, scenario, request);
   const chosen = await chosenPoint(context, scenario, request, kept);
   const point = 'latest' in chosen.point ? {} : { point: chosen.point };
   const wait = chosen.waitForJournals ? {} : { waitForJournals: false };
   const input = kept
     ? { ...kept, options: { ...kept.options, ...accepted } }
-    : await freshInput(context, scenario, { ...accepted, ...point, ...wait });
+    : await freshInput(context, scenario, {
+        ...accepted,
+        ...point,
+        ...wait,
+        ...(request.planned ? { planned: true } : {}),
+      });
   const work = await makeWork(context, { runId, input, moment: 'switchover' });
   const plan = switchoverPlan(work, planOptions(input));
   return {
@@ -98,7 +173,10 @@ export async function proposeSwitchover(
     input,
     plan,
     makes: plan.stages.flat().flatMap((step) => step.makes ?? []),
-    loss: await lossOf(context, scenario, status, chosen),
+    loss:
+      input.options.planned === true
+        ? plannedLoss(await lossOf(context, scenario, status, chosen))
+        : await lossOf(context, scenario, status, chosen),
     ...(unfinished ? { unfinished } : {}),
   };
 }

@@ -9,6 +9,7 @@ import { inventorySchema } from '../wire/inventory.ts';
 import { PROTOCOL, TIMINGS, type Timings } from '../wire/limits.ts';
 import { ENGINE_VERSION } from '../wire/version.ts';
 import { Copies, type CopiesOptions } from './copies.ts';
+import { Fence } from './fence.ts';
 import { type MasterIdentity, readMasterIdentity } from './identity.ts';
 import { takeInventory } from './inventory.ts';
 import { LiveCaptures } from './live-captures.ts';
@@ -31,6 +32,8 @@ export interface MasterEngineOptions {
   readonly nbd?: LiveOptions['nbd'];
   /** How captures that compare take their views, and how often. */
   readonly compare?: LiveOptions['compare'];
+  /** Takes this server off the network and lets it on again; gets `disable` or `enable` as its last argument. */
+  readonly fence?: readonly string[];
   /** Tests only: spoils blocks after their checksum was made. */
   readonly spoil?: SenderOptions['spoil'];
 }
@@ -42,9 +45,11 @@ export async function runMasterEngine(options: MasterEngineOptions): Promise<voi
   const identity = await readMasterIdentity(stateFolder);
   if (!identity) throw notJoined(stateFolder);
   const checksum = await makeChecksum();
+  // Before anybody is dialled: a server whose standby runs must not come onto the network.
+  const fence = await Fence.open({ stateFolder, command: options.fence, log });
   const live = await openCaptures(identity, options);
   try {
-    await keepSession({ identity, checksum, clock, log, timings, live }, { ...options, timings });
+    await keepSession({ identity, checksum, clock, log, timings, live, fence }, { ...options, timings });
   } finally {
     await live.close();
   }
@@ -63,7 +68,7 @@ async function openCaptures(identity: MasterIdentity, options: MasterEngineOptio
   });
 }
 
-type Parts = Omit<CopiesOptions, 'spoil'>;
+type Parts = Omit<CopiesOptions, 'spoil'> & { readonly fence: Fence };
 
 async function keepSession(
   parts: Parts,
@@ -76,7 +81,10 @@ async function keepSession(
     const copies = new Copies({ ...parts, spoil: options.spoil });
     const streams = new Streams(parts);
     try {
-      const session = await openSession(parts, handlersOf(copies, streams), { ...options, timings });
+      const session = await openSession(parts, handlersOf(copies, streams, parts.fence), {
+        ...options,
+        timings,
+      });
       log.info('connected to the appliance', { applianceId: identity.appliance.id });
       delayMs = timings.reconnectMinMs;
       const stop = () => session.close('the master stops');
@@ -96,7 +104,7 @@ async function keepSession(
 }
 
 async function openSession(
-  { identity, live }: Parts,
+  { identity, live, fence }: Parts,
   handlers: Handlers,
   options: MasterEngineOptions & { readonly timings: Timings },
 ): Promise<Connection> {
@@ -116,6 +124,7 @@ async function openSession(
     const inventory = {
       ...(await freshInventory(identity, options)),
       ...(served ? { nbd: [...served] } : {}),
+      ...(fence.isPossible ? { fence: true } : {}),
     };
     await session.request('hello', {
       purpose: 'session',
@@ -152,8 +161,9 @@ async function freshInventory(
 }
 
 /** What the appliance may ask of a master. */
-function handlersOf(copies: Copies, streams: Streams): Handlers {
+function handlersOf(copies: Copies, streams: Streams, fence: Fence): Handlers {
   return {
+    fenceMaster: ({ scenarioId, fenced }) => fence.set(scenarioId, fenced),
     copyStart: (start, session) => copies.start(start, session),
     copyProve: async ({ scenarioId }) => {
       copies.get(scenarioId).prove();

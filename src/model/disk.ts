@@ -45,6 +45,8 @@ export interface MasterInventory {
   readonly nbd?: readonly { readonly diskId: string; readonly uri: string }[];
   /** Of the machine the engine runs on, and another one after each reboot of it; absent where nothing tells. */
   readonly bootId?: string;
+  /** Its engine can take it off the network (`--fence`); absent: nothing of ours can. */
+  readonly fence?: boolean;
   readonly takenAtMs: number;
 }
 

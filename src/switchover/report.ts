@@ -13,6 +13,7 @@ import { createPublicIpId, type MadePublicIp } from './steps/create-public-ip.ts
 import { createStandbyDiskId, type MadeDisk } from './steps/create-standby-disk.ts';
 import { CREATE_VIRTUAL_MACHINE, type MadeMachine } from './steps/create-virtual-machine.ts';
 import { BOOT_WORDS, DECLARE_SWITCHED_OVER } from './steps/declare-switched-over.ts';
+import { DRAIN_MASTER, type Drained } from './steps/drain-master.ts';
 import { type BootProof, PROVE_BOOT } from './steps/prove-boot.ts';
 import { REDIRECT_CLIENTS, type Redirected } from './steps/redirect-clients.ts';
 import { SEAL_REPLICA, type Sealed } from './steps/seal-replica.ts';
@@ -20,6 +21,7 @@ import { type MadeSnapshot, snapshotDiskId } from './steps/snapshot-disk.ts';
 import { type Running, WAIT_RUNNING } from './steps/wait-running.ts';
 import {
   operationChecklist,
+  plannedEvents,
   redirectedEvents,
   steppedDownEvents,
   switchedOverEvents,
@@ -79,6 +81,8 @@ export interface SwitchoverReport {
     readonly bootMs: number;
     readonly verdicts: readonly Verdict[];
   };
+  /** Planned: nothing was lost, and this proves it. */
+  readonly planned?: Drained;
   /** The record that leads clients to the standby, and what it was before. */
   readonly redirected?: Redirected['record'];
   readonly events: readonly WorkEvent[];
@@ -96,6 +100,7 @@ export function switchoverReport(work: ReportWork, run: RunRecord): SwitchoverRe
   const vm = vmOf(work, outputs);
   const sealed = outputs.get(SEAL_REPLICA) as Sealed | undefined;
   const boot = outputs.get(PROVE_BOOT) as BootProof | undefined;
+  const drained = outputs.get(DRAIN_MASTER) as Drained | undefined;
   const redirected = outputs.get(REDIRECT_CLIENTS) as Redirected | undefined;
   const declared = outputs.has(DECLARE_SWITCHED_OVER);
   // A VM that was only started again has no commit point: nothing new was made.
@@ -119,8 +124,10 @@ export function switchoverReport(work: ReportWork, run: RunRecord): SwitchoverRe
     addresses,
     ...(sealed ? { copied: copiedOf(sealed) } : {}),
     ...(boot ? { boot: { outcome: boot.outcome, bootMs: boot.bootMs, verdicts: boot.verdicts } } : {}),
+    ...(drained ? { planned: drained } : {}),
     ...(redirected?.record ? { redirected: redirected.record } : {}),
-    events: live && vm && boot ? eventsOf(scenario, { vm, boot, restarted, sealed, redirected }) : [],
+    events:
+      live && vm && boot ? eventsOf(scenario, { vm, boot, restarted, sealed, drained, redirected }) : [],
     checklist: live ? operationChecklist(inventory, boot?.address) : [],
     tell: live && !restarted ? whomToTell(inventory, addresses, redirected) : [],
   };
@@ -133,12 +140,14 @@ function eventsOf(
     readonly boot: BootProof;
     readonly restarted: boolean;
     readonly sealed: Sealed | undefined;
+    readonly drained: Drained | undefined;
     readonly redirected: Redirected | undefined;
   },
 ): readonly WorkEvent[] {
-  const { vm, boot, restarted, sealed, redirected } = done;
+  const { vm, boot, restarted, sealed, drained, redirected } = done;
   if (restarted) return [vmOnlineEvent(vm.id), ...redirectedEvents(redirected)];
   return [
+    ...plannedEvents(drained),
     ...steppedDownEvents(vm),
     ...switchedOverEvents(scenario, vm.id, BOOT_WORDS[boot.outcome], sealed),
     ...redirectedEvents(redirected),

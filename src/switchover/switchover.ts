@@ -15,6 +15,8 @@ import {
   type MadeMachine,
 } from './steps/create-virtual-machine.ts';
 import { declareSwitchedOverStep } from './steps/declare-switched-over.ts';
+import { drainMasterStep } from './steps/drain-master.ts';
+import { fenceMasterStep } from './steps/fence-master.ts';
 import { proveBootStep } from './steps/prove-boot.ts';
 import { redirectClientsStep } from './steps/redirect-clients.ts';
 import { runScriptStep } from './steps/run-script.ts';
@@ -30,6 +32,8 @@ export interface SwitchoverOptions {
   readonly seal?: SealOptions;
   /** The replica does not follow its master, and the operator goes on all the same. */
   readonly acceptUnprotected?: boolean;
+  /** The master is there: it is stopped, and nothing of it is lost. */
+  readonly planned?: boolean;
 }
 
 /** `standby switchover`: builds the standby VM from the sealed replica and proves that it boots. Kind `switchover`. */
@@ -44,13 +48,22 @@ export function switchoverPlan(work: Work, options: SwitchoverOptions = {}): Pla
           refusalToSwitchOver(scenario, status, runId, options),
         ),
       ],
-      ...standbyStages(work, blueprint, sealReplicaStep(work, { ...options.seal, lenient: false })),
+      ...(work.inventory.fence ? [[fenceMasterStep(work)]] : []),
+      ...(options.planned ? [[drainMasterStep(work)]] : []),
+      ...standbyStages(work, blueprint, sealReplicaStep(work, { ...options.seal, lenient: false }), {
+        planned: options.planned === true,
+      }),
     ]),
   };
 }
 
 /** From sealed replica disks to a proven standby; what can be made side by side shares a stage. */
-export function standbyStages(work: Work, blueprint: Blueprint, seal: Step): Step[][] {
+export function standbyStages(
+  work: Work,
+  blueprint: Blueprint,
+  seal: Step,
+  options: { readonly planned?: boolean } = {},
+): Step[][] {
   const vmIdOf = (context: StepContext) => context.output<MadeMachine>(CREATE_VIRTUAL_MACHINE).vmId;
   const publicIps = blueprint.nics.flatMap((part) =>
     part.publicIpName ? [createPublicIpStep(work, part, part.publicIpName)] : [],
@@ -82,7 +95,7 @@ export function standbyStages(work: Work, blueprint: Blueprint, seal: Step): Ste
       : []),
     ...scripts('after-redirect'),
     [commitSwitchoverStep(work)],
-    [declareSwitchedOverStep(work, vmIdOf)],
+    [declareSwitchedOverStep(work, vmIdOf, options)],
   ];
 }
 

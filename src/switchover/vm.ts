@@ -6,6 +6,7 @@ import { refusalToStartVm } from './ready.ts';
 import { deallocateMachineStep } from './steps/deallocate-machine.ts';
 import { declareStoppedStep } from './steps/declare-stopped.ts';
 import { declareSwitchedOverStep } from './steps/declare-switched-over.ts';
+import { releaseMasterStep } from './steps/fence-master.ts';
 import { type BootProof, PROVE_BOOT, proveBootStep } from './steps/prove-boot.ts';
 import { redirectBackStep } from './steps/redirect-back.ts';
 import { redirectClientsStep } from './steps/redirect-clients.ts';
@@ -85,6 +86,7 @@ export function vmStopPlan(work: Work, options: VmStopOptions): Plan {
       ...(redirected ? [[redirectBackStep(work, redirected)]] : []),
       [deallocateMachineStep(work, vmId)],
       ...(remove ? [[removeStandbyStep(work, vmId)]] : []),
+      ...(remove && work.inventory.fence ? [[releaseMasterStep(work)]] : []),
       [declareStoppedStep(work, { removed: remove })],
     ],
   };

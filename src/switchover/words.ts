@@ -3,6 +3,7 @@ import { growsUnderGpt, type MasterInventory } from '../model/disk.ts';
 import type { RedirectedRecord } from '../model/redirect.ts';
 import type { Scenario } from '../model/scenario.ts';
 import { type Refusal, refusalsText, rungText } from './ladder.ts';
+import type { Drained } from './steps/drain-master.ts';
 import type { Redirected } from './steps/redirect-clients.ts';
 import type { Sealed } from './steps/seal-replica.ts';
 import type { WorkEvent } from './work.ts';
@@ -10,7 +11,17 @@ import type { WorkEvent } from './work.ts';
 /** What people are told around a switchover, in one place: before it, when it is done, and what to do then. */
 
 /** Before the typed confirmation (G-74). */
-export function confirmationText(scenario: Pick<Scenario, 'name' | 'vm'>): string {
+export function confirmationText(
+  scenario: Pick<Scenario, 'name' | 'vm'>,
+  inventory: Pick<MasterInventory, 'fence'> = {},
+): string {
+  if (inventory.fence) {
+    return (
+      `The mapped network adapters of the master of "${scenario.name}" are disabled by its engine before the standby ` +
+      `"${scenario.vm.name}" is built, and stay so until the standby is removed. If the master cannot be reached, you are asked ` +
+      'whether it is off.'
+    );
+  }
   return (
     `The master of "${scenario.name}" must stay off the network while the standby "${scenario.vm.name}" runs: Standby does ` +
     'not fence it. Its mapped network adapters must be disabled, and enabled by hand when it becomes active again.'
@@ -62,6 +73,24 @@ export function steppedDownEvents(vm: {
       code: 'STEPPED_DOWN',
       text: `Azure had no room for "${name}" as ${refusalsText(refused)}. It runs as ${now}; resize it when there is room.`,
       data: { size, ...(zone ? { zone } : {}), refused },
+    },
+  ];
+}
+
+/** What a planned switchover has proven before it sealed the replica. */
+export function plannedEvents(drained: Drained | undefined): readonly WorkEvent[] {
+  if (!drained) return [];
+  const { sequence, changesAfter, digests } = drained;
+  const after =
+    changesAfter === 0
+      ? 'Nothing was written after it.'
+      : `${changesAfter} changes of the server itself came after it; no client reached it any more.`;
+  return [
+    {
+      level: 'info',
+      code: 'PLANNED_NOTHING_LOST',
+      text: `Both ends were equal by digest (${digests.length} disks) at position ${sequence}, with the master off the network. ${after}`,
+      data: { ...drained },
     },
   ];
 }

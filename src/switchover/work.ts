@@ -48,6 +48,8 @@ export interface Work {
   ): Promise<ScriptResult>;
   /** What the operator leaves out this time, because it fails and the standby is needed. */
   readonly leaveOut?: { readonly redirect?: boolean; readonly scripts?: boolean };
+  /** A person has made sure that the master is off, which nobody could fence. */
+  readonly masterIsDown?: boolean;
   /** The operator has looked and goes live although the boot proof found errors. The report still says so. */
   readonly acceptUnprovenBoot?: boolean;
 }
@@ -73,12 +75,15 @@ export interface Patience {
   readonly bootMs?: number;
   /** Until an attached disk shows on the appliance. */
   readonly lunMs?: number;
+  /** Until everything that a fenced master has written is here. */
+  readonly drainMs?: number;
 }
 
 export const DEFAULT_PATIENCE: Required<Patience> = {
   runningMs: 15 * 60_000,
   bootMs: 10 * 60_000,
   lunMs: 3 * 60_000,
+  drainMs: 60 * 60_000,
 };
 
 export function patienceOf(work: Pick<Work, 'patience'>): Required<Patience> {

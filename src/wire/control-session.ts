@@ -24,6 +24,11 @@ export interface ControlSession {
   /** Takes the seal back (switchover --undo); the replica may be written again. */
   unseal(scenarioId: string): Promise<void>;
   /** Names the last durable consistent position of a live scenario. */
+  /**
+   * Keeps the scenario's master off the network, now and whenever it comes back; or lets it on again. `insist`: also one
+   * that is away, or whose command fails; otherwise nothing of it stays then.
+   */
+  fence(scenarioId: string, fenced: boolean, insist?: boolean): Promise<FenceOutcome>;
   bookmark(scenarioId: string, name: string): Promise<ReplicaBookmark>;
   /** Those the replica can still be brought to, and how far back a time may lie (master's clock). */
   bookmarks(scenarioId: string): Promise<{ bookmarks: readonly ReplicaBookmark[]; rewindFromMs: number }>;
@@ -223,6 +228,12 @@ export interface ReplicaBookmark {
   readonly sequence: string;
   readonly timeMs: number;
 }
+export interface FenceOutcome {
+  /** `gone`: its session ended meanwhile. `away`: it is not here. */
+  readonly outcome: 'done' | 'failed' | 'away' | 'gone';
+  readonly why?: string | undefined;
+}
+
 
 export interface SealedReplica {
   readonly epoch: number;

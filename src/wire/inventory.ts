@@ -46,5 +46,7 @@ export const inventorySchema = z.object({
     .optional(),
   /** Another one after each reboot of the machine that the engine runs on. */
   bootId: z.string().max(64).optional(),
+  /** Its engine has a command that takes it off the network (`--fence`). */
+  fence: z.boolean().optional(),
   takenAtMs: z.number(),
 });

@@ -6,6 +6,7 @@ import type {
   CopyOptions,
   CopyProgress,
   ReplicaSpec,
+  FenceOutcome,
 } from '../../src/wire/control-session.ts';
 import { ENGINE_VERSION } from '../../src/wire/version.ts';
 import { APPLIANCE_VM_ID, type FakeCloud } from './fake-cloud.ts';
@@ -18,6 +19,9 @@ export class FakeAppliance {
   phase: CopyProgress['state'] = 'idle';
   sealed = false;
   /** Every spec that was opened, for what was blank in which epoch. */
+  /** What it remembers, and how asking the master goes. */
+  fenced = false;
+  fenceOutcome: FenceOutcome['outcome'] = 'done';
   readonly opened: ReplicaSpec[] = [];
   /** Connections that fail, one after the other. */
   refusals: StandbyError[] = [];
@@ -111,6 +115,14 @@ export class FakeAppliance {
       bandwidth: async () => ({}),
       setBandwidth: async () => undefined,
       unseal: async () => {
+      fence: async (_scenarioId, fenced, insist) => {
+        const comesToNothing = fenced && !insist && this.fenceOutcome !== 'done';
+        this.fenced = fenced && !comesToNothing;
+        // Without clients nothing is written.
+        if (this.live) this.live.rate = this.fenced ? 0n : 10n;
+        return { outcome: this.fenceOutcome };
+      },
+      readiness: async () => this.readiness,
         this.sealed = false;
         this.live?.unseal();
       },

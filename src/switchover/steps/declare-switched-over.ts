@@ -4,9 +4,16 @@
  * again.
  */
 import type { Step, StepContext } from '../../plan/plan.ts';
-import { redirectedEvents, steppedDownEvents, switchedOverEvents, vmOnlineEvent } from '../words.ts';
+import {
+  plannedEvents,
+  redirectedEvents,
+  steppedDownEvents,
+  switchedOverEvents,
+  vmOnlineEvent,
+} from '../words.ts';
 import type { Work, WorkEvent } from '../work.ts';
 import { CREATE_VIRTUAL_MACHINE, type MadeMachine } from './create-virtual-machine.ts';
+import { DRAIN_MASTER, type Drained } from './drain-master.ts';
 import { type BootProof, PROVE_BOOT } from './prove-boot.ts';
 import { REDIRECT_CLIENTS, type Redirected } from './redirect-clients.ts';
 import { SEAL_REPLICA, type Sealed } from './seal-replica.ts';
@@ -21,7 +28,7 @@ export interface Declared {
 export function declareSwitchedOverStep(
   work: Work,
   vmIdOf: (context: StepContext) => string,
-  options: { readonly restarted?: boolean } = {},
+  options: { readonly restarted?: boolean; readonly planned?: boolean } = {},
 ): Step<Declared> {
   return {
     id: DECLARE_SWITCHED_OVER,
@@ -52,6 +59,7 @@ export function declareSwitchedOverStep(
           ];
       if (work.scenario.redirect)
         events.push(...redirectedEvents(context.output<Redirected>(REDIRECT_CLIENTS)));
+      if (options.planned) events.unshift(...plannedEvents(context.output<Drained>(DRAIN_MASTER)));
       for (const event of events) await work.event(event);
       return { vmId, atMs: work.clock.now() };
     },
