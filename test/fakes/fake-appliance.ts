@@ -122,7 +122,6 @@ export class FakeAppliance {
         if (this.live) this.live.rate = this.fenced ? 0n : 10n;
         return { outcome: this.fenceOutcome };
       },
-      readiness: async () => this.readiness,
         this.sealed = false;
         this.live?.unseal();
       },
