@@ -1,5 +1,5 @@
 'use strict';
-// `npm run conformance [-- --recordings DIR] [--json]`: how far Local Azure answers as real Azure did in recordings.
+// `npm run conformance -- [--recordings DIR | --examples] [--json]`: how far Local Azure answers as real Azure did.
 const { spawnSync } = require('node:child_process');
 const { join } = require('node:path');
 const { findNode } = require('./pinned-node.cjs');
