@@ -111,6 +111,7 @@ export class ReplicationFacts {
         rewindBytes: usage.rewindBytes,
         rewindLimitMs: usage.window.rewindMs,
         rewindLimitBytes: usage.window.rewindBytes,
+        ...(usage.shrunkAtMs === undefined ? {} : { rewindShrunkAtMs: usage.shrunkAtMs }),
         rewindFromMs: usage.rewindFromMs,
         unappliedChanges: unapplied,
       },

@@ -115,14 +115,17 @@ function replicationRows({ stream, journal, proof, ...rest }: NonNullable<Status
 }
 
 export function rewindText(journal: NonNullable<StatusView['replication']>['journal']): string {
-  const { rewindFromMs, rewindBytes, rewindLimitMs, rewindLimitBytes } = journal;
+  const { rewindFromMs, rewindBytes, rewindLimitMs, rewindLimitBytes, rewindShrunkAtMs } = journal;
   const back =
     rewindFromMs > 0
       ? `back to ${timeText(rewindFromMs)} (${bytesText(rewindBytes)})`
       : 'nothing to go back to yet';
   if (rewindLimitMs === undefined || rewindLimitBytes === undefined) return back;
   if (rewindLimitMs === 0 || rewindLimitBytes === 0) return 'off: nothing is kept to go back to';
-  return `${back}; kept: ${durationText(rewindLimitMs)}, ${bytesText(rewindLimitBytes)} at most`;
+  const kept = `kept: ${durationText(rewindLimitMs)}, ${bytesText(rewindLimitBytes)} at most`;
+  return rewindShrunkAtMs === undefined
+    ? `${back}; ${kept}`
+    : `${back}; ${kept}, but SMALLER since ${timeText(rewindShrunkAtMs)}: the journal's space ran short`;
 }
 
 function proofText(proof: NonNullable<StatusView['replication']>['proof']): string {

@@ -44,9 +44,8 @@ async function lookAtOne(context: Context, job: string, scenario: Scenario, look
 export async function announce(
   context: Context,
   scenario: Scenario,
-  event: Pick<EventRecord, 'level' | 'code' | 'text'> & { readonly data?: EventRecord['data'] },
+  event: Pick<EventRecord, 'level' | 'code' | 'text'> & Partial<Pick<EventRecord, 'id' | 'data'>>,
 ): Promise<void> {
-  const { data, ...rest } = event;
-  await appendEvent(context, { ...rest, scenarioId: scenario.id, ...(data ? { data } : {}) });
+  await appendEvent(context, { ...event, scenarioId: scenario.id });
   context.host.tell({ kind: 'text', level: event.level, text: event.text });
 }

@@ -1,3 +1,4 @@
+import { timeText } from '../clock.ts';
 import { isLiveCapture } from '../model/capture.ts';
 import type { Scenario, WatchedCondition } from '../model/scenario.ts';
 import type { Context } from './context.ts';
@@ -42,13 +43,14 @@ export function watchJob(limits: WatchLimits, looks = LOOKS): PeriodicJob {
     const times = before !== undefined && before.condition === condition ? before.times + 1 : 1;
     if (condition) seen.set(scenario.id, { condition, times });
     else seen.delete(scenario.id);
-    if (condition === undefined || condition === view.status.watched?.condition) return;
-    if (times >= looks || view.status.watched === undefined) await changed(context, view, condition);
+    const { watched } = view.status;
+    if (condition === undefined || condition === watched?.condition) return tellShrunk(context, view);
+    if (times >= looks || watched === undefined) await changed(context, view, condition);
   }
 }
 
 /** Undefined while that is no question: nothing was copied yet, a run is under way, or a standby was made of it. */
-export function conditionOf(
+function conditionOf(
   { status, live }: Pick<StatusView, 'status' | 'live'>,
   { lagSeconds }: Pick<WatchLimits, 'lagSeconds'>,
 ): Condition | undefined {
@@ -81,7 +83,8 @@ const NEWS: Readonly<
 async function changed(context: Context, view: StatusView, condition: Condition): Promise<void> {
   const { scenario, status } = view;
   const before = status.watched?.condition;
-  await changeStatus(context, scenario, { watched: { condition, sinceMs: context.clock.now() } });
+  const watched = { ...status.watched, condition, sinceMs: context.clock.now() };
+  await changeStatus(context, scenario, { watched });
   // Nobody needs to hear at the first look that all is well.
   if (before === undefined && condition === 'protected') return;
   const { code, level } = NEWS[condition];
@@ -99,6 +102,22 @@ async function changed(context: Context, view: StatusView, condition: Condition)
       ...(view.rpoSeconds === null ? {} : { rpoSeconds: view.rpoSeconds }),
       ...(view.rpoBytes === null ? {} : { rpoBytes: view.rpoBytes }),
     },
+  });
+}
+
+/** Nobody should learn at the switchover that it cannot go back as far as was asked for. */
+async function tellShrunk(context: Context, { scenario, status, replication }: StatusView): Promise<void> {
+  const { watched } = status;
+  if (!watched || !replication) return;
+  const { rewindShrunkAtMs, rewindFromMs } = replication.journal;
+  const rewindShrunk = rewindShrunkAtMs !== undefined;
+  if (rewindShrunk === (watched.rewindShrunk ?? false)) return;
+  await changeStatus(context, scenario, { watched: { ...watched, rewindShrunk } });
+  if (!rewindShrunk) return;
+  await announce(context, scenario, {
+    level: 'warning',
+    code: 'REWIND_WINDOW_SHRUNK',
+    text: `"${scenario.name}" can be brought back only to ${timeText(rewindFromMs)}: the journal's space ran short. Enlarge the journal disk, or ask for less: standby retention ${scenario.name}`,
   });
 }
 

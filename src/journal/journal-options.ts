@@ -46,6 +46,8 @@ export interface JournalUsage {
   readonly queuedBytes: number;
   readonly rewindBytes: number;
   readonly window: RewindLimits;
+  /** When space ran short and the window became smaller than that. */
+  readonly shrunkAtMs: number | undefined;
   /** The earliest position to which the replica can be brought back, and its time by the master's clock. */
   readonly rewindFrom: Position;
   readonly rewindFromMs: number;

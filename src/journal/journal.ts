@@ -285,6 +285,7 @@ export class Journal {
       queuedBytes: this.#commit.queuedBytes,
       rewindBytes: this.#undo.keptBytes,
       window: this.#room.window,
+      shrunkAtMs: this.#room.shrunkAtMs,
       rewindFrom: this.#position(from.sequence),
       rewindFromMs: from.timeMs,
       unappliedChanges: this.#redo.end.sequence - this.#undo.position.sequence,

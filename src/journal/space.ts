@@ -21,6 +21,8 @@ export class JournalSpace implements SegmentRoom {
   readonly #clock: Clock;
   readonly #notify: (notice: JournalNotice) => void;
   #window: RewindLimits;
+  /** By our clock, when the window last became smaller than what is asked for. */
+  #shrunkAtMs: number | undefined;
   #logs: { readonly redo: RedoLog | undefined; readonly undo: UndoLog } | undefined;
   /** A rewind is looking for its way back: nothing is forgotten meanwhile. */
   #pins = 0;
@@ -39,6 +41,11 @@ export class JournalSpace implements SegmentRoom {
   get window(): RewindLimits {
     const { rewindMs, rewindBytes } = this.#window;
     return { rewindMs, rewindBytes };
+  }
+
+  /** Undefined while the window is as large as it is asked to be, or on its way there. */
+  get shrunkAtMs(): number | undefined {
+    return this.#shrunkAtMs;
   }
 
   /** A smaller window forgets at the next `trim`; a larger one grows from now on. */
@@ -115,6 +122,7 @@ export class JournalSpace implements SegmentRoom {
     while (undo.stack.length > 0 && (bytes > this.#window.rewindBytes || this.#isOld(undo))) {
       this.#dropOldest(undo);
       bytes = undo.keptBytes;
+      this.#shrunkAtMs = undefined;
     }
     await this.#release();
   }
@@ -146,6 +154,7 @@ export class JournalSpace implements SegmentRoom {
 
   #tellShrunk(why: string): void {
     const from = this.windowStart;
+    this.#shrunkAtMs = this.#clock.now();
     this.#notify({
       code: 'REWIND_WINDOW_SHRUNK',
       text: `The replica can be rewound no further back than change ${from?.sequence ?? 0n}: ${why}.`,

@@ -139,6 +139,8 @@ export interface WatchedCondition {
     | 'resync-needed'
     | 'unprotected';
   readonly sinceMs: number;
+  /** It was told that the replica cannot be brought back as far as asked for. */
+  readonly rewindShrunk?: boolean;
 }
 
 export interface IsAliveFound {

@@ -179,6 +179,8 @@ export interface Replication {
     /** What is asked to be kept. */
     readonly rewindLimitMs?: number;
     readonly rewindLimitBytes?: number;
+    /** By the appliance's clock: space ran short, and the window became smaller than asked for. */
+    readonly rewindShrunkAtMs?: number;
     readonly unappliedChanges: number;
   };
   readonly proof?: ReplicaProof;

@@ -111,6 +111,8 @@ export const replicationSchema = z.object({
     rewindFromMs: z.number(),
     rewindLimitMs: z.number().optional(),
     rewindLimitBytes: bytes.optional(),
+    /** By the appliance's clock: space ran short, and the window became smaller than asked for. */
+    rewindShrunkAtMs: z.number().optional(),
     unappliedChanges: z.int().min(0),
   }),
   /** The last time both ends agreed, or did not, at one position. */

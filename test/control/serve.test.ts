@@ -92,6 +92,17 @@ describe('Following how well scenarios are protected', () => {
     expect(await look(job)).toEqual(['SCENARIO_STOPPED', 'NOT_PROTECTED']);
   });
 
+  it('tells once that the replica cannot be brought back as far as asked for', async () => {
+    const job = watchJob(LIMITS);
+    await look(job);
+    live().rewindShrunkAtMs = world.context.clock.now();
+    expect(await look(job, 3)).toEqual(['REWIND_WINDOW_SHRUNK']);
+    live().rewindShrunkAtMs = undefined;
+    expect(await look(job)).toEqual([]);
+    live().rewindShrunkAtMs = world.context.clock.now();
+    expect(await look(watchJob(LIMITS))).toEqual(['REWIND_WINDOW_SHRUNK']);
+  });
+
   it('takes over that a new synchronisation is needed, and never changes anything at the appliance', async () => {
     const before = world.appliance.starts;
     await news();

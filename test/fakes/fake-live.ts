@@ -32,6 +32,7 @@ export class FakeLive {
   /** What the next comparison finds. */
   differs = false;
   journal: Replication['journal']['state'] = 'ready';
+  rewindShrunkAtMs: number | undefined;
   error: CopyProgress['error'];
   proof: ReplicaProof | undefined;
   heardAtMs: number | undefined;
@@ -204,6 +205,7 @@ export class FakeLive {
         limitBytes: 1024 ** 3,
         rewindBytes: 512 * 1024,
         rewindFromMs: atMs - 3_600_000,
+        ...(this.rewindShrunkAtMs === undefined ? {} : { rewindShrunkAtMs: this.rewindShrunkAtMs }),
         unappliedChanges: Number(this.received - this.applied),
       },
       ...(this.proof ? { proof: this.proof } : {}),

@@ -250,6 +250,10 @@ describe('The replica', () => {
     expect(notices.at(-1)).toMatch(/rewound no further back than change \d+: the space allowed/);
     expect(journal.usage().rewindFrom.sequence).toBeGreaterThan(0n);
     expect(await codeOf(journal.rewind({ sequence: 1n }))).toBe('REWIND_OUTSIDE_WINDOW');
+    expect(journal.usage().shrunkAtMs).toBe(5_000_000);
+    await journal.keepRewind({ rewindMs: 3_600_000, rewindBytes: 2048 });
+    expect(journal.usage()).toMatchObject({ shrunkAtMs: undefined, window: { rewindBytes: 2048 } });
+    expect(journal.usage().rewindBytes).toBeLessThanOrEqual(2048);
   });
 });
 
