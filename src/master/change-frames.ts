@@ -52,11 +52,8 @@ function recordOf(change: Change, diskIds: readonly string[]): ChangeRecord {
 }
 
 function frameOf(records: readonly ChangeRecord[], after: bigint, checksum: Checksum): ReadyFrame {
-  const body = encodeChanges({ after, records }, checksum);
-  let bodyBytes = 0;
-  for (const piece of body) bodyBytes += piece.length;
-  const header = Buffer.alloc(HEADER_BYTES);
-  writeHeader(header, { length: bodyBytes, type: FRAME.changes, flags: 0, stream: 0, argument: 0 });
-  const bytes = Buffer.concat([header, ...body], HEADER_BYTES + bodyBytes);
+  const bytes = encodeChanges({ after, records }, checksum, HEADER_BYTES);
+  const bodyBytes = bytes.length - HEADER_BYTES;
+  writeHeader(bytes, { length: bodyBytes, type: FRAME.changes, flags: 0, stream: 0, argument: 0 });
   return { bytes, bodyBytes, lastSequence: records.at(-1)?.sequence ?? after };
 }

@@ -41,33 +41,43 @@ export function recordSpace({ kind, lengthBytes }: Pick<ChangeRecord, 'kind' | '
   return RECORD_BYTES + (kind === 'data' ? lengthBytes : 0);
 }
 
-/** The body in pieces, ready to be sent; data are not copied. At most `LIMITS.changesBodyBytes`, or a RangeError. */
-export function encodeChanges(batch: ChangeBatch, checksum: Checksum): Buffer[] {
-  const head = Buffer.alloc(CHANGES_HEADER_BYTES);
-  head.writeBigUInt64LE(batch.after, 16);
-  head.writeUInt32LE(batch.records.length, 24);
-  const pieces: Buffer[] = [head];
+/**
+ * The body, behind so many bytes of room for what its sender puts before it: all in one buffer, since most data are short.
+ * At most `LIMITS.changesBodyBytes`, or a RangeError.
+ */
+export function encodeChanges({ after, records }: ChangeBatch, checksum: Checksum, roomBytes = 0): Buffer {
   let length = CHANGES_HEADER_BYTES;
-  for (const record of batch.records) {
-    length += recordSpace(record);
-    pieces.push(encodeRecord(record));
-    if (record.kind === 'data' && record.data) pieces.push(asBuffer(record.data));
-  }
+  for (const record of records) length += recordSpace(record);
   if (length > LIMITS.changesBodyBytes) throw new RangeError(`a batch of ${length} bytes is too long`);
-  head.set(checksum(head.subarray(CHECKSUM_BYTES), ...pieces.slice(1)), 0);
-  return pieces;
+  const whole = Buffer.allocUnsafe(roomBytes + length);
+  const body = whole.subarray(roomBytes);
+  body.fill(0, 0, CHANGES_HEADER_BYTES);
+  body.writeBigUInt64LE(after, 16);
+  body.writeUInt32LE(records.length, 24);
+  let at = CHANGES_HEADER_BYTES;
+  for (const record of records) at = encodeRecord(body, at, record);
+  if (at !== length) throw new RangeError('a change has other data than its length says');
+  body.set(checksum(body.subarray(CHECKSUM_BYTES)), 0);
+  return whole;
 }
 
-function encodeRecord(record: ChangeRecord): Buffer {
-  const bytes = Buffer.alloc(RECORD_BYTES);
-  bytes.writeBigUInt64LE(record.sequence, 0);
-  bytes.writeBigUInt64LE(BigInt(record.offsetBytes), 8);
-  bytes.writeBigUInt64LE(record.setId ?? 0n, 16);
-  bytes.writeBigUInt64LE(BigInt(Math.max(0, Math.round(record.masterClockMs))), 24);
-  bytes.writeUInt32LE(record.lengthBytes, 32);
-  bytes.writeUInt16LE(record.disk, 36);
-  bytes.writeUInt8(KINDS.indexOf(record.kind), 38);
-  return bytes;
+/** Answers where the next one goes. */
+function encodeRecord(body: Buffer, at: number, record: ChangeRecord): number {
+  body.writeBigUInt64LE(record.sequence, at);
+  writeWhole(body, at + 8, record.offsetBytes);
+  body.writeBigUInt64LE(record.setId ?? 0n, at + 16);
+  writeWhole(body, at + 24, Math.max(0, Math.round(record.masterClockMs)));
+  body.writeUInt32LE(record.lengthBytes, at + 32);
+  body.writeUInt16LE(record.disk, at + 36);
+  body.writeUInt16LE(KINDS.indexOf(record.kind), at + 38);
+  if (record.kind !== 'data' || !record.data) return at + RECORD_BYTES;
+  body.set(record.data, at + RECORD_BYTES);
+  return at + RECORD_BYTES + record.data.byteLength;
+}
+
+function writeWhole(body: Buffer, at: number, value: number): void {
+  body.writeUInt32LE(value % 2 ** 32, at);
+  body.writeUInt32LE(Math.floor(value / 2 ** 32), at + 4);
 }
 
 /** Data are views into `body`. Throws PROTOCOL_BROKEN for what no master sends, BATCH_BROKEN for a wrong checksum. */
@@ -112,13 +122,9 @@ function decodeRecord(body: Buffer, at: number): ChangeRecord {
 }
 
 function whole(body: Buffer, at: number): number {
-  const value = body.readBigUInt64LE(at);
-  if (value > BigInt(Number.MAX_SAFE_INTEGER)) throw protocolBroken('a number that is out of range');
-  return Number(value);
-}
-
-function asBuffer(data: Uint8Array): Buffer {
-  return Buffer.from(data.buffer, data.byteOffset, data.byteLength);
+  const value = body.readUInt32LE(at + 4) * 2 ** 32 + body.readUInt32LE(at);
+  if (value > Number.MAX_SAFE_INTEGER) throw protocolBroken('a number that is out of range');
+  return value;
 }
 
 /** The connection is closed then, and the master sends again what was not durable: nothing of it was kept. */
