@@ -64,8 +64,6 @@ function requestsOfControl({ masters, joins, replicas, bandwidth, fences }: Engi
     bandwidth: async () => bandwidth.schedule,
     setBandwidth: (schedule) => done(bandwidth.set(schedule)),
     unseal: ({ scenarioId }) => done(replicas.get(scenarioId).unseal()),
-    closeReplica: ({ scenarioId }) => done(replicas.remove(scenarioId)),
-  };
     fence: ({ scenarioId, fenced, insist }) => {
       const { masterId } = replicas.get(scenarioId).spec;
       const session = masters.session(masterId);
@@ -73,6 +71,8 @@ function requestsOfControl({ masters, joins, replicas, bandwidth, fences }: Engi
         ? fences.add({ scenarioId, masterId }, session, insist)
         : fences.release(scenarioId, session);
     },
+    closeReplica: ({ scenarioId }) => done(replicas.remove(scenarioId)),
+  };
 }
 
 const MOVING = new Set(['copying', 'proving', 'draining', 'replicating', 'master-away', 'idle']);

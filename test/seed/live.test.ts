@@ -67,7 +67,7 @@ it('a live server is seeded while a guest writes; what changed before, during an
   await until(
     'the replica follows',
     async () => (await copy.control.progress('s1', 200)).state === 'replicating',
-    30_000,
+    60_000,
   );
   const wrote = writes;
   await until('the guest writes on', () => writes > wrote + 20);
@@ -84,4 +84,4 @@ it('a live server is seeded while a guest writes; what changed before, during an
     return (await readFile(copy.lun)).subarray(0, copy.sizeBytes).equals(await readFile(copy.disk));
   });
   expect(await hashOf(copy.lun, copy.sizeBytes)).toBe(await hashOf(copy.disk, copy.sizeBytes));
-}, 60_000);
+}, 120_000);

@@ -81,7 +81,28 @@ describe('an import', () => {
     expect(await hashOf(copy.lun, copy.sizeBytes)).toBe(blank);
     expect(await commands.import()).toMatchObject({ written: true, resumed: false, digests });
     expect(await hashOf(copy.lun, copy.sizeBytes)).toBe(await hashOf(copy.disk, copy.sizeBytes));
-  }, 60_000);
+    expect(await commands.import()).toMatchObject({ written: false, already: true, digests });
+    expect(await commands.export()).toMatchObject({ already: true, digests });
+  }, 120_000);
+
+  it('leaves zeros where the seed holds nothing, also on a disk that held something, and where the scenario leaves out', async () => {
+    await overwrite(copy.lun, 43 * MIB + 100, noiseOf(9)(2 * MIB));
+    await overwrite(copy.lun, 48 * MIB, noiseOf(10)(MIB));
+    await overwrite(copy.disk, 20 * MIB, Buffer.alloc(64 * 1024));
+    const excluded = [{ offsetBytes: 3 * MIB + 4096, sizeBytes: 2 * MIB }];
+    const { disks } = copy.spec({}, false);
+    await copy.control.openReplica({
+      ...copy.spec({ epoch: 2 }),
+      disks: disks.map((disk) => ({ ...disk, excluded })),
+    });
+    await commands.export();
+    await commands.import();
+    const wanted = await readFile(copy.disk);
+    wanted.fill(0, 3 * MIB + 4096, 5 * MIB + 4096);
+    const found = await readFile(copy.lun);
+    expect(found.subarray(0, copy.sizeBytes).equals(wanted)).toBe(true);
+    expect(found.subarray(copy.sizeBytes).every((byte) => byte === 0)).toBe(true);
+  }, 120_000);
 
   it('refuses the seed of another master or of a disk of another size, and one that is not finished', async () => {
     const other = join(world.folder, 'other.img');
@@ -97,7 +118,7 @@ describe('an import', () => {
     expect(await codeOf(commands.export(stopping()))).toBe('SEED_INTERRUPTED');
     expect(await codeOf(commands.import())).toBe('SEED_UNFINISHED');
     expect(await codeOf(commands.export({ whole: true }))).toBe('SEED_OF_OTHER_DISKS');
-  }, 60_000);
+  }, 120_000);
 
   it('refuses a replica that is being copied or was, and one that somebody else writes a seed onto', async () => {
     await commands.export();
@@ -114,7 +135,7 @@ describe('an import', () => {
     expect((await untilEnd(copy.control, 's1')).state).toBe('synchronised');
     expect(await codeOf(commands.import())).toBe('REPLICA_IN_USE');
     expect(await hashOf(copy.lun, copy.sizeBytes)).toBe(await hashOf(copy.disk, copy.sizeBytes));
-  }, 60_000);
+  }, 120_000);
 });
 
 describe('an export', () => {
@@ -140,7 +161,7 @@ describe('an export', () => {
       [true, digests],
       [true, digests],
     ]);
-  }, 60_000);
+  }, 120_000);
 
   it('takes nothing that is in the way, and gives the same data however it is written', async () => {
     const mine = join(world.folder, 'mine.txt');
@@ -159,7 +180,7 @@ describe('an export', () => {
     expect(a.subarray(16_384).equals(b.subarray(16_384))).toBe(false);
     const both = await Promise.all([1, 2].map(() => codeOf(commands.export({ overwrite: true }))));
     expect(both.sort()).toEqual(['SEED_BUSY', 'nothing was refused']);
-  }, 60_000);
+  }, 120_000);
 });
 
 /** Options of a command that is asked to stop once it has made something durable. */

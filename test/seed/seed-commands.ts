@@ -68,7 +68,7 @@ export async function makeSeedWorld(world: World, disk: string): Promise<SeedWor
     },
     async killWhen(args, what, isSo) {
       const child = start(args);
-      await until(what, async () => child.exitCode !== null || (await isSo()), 30_000);
+      await until(what, async () => child.exitCode !== null || (await isSo()), 60_000);
       if (child.exitCode !== null) throw new Error(`${args[0]} ended before it could be killed`);
       await kill(child);
     },

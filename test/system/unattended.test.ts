@@ -226,6 +226,7 @@ async function copied(): Promise<void> {
     state: 'synchronised',
     resumed: false,
     sync: { mode: 'block', reason: expect.stringMatching(/hold a seed/) },
+    leftOutBytes: expect.any(Number),
   });
   const { digests } = await json('status kiosk');
   expect(await json('run kiosk')).toMatchObject({ state: 'synchronised', resumed: false, digests });
