@@ -73,17 +73,24 @@ function look({ scenario, inventory, applianceName }: RunbookFacts): string {
   ].join('\n\n');
 }
 
-function decide({ inventory }: RunbookFacts): string {
+function decide({ inventory, scenario }: RunbookFacts): string {
   const addresses = inventory.nics.flatMap((nic) => nic.addresses);
   const at = addresses.length > 0 ? ` (${addresses.join(', ')})` : '';
   return [
     `- Is **${inventory.hostName}**${at} really down, and not only out of your sight? Ask somebody who stands beside it.`,
-    '- Two of them must never run: switch it off, or disable its network adapters, before you go on.',
+    inventory.fence
+      ? '- Two of them must never run: its engine takes it off the network first. If it cannot be reached, see that it is off.'
+      : '- Two of them must never run: switch it off, or disable its network adapters, before you go on.',
     '- What was written there and is not in Azure is lost unless it can be fetched later. The next command shows how much.',
+    ...(scenario.redirect
+      ? [
+          `- Clients are sent to the standby by the name **${scenario.redirect.name}**; the last step changes it.`,
+        ]
+      : []),
   ].join('\n');
 }
 
-function switchOver({ scenario }: RunbookFacts): string {
+function switchOver({ scenario, inventory }: RunbookFacts): string {
   const { name } = scenario;
   const live = isLiveCapture(scenario.capture);
   return [
@@ -98,7 +105,24 @@ function switchOver({ scenario }: RunbookFacts): string {
           ),
         ]
       : []),
+    ...(inventory.fence ? [`If ${inventory.hostName} cannot be reached, and you know that it is off:`] : []),
+    ...(inventory.fence ? [commands(`standby switchover ${name} --master-is-down`)] : []),
+    ...(inventory.fence && live
+      ? [
+          'If it still works, and is to be moved without losing anything:',
+          commands(`standby switchover ${name} --planned`),
+        ]
+      : []),
+    ...(scenario.redirect ? leftOut(name, '--no-redirect', 'its DNS server does not take the change') : []),
+    ...(scenario.scripts ? leftOut(name, '--no-scripts', 'one of its scripts fails') : []),
   ].join('\n\n');
+}
+
+function leftOut(name: string, flag: string, when: string): readonly string[] {
+  return [
+    `If ${when}, and the standby is needed all the same:`,
+    commands(`standby switchover ${name} ${flag}`),
+  ];
 }
 
 function halfWay({ scenario }: RunbookFacts): string {
@@ -115,8 +139,15 @@ function check({ scenario, inventory }: RunbookFacts): string {
   return [
     lines.join('\n'),
     [
-      `The report of the switchover has the new address of the VM ${scenario.vm.name}. Tell the users, whoever keeps the DNS`,
-      'records, and the owners of systems that call this server by its address.',
+      ...(scenario.redirect
+        ? [
+            `The report of the switchover says how long clients may keep the old address of ${scenario.redirect.name}.`,
+            'Tell the owners of systems that call this server by its address.',
+          ]
+        : [
+            `The report of the switchover has the new address of the VM ${scenario.vm.name}. Tell the users, whoever keeps the DNS`,
+            'records, and the owners of systems that call this server by its address.',
+          ]),
     ].join('\n'),
   ].join('\n\n');
 }

@@ -6,6 +6,15 @@ import { CommandLine } from './shell-fixture.ts';
 
 const facts = { inventory: inventory(), applianceName: 'web-appliance', accountName: 'ops@example.com' };
 const live = runbook({ ...facts, scenario: scenario({ capture: 'nbd' }) });
+const whole = runbook({
+  ...facts,
+  inventory: inventory({ fence: true }),
+  scenario: scenario({
+    capture: 'nbd',
+    redirect: { kind: 'azure-dns', resourceGroup: 'names', zone: 'example.com', name: 'www.example.com' },
+    scripts: [{ at: 'before-seal', command: ['/bin/true'], timeoutSeconds: 60 }],
+  }),
+});
 const atRest = runbook({ ...facts, scenario: scenario() });
 
 /** What stands in the blocks: to be typed as it is. */
@@ -36,18 +45,29 @@ describe('The runbook', () => {
     expect(atRest).not.toMatch(/bookmark|--to/i);
   });
 
-  it.each([...new Set(commandsOf(live))])('has a command that is one: %s', async (line) => {
-    const line0 = new CommandLine();
-    try {
-      const [program, ...words] = line.split(' ');
-      expect(program).toBe('standby');
-      // The store of this test is empty, so that is as far as a right command comes; a wrong one is USAGE.
-      const typed = await line0.type([...words, '--json', '--yes']);
-      const [document] = typed.documents;
-      const code = (document?.error as { code?: string } | undefined)?.code;
-      expect(code, typed.out).toBe('SCENARIO_UNKNOWN');
-    } finally {
-      line0.remove();
+  it('says how clients find the standby, and what to do when that, a script or the fence does not work', () => {
+    expect(whole).toContain('www.example.com');
+    for (const flag of ['--planned', '--master-is-down', '--no-redirect', '--no-scripts']) {
+      expect(whole).toContain(flag);
+      expect(live).not.toContain(flag);
     }
   });
+
+  it.each([...new Set([...commandsOf(live), ...commandsOf(whole)])])(
+    'has a command that is one: %s',
+    async (line) => {
+      const line0 = new CommandLine();
+      try {
+        const [program, ...words] = line.split(' ');
+        expect(program).toBe('standby');
+        // The store of this test is empty, so that is as far as a right command comes; a wrong one is USAGE.
+        const typed = await line0.type([...words, '--json', '--yes']);
+        const [document] = typed.documents;
+        const code = (document?.error as { code?: string } | undefined)?.code;
+        expect(code, typed.out).toBe('SCENARIO_UNKNOWN');
+      } finally {
+        line0.remove();
+      }
+    },
+  );
 });
