@@ -8,7 +8,7 @@ import { type LocalWorld, startLocalWorld } from './local-world.ts';
 let world: LocalWorld;
 beforeAll(async () => {
   world = await startLocalWorld();
-}, 60_000);
+}, 180_000);
 afterAll(() => world?.stop());
 afterEach(() => {
   const nobody = { roleAssignments: [], denyAssignments: [], locks: [], policyAssignments: [] };
