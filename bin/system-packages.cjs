@@ -29,6 +29,10 @@ const FOR_TESTS = [
   { name: 'fdisk', files: ['/usr/sbin/sfdisk', '/sbin/sfdisk'] },
   { name: 'azure-cli', files: ['/usr/bin/az'] },
   { name: 'ntfs-3g', files: ['/usr/sbin/mkntfs', '/sbin/mkntfs'] },
+  // Judges of the served disks that are not ours.
+  { name: 'libnbd-bin', files: ['/usr/bin/nbdcopy'] },
+  { name: 'qemu-utils', files: ['/usr/bin/qemu-img'] },
+  { name: 'fio', files: ['/usr/bin/fio'] },
   { name: 'libhivex-bin', files: ['/usr/bin/hivexml'] },
 ];
 

@@ -5,6 +5,7 @@ import { clear } from './chunk-writer.ts';
 import { mapPath, readDurableMap, writeDurableMap } from './durable-map.ts';
 import { assertLun, lunPath } from './luns.ts';
 import type { ReceivingDisk } from './receiver.ts';
+import { assertMarkedDisks } from './replica-disk-mark.ts';
 import type { ReplicaSpecOnWire } from './replica-record.ts';
 import { assertNoImport, readSeedMark } from './seed-mark.ts';
 
@@ -17,9 +18,11 @@ export async function openReplicaDisks(
   const opened: ReceivingDisk[] = [];
   const seed = await readSeedMark(stateFolder, spec.scenarioId);
   assertNoImport(seed);
+  for (const disk of spec.disks) await assertLun(lunsFolder, disk.lun, disk.sizeBytes);
+  const places = spec.disks.map(({ diskId, lun }) => ({ diskId, lun, path: lunPath(lunsFolder, lun) }));
+  await assertMarkedDisks(stateFolder, spec, places);
   try {
     for (const disk of spec.disks) {
-      await assertLun(lunsFolder, disk.lun, disk.sizeBytes);
       const path = mapPath(stateFolder, spec.scenarioId, disk.diskId);
       const durable = await readDurableMap(path, spec.epoch, chunkCount(disk.sizeBytes));
       const device = await openDevice(lunPath(lunsFolder, disk.lun), { mode: 'write', exclusive: true });

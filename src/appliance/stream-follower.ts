@@ -17,12 +17,18 @@ export interface StreamFollowerOptions {
 /** Flushes may come by the hundred; together they cost one move. */
 const PAUSE_MS = 100;
 const RETRY_MS = 500;
+/**
+ * Each move is a piece that the journal remembers as long as the rewind window is: after so many it takes longer steps,
+ * so that a window of any length has about so many pieces, and little memory.
+ */
+const MOVES_MAX = 50_000;
 const PASSING = new Set(['JOURNAL_FULL', 'JOURNAL_DISK_FULL']);
 
 export class StreamFollower {
   readonly #options: StreamFollowerOptions;
   #over: AbortController | undefined;
   #working: Promise<void> | undefined;
+  #moves = 0;
 
   constructor(options: StreamFollowerOptions) {
     this.#options = options;
@@ -64,6 +70,9 @@ export class StreamFollower {
       let waitMs = PAUSE_MS;
       try {
         await journal.applyTo();
+        if (++this.#moves > MOVES_MAX) {
+          waitMs = Math.max(PAUSE_MS, journal.usage().window.rewindMs / MOVES_MAX);
+        }
         onMoved();
       } catch (error) {
         if (!isStandbyError(error) || !PASSING.has(error.code)) {

@@ -170,6 +170,11 @@ function openError(path: string, error: unknown): StandbyError {
       what: `The disk ${path} cannot be opened: permission denied.`,
       next: 'Run the engine as root, or as a member of the disk group.',
     },
+    EROFS: {
+      code: 'DISK_READ_ONLY',
+      what: `The disk ${path} cannot be written: it lies on a read-only file system.`,
+      next: 'Mount that file system for writing; if the kernel made it read-only by itself, check its disk first.',
+    },
     EBUSY: {
       code: 'DISK_IN_USE',
       what: `The disk ${path} is in use: it, or a partition of it, is mounted.`,

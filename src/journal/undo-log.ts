@@ -102,7 +102,7 @@ export class UndoLog {
   }
 
   get keptBytes(): number {
-    return this.#state.stack.reduce((sum, { bytes }) => sum + bytes, 0);
+    return this.#state.bytes;
   }
 
   async begin(from: Place, to: Place, old: readonly OldContent[] | undefined, nowMs: number): Promise<void> {
@@ -158,7 +158,7 @@ export class UndoLog {
 
   /** Forgets the oldest pieces: the replica cannot be brought back behind the first that stays. */
   drop(count: number): void {
-    this.#state.stack.splice(0, count);
+    this.#state.drop(count);
   }
 
   /** Pieces whose changes are gone from the redo log: nobody could come forward again. */
@@ -176,6 +176,8 @@ export class UndoLog {
 class UndoState {
   position: Place;
   stack: Piece[] = [];
+  /** Of the stack: a day has hundreds of thousands of pieces, and this is asked for at each. */
+  bytes = 0;
   unsettled: Piece | undefined;
   repeatable: Piece | undefined;
   rewinding: Place | undefined;
@@ -215,13 +217,20 @@ class UndoState {
   }
 
   push(piece: Piece): void {
-    if (piece.kept) this.stack.push(piece);
-    else this.clear();
+    if (piece.kept) {
+      this.stack.push(piece);
+      this.bytes += piece.bytes;
+    } else this.clear();
     this.#resume(piece);
+  }
+
+  drop(count: number): void {
+    for (const { bytes } of this.stack.splice(0, count)) this.bytes -= bytes;
   }
 
   clear(): void {
     this.stack = [];
+    this.bytes = 0;
     this.#clears = true;
   }
 
@@ -239,14 +248,18 @@ class UndoState {
   }
 
   cut(place: Place): void {
-    while (this.stack.length > 0 && isAfter(this.stack.at(-1)?.to ?? place, place)) this.stack.pop();
+    while (this.stack.length > 0 && isAfter(this.stack.at(-1)?.to ?? place, place)) {
+      this.bytes -= this.stack.pop()?.bytes ?? 0;
+    }
   }
 
   followedBy(tail: UndoState): UndoState {
     if (!tail.#says) return this;
     if (!tail.#clears) {
       for (const place of tail.#cuts) this.cut(place);
-      tail.stack.unshift(...this.stack);
+      // Not spread: there may be more pieces than a call may have arguments.
+      tail.stack = [...this.stack, ...tail.stack];
+      tail.bytes += this.bytes;
     }
     return tail;
   }
