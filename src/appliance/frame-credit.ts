@@ -5,9 +5,9 @@ import { LIMITS } from '../wire/limits.ts';
  * memory. The first lanes get all that is good for them, later ones what is left, and each at least one. Kept in memory
  * only; what a lane had is given back when it ends.
  */
-const ALL_LANES_FRAMES = 48;
+const ALL_LANES_FRAMES = 32;
 /** Of what is left, so that those who come after still find some. */
-const SHARE = 6;
+const SHARE = 4;
 
 export class FrameCredit {
   #left = ALL_LANES_FRAMES;

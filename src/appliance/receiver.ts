@@ -65,6 +65,7 @@ interface Lane {
 
 const DURABLE_BYTES = 256 * 1024 * 1024;
 const ZERO_CHUNKS_MAX = 65_536;
+const ROOM_BYTES = 64;
 const decompress = promisify(zstdDecompress);
 
 export class BlockReceiver {
@@ -302,7 +303,9 @@ export class BlockReceiver {
 async function unpack(block: BlockBody, isZstd: boolean): Promise<Buffer | undefined> {
   if (!isZstd) return block.data.length === block.packedLength ? block.data : undefined;
   try {
-    const packed = await decompress(block.data, { maxOutputLength: block.packedLength });
+    // Room for a little more than it may be, so that it is one step.
+    const chunkSize = block.packedLength + ROOM_BYTES;
+    const packed = await decompress(block.data, { maxOutputLength: block.packedLength, chunkSize });
     return packed.length === block.packedLength ? packed : undefined;
   } catch (error) {
     const code = (error as NodeJS.ErrnoException).code ?? '';

@@ -11,8 +11,8 @@ describe('the credit of lanes', () => {
     expect(given[0]).toBe(LIMITS.creditFrames);
     expect(Math.min(...given)).toBe(1);
     expect(given).toEqual(given.toSorted((a, b) => b - a));
-    // Sixteen masters with two lanes each: 48 blocks, and one for each lane that came after those were given.
-    expect(given.reduce((sum, frames) => sum + frames, 0)).toBeLessThanOrEqual(48 + 32);
+    // Sixteen masters with two lanes each: 32 blocks, and one for each lane that came after those were given.
+    expect(given.reduce((sum, frames) => sum + frames, 0)).toBeLessThanOrEqual(32 + 32);
   });
 
   it('is there again when a lane has ended', async () => {
