@@ -236,7 +236,6 @@ export interface FenceOutcome {
   readonly why?: string | undefined;
 }
 
-
 export interface SealedReplica {
   readonly epoch: number;
   readonly synchronisedAtMs: number;

@@ -5,8 +5,8 @@ import type {
   ControlSession,
   CopyOptions,
   CopyProgress,
-  ReplicaSpec,
   FenceOutcome,
+  ReplicaSpec,
 } from '../../src/wire/control-session.ts';
 import { ENGINE_VERSION } from '../../src/wire/version.ts';
 import { APPLIANCE_VM_ID, type FakeCloud } from './fake-cloud.ts';
@@ -18,10 +18,10 @@ export class FakeAppliance {
   spec: ReplicaSpec | undefined;
   phase: CopyProgress['state'] = 'idle';
   sealed = false;
-  /** Every spec that was opened, for what was blank in which epoch. */
   /** What it remembers, and how asking the master goes. */
   fenced = false;
   fenceOutcome: FenceOutcome['outcome'] = 'done';
+  /** Every spec that was opened, for what was blank in which epoch. */
   readonly opened: ReplicaSpec[] = [];
   /** Connections that fail, one after the other. */
   refusals: StandbyError[] = [];
@@ -112,9 +112,6 @@ export class FakeAppliance {
         this.sealed = true;
         return { epoch, synchronisedAtMs: 1, digests: this.digests() };
       },
-      bandwidth: async () => ({}),
-      setBandwidth: async () => undefined,
-      unseal: async () => {
       fence: async (_scenarioId, fenced, insist) => {
         const comesToNothing = fenced && !insist && this.fenceOutcome !== 'done';
         this.fenced = fenced && !comesToNothing;
@@ -122,6 +119,9 @@ export class FakeAppliance {
         if (this.live) this.live.rate = this.fenced ? 0n : 10n;
         return { outcome: this.fenceOutcome };
       },
+      bandwidth: async () => ({}),
+      setBandwidth: async () => undefined,
+      unseal: async () => {
         this.sealed = false;
         this.live?.unseal();
       },
