@@ -14,6 +14,6 @@ describe('Recordings of real traffic, played against Local Azure', () => {
       expect(report.agreement).toBeGreaterThanOrEqual(0.98);
       expect(report.differences.filter((each) => each.explanation.startsWith('not explained'))).toEqual([]);
     },
-    120_000,
+    300_000,
   );
 });

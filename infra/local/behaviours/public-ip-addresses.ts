@@ -1,8 +1,9 @@
+import { createHash } from 'node:crypto';
 import { ArmError, notImplemented } from '../arm/arm-error.ts';
-import type { ArmContext, Behaviour, Put } from '../arm/behaviour.ts';
+import type { ArmContext, Behaviour, Put, Resource } from '../arm/behaviour.ts';
 import { type JsonObject, listAt, objectAt, textAt } from '../arm/json.ts';
 import { networkCreate, networkDelete, networkUpdate } from '../arm/operation-shape.ts';
-import { sameId } from '../arm/resource-id.ts';
+import { keyOf, sameId } from '../arm/resource-id.ts';
 import { freeLoopbackAddress } from '../network/loopback.ts';
 import { NETWORK_VERSIONS } from './api-versions.ts';
 import { userOfPublicIp } from './network-interfaces.ts';
@@ -53,11 +54,23 @@ function takenAddresses(context: ArmContext): Set<string> {
 }
 
 /** Azure makes a name of the label; nothing here answers to it. */
-function dnsOf(properties: JsonObject, location: string): JsonObject {
-  const given = objectAt(properties, 'dnsSettings');
-  const label = textAt(given, 'domainNameLabel');
-  if (given === undefined || label === undefined) return given === undefined ? {} : { dnsSettings: given };
-  return { dnsSettings: { ...given, fqdn: fqdnOf(label, location) } };
+function dnsOf(resource: Resource): JsonObject {
+  const given = objectAt(resource.properties, 'dnsSettings');
+  const fqdn = nameOf(resource);
+  if (given === undefined) return {};
+  return { dnsSettings: fqdn === undefined ? given : { ...given, fqdn } };
+}
+
+/** Within a scope of its own a label need not be the only one: Azure puts a mark behind it. */
+function nameOf({ id, location = '', properties }: Resource): string | undefined {
+  const label = textAt(properties, 'dnsSettings.domainNameLabel');
+  const scope = textAt(properties, 'dnsSettings.domainNameLabelScope');
+  if (label === undefined || scope === undefined) return label && fqdnOf(label, location);
+  const mark = createHash('sha256')
+    .update(`${scope} ${keyOf(id)}`)
+    .digest('hex')
+    .slice(0, 16);
+  return fqdnOf(`${label}.${mark}`, location);
 }
 
 export function fqdnOf(label: string, location: string): string {
@@ -66,9 +79,8 @@ export function fqdnOf(label: string, location: string): string {
 
 function checkLabel(context: ArmContext, put: Put): void {
   const { resource } = put;
-  const label = textAt(resource.properties, 'dnsSettings.domainNameLabel');
-  if (label === undefined) return;
-  const fqdn = fqdnOf(label, resource.location ?? '');
+  const fqdn = nameOf(resource);
+  if (fqdn === undefined) return;
   const other = context.graph
     .list(TYPES.publicIp)
     .find((each) => textAt(each.properties, 'dnsSettings.fqdn') === fqdn && !sameId(each.id, resource.id));
@@ -94,7 +106,7 @@ function beforePut(context: ArmContext, put: Put): void {
     publicIPAddressVersion: 'IPv4',
     publicIPAllocationMethod: method,
     idleTimeoutInMinutes: resource.properties.idleTimeoutInMinutes ?? 4,
-    ...dnsOf(resource.properties, resource.location ?? ''),
+    ...dnsOf(resource),
     ...(resource.properties.deleteOption ? { deleteOption: resource.properties.deleteOption } : {}),
     ...(resource.properties.ddosSettings ? { ddosSettings: resource.properties.ddosSettings } : {}),
     ipTags: listAt(resource.properties, 'ipTags'),

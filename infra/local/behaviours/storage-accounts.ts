@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { isoTime } from '../../../src/clock.ts';
-import { ArmError } from '../arm/arm-error.ts';
+import { ArmError, notImplemented } from '../arm/arm-error.ts';
 import type { ArmContext, Behaviour, ProviderRoute, Put, Resource } from '../arm/behaviour.ts';
 import { type JsonObject, textAt } from '../arm/json.ts';
 import { storagePut } from '../arm/operation-shape.ts';
@@ -78,7 +78,9 @@ export const storageAccounts: Behaviour = {
     regenerateKey: {
       kind: 'now',
       async answer(context, resource, request) {
-        const index = ['key1', 'key2'].indexOf(textAt(request.body, 'keyName') ?? '');
+        const name = textAt(request.body, 'keyName') ?? '';
+        if (/^kerb[12]$/.test(name)) throw notImplemented('a Kerberos key of a storage account');
+        const index = ['key1', 'key2'].indexOf(name);
         if (index < 0) {
           throw new ArmError(
             400,
