@@ -61,6 +61,8 @@ function requestsOfControl({ masters, joins, replicas, bandwidth, fences }: Engi
     bookmarks: ({ scenarioId }) => replicas.get(scenarioId).bookmarks(),
     setRewind: ({ scenarioId, rewind }) => done(replicas.get(scenarioId).setRewind(rewind)),
     scrub: ({ scenarioId }) => done(replicas.get(scenarioId).scrub()),
+    readiness: async ({ scenarioId, diskId }, connection) =>
+      (await replicas.readiness(scenarioId, diskId, connection.signal)) as Result<'readiness'>,
     bandwidth: async () => bandwidth.schedule,
     setBandwidth: (schedule) => done(bandwidth.set(schedule)),
     unseal: ({ scenarioId }) => done(replicas.get(scenarioId).unseal()),

@@ -1,8 +1,10 @@
 import { StandbyError } from '../errors.ts';
+import type { Readiness } from '../model/readiness.ts';
 import type { Connection } from '../wire/connection.ts';
 import type { ApplianceDisk, CopyProgress } from '../wire/control-session.ts';
 import { assertLun, listLuns } from './luns.ts';
 import { Replica, type ReplicaWorld } from './replica.ts';
+import { readinessOfReplica } from './replica-readiness.ts';
 import { type ReplicaSpecOnWire, readRecords, removeRecord } from './replica-record.ts';
 import { readSeedMark } from './seed-mark.ts';
 
@@ -45,6 +47,12 @@ export class Replicas {
     if (mark?.state !== 'imported') return undefined;
     const { seedId, atMs, dataBytes } = mark;
     return { seedId, atMs, dataBytes };
+  }
+
+  /** Throws REPLICA_UNKNOWN, DISK_UNKNOWN, REPLICA_NOT_WHOLE, REPLICA_MOVES, and what a damaged disk leads to. */
+  readiness(scenarioId: string, diskId: string, signal: AbortSignal): Promise<Readiness> {
+    const { lunsFolder, clock } = this.#world;
+    return readinessOfReplica(this.get(scenarioId), { diskId, lunsFolder, clock, signal });
   }
 
   async disks(): Promise<ApplianceDisk[]> {

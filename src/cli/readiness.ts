@@ -1,4 +1,7 @@
 import type { Command } from 'commander';
+import { inputError } from '../errors.ts';
+import type { Readiness } from '../model/readiness.ts';
+import { optionText } from './answers.ts';
 import { type Call, leaf, Outcome } from './command.ts';
 import { note, tellAll } from './people.ts';
 import type { Shell } from './shell.ts';
@@ -8,19 +11,29 @@ const CHECKS_FAILED = 3;
 export function addReadinessCommand(program: Command, shell: Shell): void {
   leaf(
     program,
-    'readiness',
-    'Tells whether the server on a disk would start in Azure, fact by fact, without starting it',
+    'readiness [scenario]',
+    'Tells whether a server would start in Azure, fact by fact, from its replica or a disk, without starting it',
     shell,
     readiness,
-  ).requiredOption('--disk <image>', 'a raw disk image or a block device; it is only read');
+  ).option('--disk <image>', 'look at a raw disk image or a block device instead; it is only read');
 }
 
 async function readiness(call: Call): Promise<unknown> {
-  const { readinessOfDisk } = await import('../control/readiness.ts');
-  const found = await readinessOfDisk(String(call.options.disk), call.shell.signal);
+  const [scenario] = call.args;
+  const disk = optionText(call, 'disk');
+  if ((scenario === undefined) === (disk === undefined)) {
+    throw inputError('USAGE', 'Either a scenario or --disk IMAGE is needed.', 'standby readiness --help');
+  }
+  const { readinessOfDisk, readinessOfScenario } = await import('../control/readiness.ts');
+  if (disk !== undefined) return shown(call, disk, await readinessOfDisk(disk, call.shell.signal));
+  const name = String(scenario);
+  return shown(call, name, await readinessOfScenario(await call.context(), name));
+}
+
+async function shown(call: Call, subject: string, found: Readiness): Promise<unknown> {
   const generation = found.generation ? `, generation ${found.generation}` : '';
-  await tellAll(call, `${found.disk}: ${found.os.name}${generation}`, found.verdicts);
-  note(call, `${found.disk}: ${WORDS[found.verdict]}`);
+  await tellAll(call, `${subject}: ${found.os.name}${generation}`, found.verdicts);
+  note(call, `${subject}: ${WORDS[found.verdict]}`);
   return found.verdict === 'not ready' ? new Outcome(found, CHECKS_FAILED) : found;
 }
 

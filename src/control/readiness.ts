@@ -1,5 +1,9 @@
 import { openDevice } from '../block/open-device.ts';
-import { type Readiness, readReadiness } from '../guest/readiness/readiness.ts';
+import { readReadiness } from '../guest/readiness/readiness.ts';
+import type { Readiness } from '../model/readiness.ts';
+import { withAppliance } from './bookmarks.ts';
+import type { Context } from './context.ts';
+import { scenarioNamed } from './scenario-named.ts';
 
 /** Looks at an image or a block device by itself: no scenario, no store, no home folder. It only reads the disk. */
 export async function readinessOfDisk(
@@ -12,4 +16,16 @@ export async function readinessOfDisk(
   } finally {
     await device.close();
   }
+}
+
+/** Asks the appliance, which looks into the replica of the disk that the master starts from. */
+export async function readinessOfScenario(
+  context: Context,
+  name: string,
+): Promise<Readiness & { readonly scenario: string; readonly diskId: string }> {
+  const scenario = await scenarioNamed(context, name);
+  const master = await context.store.masters.get(scenario.masterId);
+  const diskId = master?.inventory.disks.find(({ boot }) => boot)?.id ?? 'disk0';
+  const found = await withAppliance(context, scenario, (session) => session.readiness(scenario.id, diskId));
+  return { scenario: scenario.name, diskId, ...found };
 }

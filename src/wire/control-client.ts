@@ -114,6 +114,8 @@ function sessionOver(connection: Connection, hello: ApplianceHello): ControlSess
     setRewind: async (scenarioId, rewind) =>
       void (await connection.request('setRewind', { scenarioId, rewind })),
     scrub: async (scenarioId) => void (await connection.request('scrub', { scenarioId })),
+    readiness: (scenarioId, diskId) =>
+      connection.request('readiness', { scenarioId, diskId }, SLOW_REQUEST_MS),
     bandwidth: () => connection.request('bandwidth', {}),
     setBandwidth: async (schedule) => void (await connection.request('setBandwidth', schedule)),
     unseal: async (scenarioId) => void (await connection.request('unseal', { scenarioId })),

@@ -1,4 +1,5 @@
 import type { MasterInventory } from '../model/disk.ts';
+import type { Readiness } from '../model/readiness.ts';
 import type { DiskDigest } from '../model/scenario.ts';
 
 /** What control can ask of an appliance over port 25000. Implemented by control-client.ts; every call has a time limit. */
@@ -36,6 +37,8 @@ export interface ControlSession {
   setRewind(scenarioId: string, rewind: RewindSpec): Promise<void>;
   /** Begins a proof that both ends are equal at one position; `progress` tells how it ended. */
   scrub(scenarioId: string): Promise<void>;
+  /** What would stop the server's start, read from the replica of one disk at one consistent position. */
+  readiness(scenarioId: string, diskId: string): Promise<Readiness>;
   /** What this appliance may receive from its masters together, by hour of its day (UTC); nothing set: no limit. */
   bandwidth(): Promise<BandwidthSchedule>;
   setBandwidth(schedule: BandwidthSchedule): Promise<void>;

@@ -161,6 +161,22 @@ export const pointSchema = z.union([
 
 export const bookmarkSchema = z.object({ name: z.string().min(1).max(128), sequence, timeMs: z.number() });
 
+const verdictSchema = z.object({
+  code: z.string().max(64),
+  status: z.enum(['ok', 'warning', 'error', 'skipped']),
+  title: text,
+  found: text,
+  expected: text.optional(),
+  next: text.optional(),
+});
+
+const readinessSchema = z.object({
+  verdict: z.enum(['ready', 'not ready', 'not proven']),
+  os: z.object({ family: z.enum(['windows', 'linux', 'unknown']), name: text }),
+  generation: z.union([z.literal(1), z.literal(2)]).optional(),
+  verdicts: z.array(verdictSchema).max(200),
+});
+
 export const pendingJoinSchema = z.object({
   tokenId: hex(16),
   requestPem: pem,
@@ -281,6 +297,8 @@ export const methods = {
   setRewind: { params: z.object({ scenarioId: id, rewind: rewindSchema }), result: done },
   /** Begins a proof at the next consistent position; its end is seen in `progress`. */
   scrub: { params: scenario, result: done },
+  /** Read from the replica at one position; nothing is held up. */
+  readiness: { params: z.object({ scenarioId: id, diskId: id }), result: readinessSchema },
   /** What this appliance may receive from its masters together, by hour of the day. */
   bandwidth: { params: none, result: bandwidthSchema },
   setBandwidth: { params: bandwidthSchema, result: done },

@@ -1,5 +1,6 @@
 import { StandbyError } from '../../src/errors.ts';
 import { GIB } from '../../src/model/disk.ts';
+import type { Readiness } from '../../src/model/readiness.ts';
 import type { DiskDigest } from '../../src/model/scenario.ts';
 import type {
   ControlSession,
@@ -30,6 +31,8 @@ export class FakeAppliance {
   /** The next copy ends with this. */
   failure: CopyProgress['error'];
   starts = 0;
+  /** What it finds in the replica. */
+  readiness: Readiness = { verdict: 'ready', os: { family: 'linux', name: 'Linux' }, verdicts: [] };
   /** There from the first start with a live capture method on; a new epoch makes a new one. */
   live: FakeLive | undefined;
   /** Changes each new live replica before anybody sees it. */
@@ -119,6 +122,7 @@ export class FakeAppliance {
         if (this.live) this.live.rate = this.fenced ? 0n : 10n;
         return { outcome: this.fenceOutcome };
       },
+      readiness: async () => this.readiness,
       bandwidth: async () => ({}),
       setBandwidth: async () => undefined,
       unseal: async () => {

@@ -6,8 +6,9 @@ import { emptyFile, MIB, run } from './volumes.ts';
 /** Small disks that have what a Linux server's disk has, as far as its start in Azure depends on it. */
 export const ROOT_UUID = '0f6ac8ae-22b4-4e3c-9f2e-5d1b0a7c9e31';
 const VERSION = '6.1.0-test';
-const ROOT_AT = 20 * MIB;
-const ROOT_BYTES = 12 * MIB;
+/** Behind the ESP, or behind the boot code. */
+const ROOT_AT = { uefi: 20 * MIB, bios: MIB };
+const ROOT_BYTES = 8 * MIB;
 
 /** An archive as initramfs tools make it, in the new format of cpio. */
 export function cpioOf(folder: string, names: readonly string[]): Buffer {
@@ -106,23 +107,23 @@ export function linuxDisk(
     // Its entry in the folder becomes a deleted one.
     const name = disk.indexOf('BOOTX64 EFI');
     if (withoutLoader) disk.writeUInt8(0xe5, name);
-    root.copy(disk, ROOT_AT);
+    root.copy(disk, ROOT_AT.uefi);
     return disk;
   }
-  const disk = Buffer.alloc(ROOT_AT + ROOT_BYTES + MIB);
+  const disk = Buffer.alloc(ROOT_AT.bios + ROOT_BYTES + MIB);
   if (!withoutLoader) disk.fill(0x90, 0, 440);
   disk.fill(0x90, 512, 4096);
   disk.writeUInt8(0x83, 450);
-  disk.writeUInt32LE(ROOT_AT / 512, 454);
+  disk.writeUInt32LE(ROOT_AT.bios / 512, 454);
   disk.writeUInt32LE(ROOT_BYTES / 512, 458);
   disk.writeUInt16LE(0xaa55, 510);
-  root.copy(disk, ROOT_AT);
+  root.copy(disk, ROOT_AT.bios);
   return disk;
 }
 
 function espDisk(folder: string): Buffer {
-  const disk = emptyFile(join(folder, 'linux.img'), ROOT_AT + ROOT_BYTES + MIB);
-  const root = ['-n', `2:${ROOT_AT / 512}:+${ROOT_BYTES / MIB}M`, '-t', '2:8304'];
+  const disk = emptyFile(join(folder, 'linux.img'), ROOT_AT.uefi + ROOT_BYTES + MIB);
+  const root = ['-n', `2:${ROOT_AT.uefi / 512}:+${ROOT_BYTES / MIB}M`, '-t', '2:8304'];
   run('sgdisk', '-a', '1', '-n', '1:2048:+16M', '-t', '1:ef00', ...root, disk);
   run('mkfs.fat', '-F', '16', '--offset', '2048', disk, `${16 * 1024}`);
   run('mmd', '-i', `${disk}@@1M`, '::/EFI', '::/EFI/BOOT');

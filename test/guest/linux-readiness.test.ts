@@ -170,6 +170,12 @@ describe('Linux', () => {
       'boot/loader/entries/a-6.10.0.conf': entry(`root=UUID=${ROOT_UUID} console=ttyS0`),
     };
     expect((await faultsOf(linuxDisk(folder, { files }))).faults).toEqual([]);
+    const shared = {
+      'boot/grub/grub.cfg': 'blscfg\n',
+      'boot/loader/entries/a-6.10.0.conf': entry('$kernelopts quiet'),
+      'boot/grub2/grubenv': '# GRUB Environment Block\nkernelopts=root=/dev/vda1 ro console=ttyS0 \n####\n',
+    };
+    expect((await faultsOf(linuxDisk(folder, { files: shared }))).faults).toEqual(['ROOT_NAME error']);
   });
 });
 

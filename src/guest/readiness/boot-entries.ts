@@ -74,7 +74,16 @@ async function entriesOfFolder(volume: GuestVolume, tree: FileTree, folder: stri
   const kernel = value('linux');
   if (!kernel) return [];
   const initrds = pathsIn(`initrd ${value('initrd') ?? ''}`);
-  return [{ source: `${folder}/${newest}`, kernel, initrds, options: value('options') ?? '', volume }];
+  const options = await withVariables(tree, folder, value('options') ?? '');
+  return [{ source: `${folder}/${newest}`, kernel, initrds, options, volume }];
+}
+
+/** Some distributions keep the options of all entries in GRUB's environment. */
+async function withVariables(tree: FileTree, folder: string, options: string): Promise<string> {
+  if (!options.includes('$kernelopts')) return options;
+  const environment = await textOf(tree, `${folder.replace('loader/entries', 'grub2')}/grubenv`);
+  const shared = /^kernelopts=(.*)$/m.exec(environment ?? '')?.[1] ?? '';
+  return options.replace('$kernelopts', () => shared);
 }
 
 /** The file may lie on one volume and the kernel on another: the one that has it is right. */

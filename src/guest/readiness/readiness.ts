@@ -1,3 +1,4 @@
+import type { Readiness } from '../../model/readiness.ts';
 import type { Verdict } from '../../model/verdict.ts';
 import type { BlockDevice } from '../../ports/block-device.ts';
 import { readGuestDisk } from '../guest-disk.ts';
@@ -11,14 +12,6 @@ import { findWindows, lockedFacts, windowsFacts } from './windows.ts';
  * Would the server on this disk start as a VM in Azure? Read straight from the disk, which is only read; one verdict
  * for each fact, with what was found, what is expected and the cure. It proves no start: it names what would stop one.
  */
-export interface Readiness {
-  /** `not proven`: nothing wrong was found, but something could not be looked at. */
-  readonly verdict: 'ready' | 'not ready' | 'not proven';
-  readonly os: { readonly family: 'windows' | 'linux' | 'unknown'; readonly name: string };
-  readonly generation?: Generation;
-  readonly verdicts: readonly Verdict[];
-}
-
 export async function readReadiness(
   device: BlockDevice,
   options: { readonly signal?: AbortSignal; readonly limit?: WorkLimit } = {},
