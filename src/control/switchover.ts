@@ -152,6 +152,13 @@ export async function proposeSwitchover(
   const refusal = unfinished ? undefined : refusalToSwitchOver(scenario, status, runId, accepted);
   if (refusal) throw refusal;
   const kept = unfinished?.input as ScenarioRunInput | undefined;
+  if (request.planned && kept && kept.options.planned !== true) {
+    throw inputError(
+      'RUN_NOT_PLANNED',
+      `The unfinished switchover of ${scenario.name} was not begun as a planned one.`,
+      `Go on without --planned, or take it back first: standby switchover ${scenario.name} --undo`,
+    );
+  }
   if (request.planned && !kept) await refuseToPlan(context, scenario, request);
   const chosen = await chosenPoint(context, scenario, request, kept);
   const point = 'latest' in chosen.point ? {} : { point: chosen.point };

@@ -1,4 +1,5 @@
 import { afterEach, describe, expect, it } from 'vitest';
+import { StandbyError } from '../../src/errors.ts';
 import { switchoverPlan } from '../../src/switchover/switchover.ts';
 import { vmStopPlan } from '../../src/switchover/vm.ts';
 import { synchronisePlan } from '../../src/synchronise/synchronise.ts';
@@ -37,6 +38,18 @@ describe('A master that can be fenced', () => {
     expect(on.appliance.fenced).toBe(true);
     await on.run('remove', vmStopPlan(on.work('remove'), { vmId, remove: true }));
     expect(on.appliance.fenced).toBe(false);
+  });
+
+  it('that nobody can be told of any more is no reason to keep a removed standby unfinished', async () => {
+    const on = await scene();
+    await on.run(RUN, plan(on));
+    const { standbyVmId: vmId = '' } = await on.status();
+    on.appliance.refusals = [
+      new StandbyError({ code: 'APPLIANCE_UNREACHABLE', what: 'No answer.', retry: 'later' }),
+    ];
+    await on.run('remove', vmStopPlan(on.work('remove'), { vmId, remove: true }));
+    const events = await on.store.events.list({ runId: 'remove' });
+    expect(events.map((one) => one.code)).toEqual(['MASTER_STAYS_FENCED', 'VM_REMOVED']);
   });
 
   it.each(['away', 'failed'] as const)(

@@ -5,8 +5,9 @@
  * off, and says so (`--master-is-down`); the appliance remembers that too.
  * Asking again is harmless, so dying at any line is repaired by doing it again. Undo lets it onto the network again.
  */
-import { StandbyError } from '../../errors.ts';
+import { isStandbyError, messageOf, StandbyError } from '../../errors.ts';
 import type { Step } from '../../plan/plan.ts';
+import type { FenceOutcome } from '../../wire/control-session.ts';
 import { withSession } from '../appliance-session.ts';
 import type { Work } from '../work.ts';
 
@@ -38,13 +39,30 @@ export function fenceMasterStep(work: Work): Step<Fenced> {
   };
 }
 
-/** With the standby gone the master is the only one again. It may be away: it hears it when it comes back. */
-export function releaseMasterStep(work: Work): Step<{ readonly outcome: string }> {
+/**
+ * With the standby gone the master is the only one again. It may be away: it hears it when it comes back. An appliance that
+ * cannot be told is no reason to keep a removed standby unfinished: an event says what is left to do.
+ */
+export function releaseMasterStep(
+  work: Work,
+): Step<{ readonly outcome: FenceOutcome['outcome'] | 'not-told' }> {
   const { hostName } = work.inventory;
   return {
     id: 'release-master',
     title: `Let the master ${hostName} onto the network again`,
-    run: () => withSession(work, (session) => session.fence(work.scenario.id, false)),
+    async run() {
+      try {
+        return await withSession(work, (session) => session.fence(work.scenario.id, false));
+      } catch (error) {
+        if (!isStandbyError(error)) throw error;
+        await work.event({
+          level: 'warning',
+          code: 'MASTER_STAYS_FENCED',
+          text: `Nobody could tell the master ${hostName} that it may go onto the network again: ${messageOf(error)} On the master: stop the engine, remove fence.json in its state folder, run the fence command with "enable".`,
+        });
+        return { outcome: 'not-told' };
+      }
+    },
   };
 }
 
