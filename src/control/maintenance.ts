@@ -1,5 +1,6 @@
 import { inputError } from '../errors.ts';
 import type { Scenario, ScenarioStatus } from '../model/scenario.ts';
+import type { MasterStream, Replication } from '../wire/control-session.ts';
 import { liveScenario } from './bookmarks.ts';
 import type { Context } from './context.ts';
 import { appendEvent } from './events.ts';
@@ -85,22 +86,34 @@ const LOOK_MS = 1000;
 export async function awaitMaster(context: Context, name: string): Promise<'back' | 'run'> {
   const scenario = await liveScenario(context, name);
   const { host, clock } = context;
-  let target: bigint | undefined;
+  let target: MasterStream | undefined;
   for (;;) {
     host.signal.throwIfAborted();
     const look = await lookAt(context, scenario);
     const status = await takeOver(context, scenario, await statusOf(context, scenario), look);
     if (status.state !== 'replicating') return 'run';
     const live = liveFigures(look, status.seen);
-    const stream = look.answered ? look.progress.replication?.stream : undefined;
-    if (stream && !live.old && live.master === 'connected' && live.says === 'replicating') {
-      target ??= BigInt(stream.lastSequence);
-      if (stream.mode === 'ordered' && BigInt(live.appliedSequence ?? 0) >= target) return 'back';
+    const replication = look.answered ? look.progress.replication : undefined;
+    const isFollowed = !live.old && live.master === 'connected' && live.says === 'replicating';
+    if (replication?.stream && isFollowed) {
+      target ??= replication.stream;
+      if (replication.stream.mode === 'ordered' && hasCome(scenario, replication, target)) return 'back';
     }
     const waits = live.appliance === 'silent' ? 'Waiting for the appliance' : 'Waiting for the master';
     host.tell({ kind: 'activity', id: 'maintenance', text: target === undefined ? waits : 'Catching up' });
     await clock.sleep(LOOK_MS, host.signal);
   }
+}
+
+/** Marks are numbers too, and are never applied: with no change behind them there is nothing to wait for. */
+function hasCome({ capture }: Scenario, replication: Replication, target: MasterStream): boolean {
+  const { receivedSequence, appliedSequence, receivedAtMs = 0, journal } = replication;
+  const last = BigInt(target.lastSequence);
+  const isHere = BigInt(receivedSequence) >= last;
+  const isApplied = BigInt(appliedSequence) >= last || journal.unappliedChanges === 0;
+  // What changed while it was down is found by the first comparison that begins after it came back.
+  const isLooked = capture === 'nbd' || receivedAtMs >= target.masterClockMs;
+  return isHere && isApplied && isLooked;
 }
 
 /** The replica follows its master again: said only after a run, or after the wait. */

@@ -52,6 +52,16 @@ describe('Maintenance of a master', () => {
     });
   });
 
+  it('ends when nothing was written: marks alone are not waited for', async () => {
+    await replicating();
+    const live = world.appliance.live;
+    if (!live) throw new Error('nothing is replicated yet');
+    await beginMaintenance(world.context, 'web');
+    live.rate = 0n;
+    live.marks = 1000n;
+    expect(await awaitMaster(world.context, 'web')).toBe('back');
+  });
+
   it('stops one that does not, says that it is unprotected, and ends with a run', async () => {
     await replicating({ runAfterReboot: 'no' });
     expect(await beginMaintenance(world.context, 'web')).toMatchObject({

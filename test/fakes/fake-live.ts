@@ -33,6 +33,8 @@ export class FakeLive {
   differs = false;
   journal: Replication['journal']['state'] = 'ready';
   rewindShrunkAtMs: number | undefined;
+  /** Numbers of the stream that no change has. */
+  marks = 0n;
   error: CopyProgress['error'];
   proof: ReplicaProof | undefined;
   heardAtMs: number | undefined;
@@ -176,7 +178,7 @@ export class FakeLive {
     const atMs = this.masterNow();
     return {
       originSequence: '100',
-      receivedSequence: String(this.received),
+      receivedSequence: String(this.received + this.marks),
       appliedSequence: String(this.applied),
       receivedAtMs: atMs - 1000,
       appliedAtMs: atMs - 2000,
@@ -188,7 +190,7 @@ export class FakeLive {
         : {
             stream: {
               mode: 'ordered',
-              lastSequence: String(this.written),
+              lastSequence: String(this.written + this.marks),
               durableSequence: String(this.written),
               spooledBytes: lag * 4096,
               spoolLimitBytes: 512 * 1024 ** 2,
