@@ -37,6 +37,15 @@ describe('standby readiness', () => {
     expect(out).toContain('NOT READY');
   });
 
+  it('wants a scenario or a disk, and not both', async () => {
+    for (const args of [[], ['web', '--disk', 'disk.img']]) {
+      const { exitCode, err } = await line.type(['readiness', ...args]);
+      expect([exitCode, err]).toEqual([2, expect.stringContaining('Either a scenario or --disk IMAGE')]);
+    }
+    const unknown = await line.type(['readiness', 'web']);
+    expect([unknown.exitCode, unknown.err]).toEqual([2, expect.stringContaining('SCENARIO_UNKNOWN')]);
+  });
+
   it('names what it cannot open', async () => {
     const { exitCode, err } = await line.type(['readiness', '--disk', join(line.home, 'nothing.img')]);
     expect([exitCode, err]).toEqual([1, expect.stringContaining('nothing.img')]);
