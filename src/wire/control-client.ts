@@ -119,10 +119,10 @@ function sessionOver(connection: Connection, hello: ApplianceHello): ControlSess
     bandwidth: () => connection.request('bandwidth', {}),
     setBandwidth: async (schedule) => void (await connection.request('setBandwidth', schedule)),
     unseal: async (scenarioId) => void (await connection.request('unseal', { scenarioId })),
-    closeReplica: async (scenarioId) =>
-      void (await connection.request('closeReplica', { scenarioId }, SLOW_REQUEST_MS)),
     fence: (scenarioId, fenced, insist = false) =>
       connection.request('fence', { scenarioId, fenced, insist }, SLOW_REQUEST_MS),
+    closeReplica: async (scenarioId) =>
+      void (await connection.request('closeReplica', { scenarioId }, SLOW_REQUEST_MS)),
     close: async () => {
       connection.close('control is done');
       await connection.closed;

@@ -24,12 +24,12 @@ export interface ControlSession {
   seal(scenarioId: string, options?: SealOptions): Promise<SealedReplica>;
   /** Takes the seal back (switchover --undo); the replica may be written again. */
   unseal(scenarioId: string): Promise<void>;
-  /** Names the last durable consistent position of a live scenario. */
   /**
    * Keeps the scenario's master off the network, now and whenever it comes back; or lets it on again. `insist`: also one
    * that is away, or whose command fails; otherwise nothing of it stays then.
    */
   fence(scenarioId: string, fenced: boolean, insist?: boolean): Promise<FenceOutcome>;
+  /** Names the last durable consistent position of a live scenario. */
   bookmark(scenarioId: string, name: string): Promise<ReplicaBookmark>;
   /** Those the replica can still be brought to, and how far back a time may lie (master's clock). */
   bookmarks(scenarioId: string): Promise<{ bookmarks: readonly ReplicaBookmark[]; rewindFromMs: number }>;
@@ -228,15 +228,16 @@ export interface SealOptions {
   readonly drain?: boolean;
 }
 
-export interface ReplicaBookmark {
-  readonly name: string;
-  readonly sequence: string;
-  readonly timeMs: number;
-}
 export interface FenceOutcome {
   /** `gone`: its session ended meanwhile. `away`: it is not here. */
   readonly outcome: 'done' | 'failed' | 'away' | 'gone';
   readonly why?: string | undefined;
+}
+
+export interface ReplicaBookmark {
+  readonly name: string;
+  readonly sequence: string;
+  readonly timeMs: number;
 }
 
 export interface SealedReplica {

@@ -303,6 +303,13 @@ export const methods = {
   bandwidth: { params: none, result: bandwidthSchema },
   setBandwidth: { params: bandwidthSchema, result: done },
   unseal: { params: scenario, result: done },
+  /** Keeps the scenario's master off the network, now and in every later session of it; or lets it on again. */
+  fence: {
+    /** `insist`: it is remembered also when the master is away or fails; otherwise nothing of it stays then. */
+    params: z.object({ scenarioId: id, fenced: z.boolean(), insist: z.boolean().optional() }),
+    /** `gone`: its session ended meanwhile. `away`: it is not here. */
+    result: z.object({ outcome: z.enum(['done', 'failed', 'away', 'gone']), why: text.optional() }),
+  },
   closeReplica: { params: scenario, result: done },
   // Appliance, on the master
   copyStart: {
@@ -321,15 +328,12 @@ export const methods = {
     }),
     result: z.object({ identities: z.array(z.object({ diskId: id, identity: text })) }),
   },
+  fenceMaster: {
+    params: z.object({ scenarioId: id, fenced: z.boolean() }),
+    result: z.object({ outcome: z.enum(['done', 'failed']), why: text.optional() }),
+  },
   copyProve: { params: scenario, result: done },
   copyLeaves: { params: sliceOfDisk, result: z.object({ leaves: base64, totalBytes: bytes }) },
-  /** Keeps the scenario's master off the network, now and in every later session of it; or lets it on again. */
-  fence: {
-    /** `insist`: it is remembered also when the master is away or fails; otherwise nothing of it stays then. */
-    params: z.object({ scenarioId: id, fenced: z.boolean(), insist: z.boolean().optional() }),
-    /** `gone`: its session ended meanwhile. `away`: it is not here. */
-    result: z.object({ outcome: z.enum(['done', 'failed', 'away', 'gone']), why: text.optional() }),
-  },
   copyStop: { params: scenario, result: done },
   /** Follow the disks live and dial a connection for changes, again and again until `streamStop`. */
   streamStart: {
@@ -348,10 +352,6 @@ export const methods = {
   streamStop: { params: z.object({ scenarioId: id, forget: z.boolean() }), result: done },
   /** Answered at once; `streamProving` and `streamProven` follow. */
   streamProve: { params: scenario, result: done },
-  fenceMaster: {
-    params: z.object({ scenarioId: id, fenced: z.boolean() }),
-    result: z.object({ outcome: z.enum(['done', 'failed']), why: text.optional() }),
-  },
   streamLeaves: { params: sliceOfDisk, result: z.object({ leaves: base64, totalBytes: bytes }) },
   // Master, on the appliance
   /** `leftOutBytes`: what the file systems call free; it counts as zeros and is not copied. */
