@@ -13,6 +13,8 @@ import { ownerInWords, ownerIsGone } from '../plan/owner.ts';
  */
 const markSchema = z.object({
   seedId: z.string(),
+  /** Of the replica when it was written; in another one its disks may be others. */
+  epoch: z.int(),
   state: z.enum(['importing', 'imported']),
   /** Of the importing process. */
   owner: z.string(),

@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { clear } from '../appliance/chunk-writer.ts';
 import { assertLun, lunPath } from '../appliance/luns.ts';
+import { assertMarkedDisks } from '../appliance/replica-disk-mark.ts';
 import { type ReplicaRecord, type ReplicaSpecOnWire, readRecords } from '../appliance/replica-record.ts';
 import { CHUNK_BYTES, type ChunkSet, chunkCount } from '../block/chunks.ts';
 import { openDevice, type QuickDevice } from '../block/open-device.ts';
@@ -136,15 +137,18 @@ export interface OpenDisk {
   readonly device: QuickDevice;
 }
 
-/** Throws DISK_IN_USE for a block device that anybody else has open. */
-export async function openDisks(disks: readonly SeededDisk[], lunsFolder: string): Promise<OpenDisk[]> {
+/** Throws LUN_OTHER_DISK for a disk that took the place of another, DISK_IN_USE for a device that anybody else has open. */
+export async function openDisks(
+  spec: ReplicaSpecOnWire,
+  { stateFolder, lunsFolder }: { readonly stateFolder: string; readonly lunsFolder: string },
+): Promise<OpenDisk[]> {
+  const places = spec.disks.map(({ diskId, lun }) => ({ diskId, lun, path: lunPath(lunsFolder, lun) }));
+  await assertMarkedDisks(stateFolder, spec, places);
   const opened: OpenDisk[] = [];
   try {
-    for (const spec of disks) {
-      opened.push({
-        spec,
-        device: await openDevice(lunPath(lunsFolder, spec.lun), { mode: 'write', exclusive: true }),
-      });
+    for (const disk of spec.disks) {
+      const device = await openDevice(lunPath(lunsFolder, disk.lun), { mode: 'write', exclusive: true });
+      opened.push({ spec: disk, device });
     }
     return opened;
   } catch (error) {

@@ -75,8 +75,8 @@ async function importInto(seed: OpenSeed, options: ImportOptions): Promise<Impor
   const record = await findReplica(options, seed.manifest);
   const { scenarioId } = record.spec;
   const before = await readSeedMark(stateFolder, scenarioId);
-  const mine =
-    before?.seedId === seed.manifest.seedId && record.startedAtMs === undefined ? before : undefined;
+  const isMine = before?.seedId === seed.manifest.seedId && before.epoch === record.spec.epoch;
+  const mine = isMine && record.startedAtMs === undefined ? before : undefined;
   const report = {
     seedId: seed.manifest.seedId,
     scenarioId,
@@ -128,6 +128,7 @@ function newMark(
   return {
     ...place,
     seedId: seed.manifest.seedId,
+    epoch: spec.epoch,
     state: 'importing',
     owner: makeOwner(),
     checked: true,
@@ -151,9 +152,9 @@ async function write(
   begun: SeedMark,
   options: ImportOptions,
 ): Promise<void> {
-  const { stateFolder, lunsFolder, clock, signal, bytesPerSecond, onProgress } = options;
+  const { stateFolder, clock, signal, bytesPerSecond, onProgress } = options;
   const tempo = new Tempo(clock, bytesPerSecond);
-  const disks = await openDisks(spec.disks, lunsFolder);
+  const disks = await openDisks(spec, options);
   let mark = begun;
   const save = async (change: Partial<SeedMark>) => {
     for (const { device } of disks) await device.sync();

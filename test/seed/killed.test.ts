@@ -1,4 +1,4 @@
-import { readFile, stat } from 'node:fs/promises';
+import { copyFile, readFile, rename, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { hashOf, overwrite, prepareCopy, range, untilConnected } from '../fixtures/copying.ts';
@@ -54,6 +54,12 @@ it('export and import go on after kill -9, and the run then sends only what chan
       async () => (await offsetNow()) > mib * MIB,
     );
   }
+  // Another disk at the same LUN: what is durable on the first is not on it.
+  const aside = join(world.folder, 'aside');
+  await rename(copy.lun, aside);
+  await copyFile(aside, copy.lun);
+  await expect(commands.finish(commands.importing)).rejects.toThrow('LUN_OTHER_DISK');
+  await rename(aside, copy.lun);
   const imported = await commands.finish(commands.importing);
   expect(imported).toMatchObject({ resumed: true, already: false, written: true, dataBytes: data });
   expect(imported.digests).toEqual(exported.digests);
