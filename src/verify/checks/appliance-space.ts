@@ -48,7 +48,8 @@ export const applianceSpace: Check = {
       ];
     }
     const findings: Finding[] = [];
-    const room = { journal: journal.limitBytes, spool: stream?.spoolLimitBytes };
+    // A capture that compares has no spool, and needs none.
+    const room = { journal: journal.limitBytes, spool: stream?.spoolLimitBytes || undefined };
     const rate = `${bytesText(bytesPerSecond)}/s`;
     const short = (bytes: number) =>
       bytesPerSecond > 0 && (bytes / bytesPerSecond) * 1000 < HOLDS_AT_LEAST_MS;
