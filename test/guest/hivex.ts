@@ -53,13 +53,19 @@ function decoded(xml: string): string {
     .replaceAll('&amp;', '&');
 }
 
+const DEPTH_MAX = 64;
+const LINES_MAX = 100_000;
+
 export function linesOf(hive: Hive): string[] {
   const lines: string[] = [];
   const walk = (key: HiveKey, path: string) => {
+    // A damaged hive may hold a key that is its own descendant; only who walks all of it meets that.
+    if (path.split('\\').length > DEPTH_MAX || lines.length > LINES_MAX) return;
     lines.push(path);
     for (const value of hive.values(key)) {
       const head = `${path} ${value.name}`;
-      if (value.type === 4) lines.push(`${head} int32 ${value.data.readInt32LE(0)}`);
+      if (value.type === 4 && value.data.length === 4)
+        lines.push(`${head} int32 ${value.data.readInt32LE(0)}`);
       else if (value.type === 1) lines.push(`${head} string ${hive.text(key, value.name)}`);
       else if (value.type === 7) {
         lines.push(`${head} string-list ${JSON.stringify(hive.texts(key, value.name))}`);
