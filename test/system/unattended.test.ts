@@ -125,6 +125,7 @@ async function registered(): Promise<LocalEndpoint> {
   await Promise.all([
     json('account list'),
     json(`account verify ${ACCOUNT}`),
+    json('account role --print'),
     json('local status'),
     json('local env'),
   ]);
@@ -230,7 +231,7 @@ async function copied(): Promise<void> {
   });
   const { digests } = await json('status kiosk');
   expect(await json('run kiosk')).toMatchObject({ state: 'synchronised', resumed: false, digests });
-  await Promise.all([json('runs'), json('events --scenario kiosk')]);
+  await Promise.all([json('runs'), json('events --scenario kiosk'), json('runbook kiosk')]);
 }
 
 /** The same server, followed live from now on. */
