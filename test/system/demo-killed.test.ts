@@ -61,7 +61,8 @@ it('a demo killed while it deploys, copies and switches over is followed by one 
   expect(afterCopy.map((one) => one.command)).toContainEqual(expect.stringContaining(' run demo '));
   await copyThroughDeaths();
 
-  const switching = await demoAfter(processesOf(lodging.home));
+  // At rest, so that the only machine in QEMU is the standby.
+  const switching = await demoAfter(processesOf(lodging.home), '--capture', 'at-rest');
   await switching.says('Switch over');
   await until('the standby boots', () => named('qemu-system') !== undefined, 60_000);
   const afterSwitchover = await killed(switching);

@@ -101,8 +101,8 @@ export function listResources(core: Core, request: Request, resourceGroup?: stri
 }
 
 function summary(resource: Resource): JsonObject {
-  const { sku, kind, zones, managedBy } = resource.top;
-  const top: JsonObject = { sku, kind, zones, managedBy };
+  const { sku, kind, managedBy } = resource.top;
+  const top: JsonObject = { sku, kind, managedBy };
   return {
     id: resource.id,
     name: resource.name,
