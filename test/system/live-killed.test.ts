@@ -204,6 +204,8 @@ function shuffled(random: Random): Victim[] {
 
 /** In the first copy. The command that waits for it comes through all of them. */
 async function killAround(copy: Started, rows: RowWriter, random: Random): Promise<void> {
+  // Before that its checks look at the appliance, and rightly refuse to go on without it.
+  await copy.prints(({ progress }) => progress !== undefined);
   for (const victim of ['engine appliance', 'engine master'] as const) {
     await killAfterSomeRows(victim, rows, random, 4);
   }
