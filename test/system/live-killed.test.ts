@@ -1,4 +1,3 @@
-import { randomInt } from 'node:crypto';
 import {
   closeSync,
   existsSync,
@@ -48,7 +47,7 @@ const ROWS_MS = 90_000;
 /** A guest without KVM, and the machine may be busy. */
 const BOOT_MS = 180_000;
 /** `SEED=<n>` kills in the same order after the same numbers of rows. */
-const SEED = process.env.SEED ? Number(process.env.SEED) : randomInt(1, 1_000_000);
+const SEED = Number(process.env.SEED ?? 202);
 
 let lodging: Lodging;
 let control: Place;
