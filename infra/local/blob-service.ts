@@ -7,6 +7,7 @@ import { createServer } from 'node:net';
 import path from 'node:path';
 import type { Clock } from '../../src/clock.ts';
 import { StandbyError } from '../../src/errors.ts';
+import { makeInTurn } from '../../src/in-turn.ts';
 import type { Log } from '../../src/log.ts';
 import type { BlobStorage } from './arm/behaviour.ts';
 import type { ServerCertificate } from './certificates.ts';
@@ -40,7 +41,8 @@ export function makeBlobService(options: {
   const { state, clock, log } = options;
   let child: ChildProcess | undefined;
   let stopping = false;
-  let queue: Promise<void> = Promise.resolve();
+  /** One restart at a time; a failed one does not block the next. */
+  const inTurn = makeInTurn();
 
   const accounts = () => state.getDocument<Accounts>(ACCOUNTS) ?? {};
   const end = async (): Promise<void> => {
@@ -69,12 +71,6 @@ export function makeBlobService(options: {
     await answering(started, port, options.certificate.caPem, clock);
     isReady = true;
   };
-  /** One restart at a time; a failed one does not block the next. */
-  const inTurn = (work: () => Promise<void>): Promise<void> => {
-    const mine = queue.then(work);
-    queue = mine.catch(() => undefined);
-    return mine;
-  };
 
   const change = async (next: Accounts): Promise<void> => {
     state.setDocument(ACCOUNTS, next);
@@ -98,7 +94,7 @@ export function makeBlobService(options: {
     resume: () => inTurn(restart),
     async stop() {
       stopping = true;
-      await queue;
+      await inTurn(async () => undefined);
       await end();
     },
   };

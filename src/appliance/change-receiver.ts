@@ -1,5 +1,6 @@
 import type { Clock } from '../clock.ts';
 import { isStandbyError, messageOf, StandbyError } from '../errors.ts';
+import { makeInTurn } from '../in-turn.ts';
 import type { Journal } from '../journal/journal.ts';
 import type { Log } from '../log.ts';
 import { type ChangeRecord, decodeChanges } from '../wire/change-frame.ts';
@@ -59,7 +60,7 @@ const PASSING = new Set(['JOURNAL_FULL', 'JOURNAL_DISK_FULL']);
 export class ChangeReceiver {
   readonly #options: ChangeReceiverOptions;
   #connection: ChangeConnection | undefined;
-  #turn: Promise<unknown> = Promise.resolve();
+  readonly #inTurn = makeInTurn();
   #durable: bigint;
   readonly #wakers = new Set<() => void>();
 
@@ -139,12 +140,6 @@ export class ChangeReceiver {
     const current = this.#connection;
     this.#connection = undefined;
     await current?.end(reason);
-  }
-
-  #inTurn<T>(work: () => Promise<T>): Promise<T> {
-    const turn = this.#turn.then(work);
-    this.#turn = turn.catch(() => undefined); // The caller gets the error.
-    return turn;
   }
 }
 

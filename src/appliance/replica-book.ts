@@ -1,5 +1,6 @@
 import { EventEmitter } from 'node:events';
 import type { Clock } from '../clock.ts';
+import { makeInTurn } from '../in-turn.ts';
 import { type ReplicaRecord, writeRecord } from './replica-record.ts';
 
 /**
@@ -11,7 +12,7 @@ export class ReplicaBook {
   readonly #clock: Clock;
   readonly #events = new EventEmitter().setMaxListeners(0);
   #record: ReplicaRecord;
-  #saving: Promise<void> = Promise.resolve();
+  readonly #inTurn = makeInTurn();
   #version = 1;
 
   constructor(stateFolder: string, clock: Clock, record: ReplicaRecord) {
@@ -31,9 +32,7 @@ export class ReplicaBook {
   async save(change: Partial<ReplicaRecord>): Promise<void> {
     const record = { ...this.#record, ...change };
     this.#record = record;
-    const saving = this.#saving.then(() => writeRecord(this.#stateFolder, record));
-    this.#saving = saving.catch(() => undefined); // The caller gets the error; the next save is its own.
-    await saving;
+    await this.#inTurn(() => writeRecord(this.#stateFolder, record));
     this.tellChange();
   }
 

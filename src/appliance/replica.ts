@@ -1,4 +1,5 @@
 import { isStandbyError, messageOf } from '../errors.ts';
+import { makeInTurn } from '../in-turn.ts';
 import type { DiskDigest } from '../model/scenario.ts';
 import { type Connection, fromWire, type LaneFrames, toWire } from '../wire/connection.ts';
 import type { CopyProgress, ReplicaBookmark, SealedReplica, SealOptions } from '../wire/control-session.ts';
@@ -45,14 +46,14 @@ export class Replica {
   readonly #live: LivePhases;
   /** The session that took the current copy or stream. */
   #taker: Connection | undefined;
-  #turn: Promise<unknown> = Promise.resolve();
+  readonly #inTurn = makeInTurn();
   /** Nothing is begun any more: a master that comes in this moment must not open disks that another may get. */
   #isClosed = false;
 
   private constructor(world: ReplicaWorld, record: ReplicaRecord) {
     this.#world = world;
     this.#book = new ReplicaBook(world.stateFolder, world.clock, record);
-    const inTurn = <T>(work: () => Promise<T>) => this.#inTurn(work);
+    const inTurn = this.#inTurn;
     const fail = (error: unknown) => this.#fail(error);
     this.#copy = new ReplicaCopy(world, this.#book, {
       inTurn,
@@ -300,12 +301,6 @@ export class Replica {
   }
 
   // --- inside
-
-  #inTurn<T>(work: () => Promise<T>): Promise<T> {
-    const turn = this.#turn.then(work);
-    this.#turn = turn.catch(() => undefined); // The caller gets the error; the next in turn does not.
-    return turn;
-  }
 
   /** What may change within an epoch. */
   async #keepSettings({ rewind, stopAfterReboot }: ReplicaSpecOnWire): Promise<void> {

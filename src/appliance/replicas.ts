@@ -1,4 +1,5 @@
 import { StandbyError } from '../errors.ts';
+import { makeInTurn } from '../in-turn.ts';
 import type { Readiness } from '../model/readiness.ts';
 import type { Connection } from '../wire/connection.ts';
 import type { ApplianceDisk, CopyProgress } from '../wire/control-session.ts';
@@ -12,7 +13,7 @@ import { readSeedMark } from './seed-mark.ts';
 export class Replicas {
   readonly #world: ReplicaWorld;
   readonly #byScenario = new Map<string, Replica>();
-  #opening: Promise<unknown> = Promise.resolve();
+  readonly #inTurn = makeInTurn();
 
   private constructor(world: ReplicaWorld) {
     this.#world = world;
@@ -62,22 +63,18 @@ export class Replicas {
 
   /** One at a time, so that two scenarios cannot take the same LUN at once. */
   open(spec: ReplicaSpecOnWire): Promise<void> {
-    const opened = this.#opening.then(() => this.#open(spec));
-    this.#opening = opened.catch(() => undefined); // The caller gets the error.
-    return opened;
+    return this.#inTurn(() => this.#open(spec));
   }
 
   /** In turn with opening: its LUNs are free, and its name too, only when nothing of it is written any more. */
   remove(scenarioId: string): Promise<void> {
-    const removed = this.#opening.then(async () => {
+    return this.#inTurn(async () => {
       const replica = this.#byScenario.get(scenarioId);
       if (!replica) return;
       await replica.forget();
       await removeRecord(this.#world.stateFolder, scenarioId);
       this.#byScenario.delete(scenarioId);
     });
-    this.#opening = removed.catch(() => undefined); // The caller gets the error.
-    return removed;
   }
 
   async masterArrived(masterId: string, session: Connection): Promise<void> {

@@ -1,5 +1,6 @@
 import type { FileFolder, StoredFile } from '../block/files.ts';
 import { messageOf } from '../errors.ts';
+import { makeInTurn } from '../in-turn.ts';
 import type { Log } from '../log.ts';
 import type { BlockDevice } from '../ports/block-device.ts';
 import { MapPages, PAGE_BODY_BYTES } from './map-pages.ts';
@@ -57,7 +58,7 @@ export class DirtyMap {
   #touched: Set<number> | undefined;
   #wanted = new Set<number>();
   #heating: Promise<void> | undefined;
-  #turn: Promise<unknown> = Promise.resolve();
+  readonly #inTurn = makeInTurn();
   #spoolSequence: number;
 
   private constructor(pages: MapPages, options: DirtyMapOptions, state: Loaded) {
@@ -229,12 +230,6 @@ export class DirtyMap {
       if (identity !== '') await this.#writeHeader(identity);
       await this.#pages.close();
     });
-  }
-
-  #inTurn<T>(work: () => Promise<T>): Promise<T> {
-    const turn = this.#turn.then(work);
-    this.#turn = turn.catch(() => undefined); // The caller gets the error; the next in turn tries by itself.
-    return turn;
   }
 
   async #writeBits(pages: readonly number[]): Promise<void> {

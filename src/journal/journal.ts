@@ -1,4 +1,5 @@
 import { inputError, isStandbyError, type StandbyError } from '../errors.ts';
+import { makeInTurn } from '../in-turn.ts';
 import type { BlockDevice } from '../ports/block-device.ts';
 import { Applier } from './applier.ts';
 import { clockOf, draftOf, type JournalChange, setProblem } from './change.ts';
@@ -80,7 +81,7 @@ export class Journal {
   #applier: Applier | undefined;
   #state: JournalState = { kind: 'ready' };
   /** What moves the replica goes one after the other. */
-  #turn: Promise<unknown> = Promise.resolve();
+  readonly #oneByOne = makeInTurn();
 
   constructor(options: JournalOptions, limits: JournalLimits, parts: Parts) {
     this.#options = options;
@@ -301,7 +302,7 @@ export class Journal {
 
   /** Ends what is under way and lets go of the files; the disks are left to the caller. */
   async close(): Promise<void> {
-    await this.#turn;
+    await this.#oneByOne(async () => undefined);
     await this.#commit.idle();
     await this.#redo.log.close();
     await this.#undo.log.close();
@@ -350,10 +351,7 @@ export class Journal {
   }
 
   #inTurn<Result>(act: () => Promise<Result>): Promise<Result> {
-    const mine = this.#told(this.#turn.then(act));
-    // Who asked was told; the next one begins anew.
-    this.#turn = mine.catch(() => undefined);
-    return mine;
+    return this.#oneByOne(() => this.#told(act()));
   }
 
   async #told<Result>(work: Promise<Result>): Promise<Result> {

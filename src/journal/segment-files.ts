@@ -1,3 +1,4 @@
+import { makeInTurn } from '../in-turn.ts';
 import type { JournalFile, JournalFiles } from './files.ts';
 import { errnoOf, unlinkIfThere } from './files.ts';
 import { isNoSpace, journalDiskFull } from './problems.ts';
@@ -32,7 +33,8 @@ export class SegmentFiles {
   readonly #sparesMax: number;
   readonly #spares = new Set<number>();
   #making = false;
-  #turn: Promise<unknown> = Promise.resolve();
+  /** Names change one after the other. */
+  readonly #inTurn = makeInTurn();
 
   constructor(files: JournalFiles, options: SegmentOptions) {
     this.#files = files;
@@ -149,13 +151,6 @@ export class SegmentFiles {
       await this.#files.syncFolder(this.folder);
       return true;
     });
-  }
-
-  /** Names change one after the other; each caller hears of its own failure. */
-  #inTurn<Result>(act: () => Promise<Result>): Promise<Result> {
-    const mine = this.#turn.then(act);
-    this.#turn = mine.catch(() => undefined);
-    return mine;
   }
 
   /** For segments after a torn tail: what is in them must not come back, so they are never recycled. */

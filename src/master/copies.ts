@@ -2,6 +2,7 @@ import type { CaptureSession } from '../capture/capture.ts';
 import { captureMethod } from '../capture/index.ts';
 import type { Clock } from '../clock.ts';
 import { StandbyError } from '../errors.ts';
+import { makeInTurn } from '../in-turn.ts';
 import type { Log } from '../log.ts';
 import type { MasterDisk } from '../model/disk.ts';
 import type { Checksum } from '../wire/checksum.ts';
@@ -27,7 +28,7 @@ export interface CopiesOptions {
 export class Copies {
   readonly #options: CopiesOptions;
   readonly #jobs = new Map<string, CopyJob>();
-  #turn: Promise<unknown> = Promise.resolve();
+  readonly #inTurn = makeInTurn();
 
   constructor(options: CopiesOptions) {
     this.#options = options;
@@ -76,12 +77,6 @@ export class Copies {
     const job = this.#jobs.get(scenarioId);
     this.#jobs.delete(scenarioId);
     await job?.stop();
-  }
-
-  #inTurn<T>(work: () => Promise<T>): Promise<T> {
-    const turn = this.#turn.then(work);
-    this.#turn = turn.catch(() => undefined); // The caller gets the error; the next in turn does not.
-    return turn;
   }
 
   async #openCapture(start: Params<'copyStart'>): Promise<CaptureSession> {

@@ -2,6 +2,7 @@ import { execFile } from 'node:child_process';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { readStateJson, writeStateFile } from '../block/state-file.ts';
+import { makeInTurn } from '../in-turn.ts';
 import type { Log } from '../log.ts';
 import type { Result } from '../wire/messages.ts';
 
@@ -21,7 +22,7 @@ export class Fence {
   readonly #command: readonly string[] | undefined;
   readonly #log: Log;
   #fenced: readonly string[];
-  #turn: Promise<unknown> = Promise.resolve();
+  readonly #inTurn = makeInTurn();
 
   private constructor(
     path: string,
@@ -61,9 +62,7 @@ export class Fence {
 
   /** Of one scenario; the network comes back when no scenario wants it away any more. */
   set(scenarioId: string, fenced: boolean): Promise<Result<'fenceMaster'>> {
-    const turn = this.#turn.then(() => this.#set(scenarioId, fenced));
-    this.#turn = turn.catch(() => undefined); // The caller gets the error.
-    return turn;
+    return this.#inTurn(() => this.#set(scenarioId, fenced));
   }
 
   async #set(scenarioId: string, fenced: boolean): Promise<Result<'fenceMaster'>> {

@@ -5,6 +5,7 @@ import { captureMethod } from '../capture/index.ts';
 import { NbdSession, nbd } from '../capture/nbd.ts';
 import type { Clock } from '../clock.ts';
 import { isStandbyError, StandbyError } from '../errors.ts';
+import { makeInTurn } from '../in-turn.ts';
 import type { Log } from '../log.ts';
 import type { MasterDisk, MasterInventory } from '../model/disk.ts';
 import type { BlockDevice } from '../ports/block-device.ts';
@@ -54,7 +55,7 @@ export class LiveCaptures {
   /** How to let go of the views that a copy reads. */
   readonly #held = new Map<string, () => Promise<void>>();
   #known: readonly KnownStream[];
-  #turn: Promise<unknown> = Promise.resolve();
+  readonly #inTurn = makeInTurn();
 
   private constructor(
     options: LiveCapturesOptions,
@@ -215,12 +216,6 @@ export class LiveCaptures {
 
   #folderOf(scenarioId: string): string {
     return join(this.#options.stateFolder, 'live', scenarioId);
-  }
-
-  #inTurn<T>(work: () => Promise<T>): Promise<T> {
-    const turn = this.#turn.then(work);
-    this.#turn = turn.catch(() => undefined); // The caller gets the error; the next in turn does not.
-    return turn;
   }
 }
 

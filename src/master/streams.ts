@@ -1,5 +1,6 @@
 import type { Clock } from '../clock.ts';
 import { messageOf, type StandbyError } from '../errors.ts';
+import { makeInTurn } from '../in-turn.ts';
 import type { Log } from '../log.ts';
 import type { Checksum } from '../wire/checksum.ts';
 import { type Connection, toWire } from '../wire/connection.ts';
@@ -33,7 +34,7 @@ interface Carried {
 export class Streams {
   readonly #options: StreamsOptions;
   readonly #carried = new Map<string, Carried>();
-  #turn: Promise<unknown> = Promise.resolve();
+  readonly #inTurn = makeInTurn();
 
   constructor(options: StreamsOptions) {
     this.#options = options;
@@ -124,11 +125,5 @@ export class Streams {
     await session.request('streamProblem', problem).catch((failure: unknown) => {
       log.warn('a problem could not be told', { scenarioId, reason: messageOf(failure) });
     });
-  }
-
-  #inTurn<T>(work: () => Promise<T>): Promise<T> {
-    const turn = this.#turn.then(work);
-    this.#turn = turn.catch(() => undefined); // The caller gets the error; the next in turn does not.
-    return turn;
   }
 }

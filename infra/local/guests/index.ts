@@ -2,6 +2,7 @@ import { existsSync, readdirSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { messageOf } from '../../../src/errors.ts';
+import { type InTurn, makeInTurn } from '../../../src/in-turn.ts';
 import { ArmError } from '../arm/arm-error.ts';
 import { textAt } from '../arm/json.ts';
 import { keyOf } from '../arm/resource-id.ts';
@@ -32,21 +33,7 @@ interface Entry {
   readonly guest: Guest;
   readonly guid: string;
   /** Starts, stops and changes of one guest come one after the other, whoever asks for them. */
-  inTurn<T>(work: () => Promise<T>): Promise<T>;
-}
-
-function makeEntry(guid: string, guest: Guest): Entry {
-  let last: Promise<unknown> = Promise.resolve();
-  return {
-    guid,
-    guest,
-    inTurn(work) {
-      const mine = last.then(work);
-      // Its failure is the caller's; the next one goes on all the same.
-      last = mine.catch(() => undefined);
-      return mine;
-    },
-  };
+  readonly inTurn: InTurn;
 }
 
 function makeProcessHost(host: GuestHostFacts): GuestHost {
@@ -64,7 +51,11 @@ function makeProcessHost(host: GuestHostFacts): GuestHost {
   function entryOf(facts: MachineFacts): Entry {
     const known = entries.get(keyOf(facts.id));
     if (known?.guid === facts.guid) return known;
-    const made = makeEntry(facts.guid, makeGuest(facts.kind, placeOf(host, facts.guid, new Set())));
+    const made = {
+      guid: facts.guid,
+      guest: makeGuest(facts.kind, placeOf(host, facts.guid, new Set())),
+      inTurn: makeInTurn(),
+    };
     entries.set(keyOf(facts.id), made);
     return made;
   }
