@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { StandbyError } from '../../src/errors.ts';
+import type { LocalEndpoint } from '../local/local-azure.ts';
 import type { ProcessMark } from '../local/processes.ts';
 import type { DemoCall, DemoFacts } from './call.ts';
 import type { Household } from './household.ts';
@@ -35,21 +36,10 @@ export interface StoryStep {
 
 export const SCENARIO = 'demo';
 
-interface Endpoint {
-  readonly url: string;
-  readonly authorityUrl: string;
-  readonly caFile: string;
-  readonly subscriptionId: string;
-  readonly tenantId: string;
-  readonly applicationId: string;
-  readonly clientSecret: string;
-  readonly location: string;
-}
-
 /** Where Local Azure is, and who may talk to it. */
-export async function endpointOf({ house }: Scene): Promise<Endpoint> {
+export async function endpointOf({ house }: Scene): Promise<LocalEndpoint> {
   const text = await readFile(join(house.controlHome, 'local-azure/endpoint.json'), 'utf8');
-  return JSON.parse(text) as Endpoint;
+  return JSON.parse(text) as LocalEndpoint;
 }
 
 export function control(

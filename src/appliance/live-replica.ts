@@ -14,8 +14,9 @@ import { journalFolder, journalLimits, openSetFile, rewindChange, rewindLimits }
 import type { ReceivingDisk } from './receiver.ts';
 import { closeDisks, openReplicaDisks } from './replica-disks.ts';
 import type { LiveRecord, ReplicaSpecOnWire } from './replica-record.ts';
+import { replicaUnwritable } from './replica-unwritable.ts';
 import { ReplicationFacts } from './replication-facts.ts';
-import { replicaUnwritable, StreamFollower } from './stream-follower.ts';
+import { StreamFollower } from './stream-follower.ts';
 import { type ProofOutcome, StreamProof } from './stream-proof.ts';
 
 /**
@@ -139,7 +140,7 @@ export class LiveReplica {
     } catch (error) {
       await journal?.close();
       await closeDisks(disks);
-      throw isStandbyError(error) ? error : replicaUnwritable(error);
+      throw replicaUnwritable(error);
     }
   }
 

@@ -14,6 +14,7 @@ import { readCount } from '../wire/signature-frame.ts';
 import type { Bandwidth } from './bandwidth.ts';
 import { type ChunkTarget, clearChunk, patchChunk, writeChunk } from './chunk-writer.ts';
 import { ReplicaSigner } from './replica-signer.ts';
+import { replicaUnwritable } from './replica-unwritable.ts';
 
 /**
  * Takes blocks from the lanes of one copy, verifies each, writes it, and makes what was written durable now and then.
@@ -164,7 +165,7 @@ export class BlockReceiver {
       }
     } catch (error) {
       if (isStandbyError(error) && error.code === 'PROTOCOL_BROKEN') lane.connection.close(error.message);
-      else this.#options.onFailure(writeFailed(error));
+      else this.#options.onFailure(replicaUnwritable(error));
     } finally {
       if (header.type === FRAME.block) this.#recycle(body);
       this.#done();
@@ -271,7 +272,7 @@ export class BlockReceiver {
         await this.#makeDurable();
       }
     } catch (error) {
-      this.#options.onFailure(writeFailed(error));
+      this.#options.onFailure(replicaUnwritable(error));
     }
   }
 
@@ -344,17 +345,6 @@ function unreadable(error: unknown): StandbyError {
   return new StandbyError({
     code: 'REPLICA_UNREADABLE',
     what: 'A replica disk cannot be read.',
-    why: messageOf(error),
-    next: 'Check the data disks of the appliance, then run the scenario again: it goes on where it was.',
-    cause: error,
-  });
-}
-
-function writeFailed(error: unknown): StandbyError {
-  if (isStandbyError(error)) return error;
-  return new StandbyError({
-    code: 'REPLICA_WRITE_FAILED',
-    what: 'A replica disk cannot be written.',
     why: messageOf(error),
     next: 'Check the data disks of the appliance, then run the scenario again: it goes on where it was.',
     cause: error,

@@ -1,6 +1,7 @@
 import type { Clock } from '../clock.ts';
-import { isStandbyError, messageOf, StandbyError } from '../errors.ts';
+import { isStandbyError, type StandbyError } from '../errors.ts';
 import type { Journal } from '../journal/journal.ts';
+import { replicaUnwritable } from './replica-unwritable.ts';
 
 /**
  * Brings the replica forward, from one consistent position to the next, as long as it may. Promises: nothing is moved
@@ -77,7 +78,7 @@ export class StreamFollower {
       } catch (error) {
         if (!isStandbyError(error) || !PASSING.has(error.code)) {
           this.#over = undefined;
-          this.#options.onProblem(isStandbyError(error) ? error : replicaUnwritable(error));
+          this.#options.onProblem(replicaUnwritable(error));
           return;
         }
         waitMs = RETRY_MS;
@@ -85,14 +86,4 @@ export class StreamFollower {
       await clock.sleep(waitMs, signal).catch(() => undefined); // Stopped: the loop ends.
     }
   }
-}
-
-export function replicaUnwritable(error: unknown): StandbyError {
-  return new StandbyError({
-    code: 'REPLICA_WRITE_FAILED',
-    what: 'A replica disk cannot be written.',
-    why: messageOf(error),
-    next: 'Check the data disks of the appliance, then run the scenario again: it goes on where it was.',
-    cause: error,
-  });
 }

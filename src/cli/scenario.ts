@@ -2,6 +2,7 @@ import { readFile, writeFile } from 'node:fs/promises';
 import type { Command } from 'commander';
 import { timeText } from '../clock.ts';
 import { inputError, messageOf } from '../errors.ts';
+import { openFindings } from '../model/verdict.ts';
 import { acceptedOf, acceptOption, answerFlags, optionText, presetOf } from './answers.ts';
 import { type Call, leaf, Outcome } from './command.ts';
 import { done, listing, note, tellAll, warn } from './people.ts';
@@ -124,9 +125,7 @@ async function verify(call: Call): Promise<unknown> {
   );
   await tellAll(call, `Scenario ${scenario.name}`, verdicts);
   const accepted = scenario.acceptedWarnings.map((one) => one.code);
-  const open = verdicts.filter(
-    (one) => one.status === 'error' || (one.status === 'warning' && !accepted.includes(one.code)),
-  );
+  const open = openFindings(verdicts, accepted);
   const document = {
     scenario: scenario.name,
     state: status.state,

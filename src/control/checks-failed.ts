@@ -1,5 +1,5 @@
 import { StandbyError } from '../errors.ts';
-import type { Verdict } from '../model/verdict.ts';
+import { openFindings, type Verdict } from '../model/verdict.ts';
 
 /** Checks that stand in the way, with all that they found: `--json` prints the verdicts beside the error. */
 export class ChecksFailed extends StandbyError {
@@ -23,8 +23,9 @@ export function refuseFindings(
   verdicts: readonly Verdict[],
   facts: { readonly scenario: string; readonly accepted: readonly string[]; readonly command: string },
 ): void {
-  const errors = verdicts.filter((one) => one.status === 'error');
-  const warnings = verdicts.filter((one) => one.status === 'warning' && !facts.accepted.includes(one.code));
+  const open = openFindings(verdicts, facts.accepted);
+  const errors = open.filter((one) => one.status === 'error');
+  const warnings = open.filter((one) => one.status === 'warning');
   const [first] = errors;
   if (first) {
     throw new ChecksFailed(

@@ -1,5 +1,5 @@
 import type { Scenario, ScenarioStatus, VerifyFound } from '../model/scenario.ts';
-import type { Verdict } from '../model/verdict.ts';
+import { openFindings, type Verdict } from '../model/verdict.ts';
 import type { Context } from './context.ts';
 import { announce, eachScenario, type PeriodicJob } from './periodic-job.ts';
 import { verdictsFor } from './scenario.ts';
@@ -23,10 +23,8 @@ async function keep(
   { verified: before }: ScenarioStatus,
   verdicts: readonly Verdict[],
 ): Promise<void> {
-  const accepted = new Set(scenario.acceptedWarnings.map(({ code }) => code));
-  const open = verdicts.filter(
-    ({ status, code }) => status === 'error' || (status === 'warning' && !accepted.has(code)),
-  );
+  const accepted = scenario.acceptedWarnings.map(({ code }) => code);
+  const open = openFindings(verdicts, accepted);
   const findings = open.map(({ code, status }) => ({ code, status }) as VerifyFound['findings'][number]);
   await changeStatus(context, scenario, { verified: { atMs: context.clock.now(), findings } });
   const known = new Set(before?.findings.map(keyOf));

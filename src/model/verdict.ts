@@ -9,3 +9,10 @@ export interface Verdict {
   readonly expected?: string;
   readonly next?: string;
 }
+
+/** What is wrong and was not accepted: errors, and warnings whose code is not among the accepted ones. */
+export function openFindings(verdicts: readonly Verdict[], accepted: readonly string[]): readonly Verdict[] {
+  return verdicts.filter(
+    ({ status, code }) => status === 'error' || (status === 'warning' && !accepted.includes(code)),
+  );
+}
