@@ -1,5 +1,6 @@
 import { performance } from 'node:perf_hooks';
 import { systemClock } from '../src/clock.ts';
+import { throughputOf } from './latencies.ts';
 import { openUsedJournal } from './used-journal.ts';
 
 /**
@@ -44,19 +45,10 @@ async function main(): Promise<void> {
   };
   const cpuBefore = process.cpuUsage();
   await Promise.all(Array.from({ length: writers }, (_, writer) => write(writer)));
-  const { user, system } = process.cpuUsage(cpuBefore);
+  const cpu = process.cpuUsage(cpuBefore);
   const tookSeconds = (performance.now() - began) / 1000;
   await journal.close();
-  latencies.sort((a, b) => a - b);
-  const at = (share: number) => latencies[Math.floor(latencies.length * share)] ?? Number.NaN;
-  const perSecond = latencies.length / tookSeconds;
-  const result = {
-    perSecond,
-    mibPerSecond: (perSecond * changeBytes) / (1024 * 1024),
-    p50Ms: at(0.5),
-    p99Ms: at(0.99),
-    cpuSeconds: (user + system) / 1e6,
-  };
+  const result = throughputOf({ latenciesMs: latencies, tookSeconds, changeBytes, cpu });
   process.stdout.write(`${JSON.stringify(result)}\n`);
 }
 

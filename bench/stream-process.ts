@@ -14,6 +14,7 @@ import { ChangeSender } from '../src/master/change-sender.ts';
 import type { Credentials } from '../src/wire/certificates.ts';
 import { makeChecksum } from '../src/wire/checksum.ts';
 import { ALPN, PROTOCOL, TIMINGS } from '../src/wire/limits.ts';
+import { throughputOf } from './latencies.ts';
 import { openUsedJournal } from './used-journal.ts';
 
 /**
@@ -171,21 +172,14 @@ async function master(): Promise<void> {
     Promise.all(Array.from({ length: writers }, (_, writer) => write(writer))),
     broken.promise,
   ]);
-  const { user, system } = process.cpuUsage(cpuBefore);
+  const cpu = process.cpuUsage(cpuBefore);
   const tookSeconds = (performance.now() - began) / 1000;
   await sender.stop();
   const { lastSequence } = recorder.state();
   await recorder.close();
   await rm(folder, { recursive: true, force: true });
-  latencies.sort((a, b) => a - b);
-  const at = (share: number) => latencies[Math.floor(latencies.length * share)] ?? Number.NaN;
-  const perSecond = latencies.length / tookSeconds;
   const result = {
-    perSecond,
-    mibPerSecond: (perSecond * changeBytes) / (1024 * 1024),
-    p50Ms: at(0.5),
-    p99Ms: at(0.99),
-    cpuSeconds: (user + system) / 1e6,
+    ...throughputOf({ latenciesMs: latencies, tookSeconds, changeBytes, cpu }),
     acknowledged: String(lastSequence + by),
   };
   process.stdout.write(`${JSON.stringify(result)}\n`);

@@ -130,16 +130,13 @@ describe('a live master', () => {
     const all = await prepareFollowing(world);
     await all.open();
     const hold = Promise.withResolvers<void>();
-    all.master.proofPause = hold.promise;
+    all.master.positionPause = hold.promise;
     await all.control.startCopy('s1', LIVE);
+    // All is copied, and the replica is hashed only when it knows the position.
     await until('the proof is under way', () => all.master.proofs > 0);
-    await until('its position is reached', async () => {
-      const { state, replication } = await all.control.progress('s1');
-      return state === 'draining' && replication?.proving === true;
-    });
-    // What lies there is hashed anew by the second proof at the latest.
     await flipBit(all.lun, 4 * MIB + 17);
     hold.resolve();
+    await until('the first proof found it', () => all.master.proofs > 1);
     await untilState(all.control, 'replicating');
     expect((await untilApplied(all)).equals(all.master.image)).toBe(true);
   });

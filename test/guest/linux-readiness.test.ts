@@ -14,6 +14,7 @@ import {
   MODULES,
   ROOT_UUID,
 } from './linux-disk.ts';
+import { faultsOf } from './readiness-faults.ts';
 import { deviceOf } from './volumes.ts';
 
 let folder: string;
@@ -21,16 +22,6 @@ beforeAll(() => {
   folder = mkdtempSync(join(tmpdir(), 'standby-linux-'));
 });
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
-
-async function faultsOf(disk: Buffer) {
-  const { verdict, verdicts } = await readReadiness(deviceOf(disk));
-  const faults = verdicts.filter(({ status }) => status !== 'ok');
-  for (const fault of faults.filter(({ status }) => status !== 'skipped')) {
-    expect(fault.next, fault.code).toMatch(/\S/);
-    expect(fault.expected, fault.code).toMatch(/\S/);
-  }
-  return { verdict, faults: faults.map(({ code, status }) => `${code} ${status}`), found: faults[0]?.found };
-}
 
 describe('Linux', () => {
   it.each([

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { readReadiness } from '../../src/guest/readiness/readiness.ts';
 import { dword, logOf, seal, text, texts } from './hive-writer.ts';
+import { faultsOf } from './readiness-faults.ts';
 import { deviceOf } from './volumes.ts';
 import {
   biosWindows,
@@ -24,16 +25,6 @@ beforeAll(() => {
   folder = mkdtempSync(join(tmpdir(), 'standby-windows-'));
 });
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
-
-async function faultsOf(disk: Buffer) {
-  const { verdict, verdicts } = await readReadiness(deviceOf(disk));
-  const faults = verdicts.filter(({ status }) => status !== 'ok');
-  for (const fault of faults.filter(({ status }) => status !== 'skipped')) {
-    expect(fault.next, fault.code).toMatch(/\S/);
-    expect(fault.expected, fault.code).toMatch(/\S/);
-  }
-  return { verdict, faults: faults.map(({ code, status }) => `${code} ${status}`), found: faults[0]?.found };
-}
 
 function changed(change: (registry: WindowsRegistry) => void): Ingredients {
   const registry = readyRegistry();

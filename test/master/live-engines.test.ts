@@ -3,11 +3,9 @@ import { connect as connectSocket } from 'node:net';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { systemClock } from '../../src/clock.ts';
-import { type MasterEngineOptions, runMasterEngine } from '../../src/master/engine.ts';
 import { NbdClient } from '../capture/nbd-client.ts';
 import { type Copying, overwrite, prepareCopy, untilConnected } from '../fixtures/copying.ts';
-import { MIB, makeWorld, masterFolder, noiseOf, until, type World } from '../fixtures/engines.ts';
-import { QUICK } from '../fixtures/quick-timings.ts';
+import { MIB, makeWorld, noiseOf, startMaster, until, type World } from '../fixtures/engines.ts';
 
 /** Both engines as they are, a guest on the served disk, and control. */
 const CHUNKS = 24;
@@ -21,26 +19,6 @@ beforeEach(async () => {
 afterEach(() => world.end());
 
 const socket = () => join(world.folder, 'nbd.sock');
-
-function startMaster(more: Partial<MasterEngineOptions>): () => Promise<void> {
-  const stop = new AbortController();
-  const options = {
-    stateFolder: masterFolder(world, 'm1'),
-    clock: systemClock,
-    log: world.log,
-    timings: QUICK,
-  };
-  const ended = runMasterEngine({ ...options, signal: stop.signal, ...more });
-  let isOver = false;
-  const end = async () => {
-    if (isOver) return;
-    isOver = true;
-    stop.abort();
-    await ended;
-  };
-  world.running.push({ stop: end });
-  return end;
-}
 
 const serving = () => ({ nbd: { listen: { path: socket() }, spoolBytes: 32 * MIB } });
 
@@ -107,7 +85,7 @@ async function untilEqual(): Promise<void> {
 describe('Both engines, live', { timeout: 60_000 }, () => {
   it('nbd: copies, proves and follows while a guest writes; a restart costs no copy; a scrub proves again', async () => {
     const { control, spec } = copying;
-    let end = startMaster(serving());
+    let engine = startMaster(world, 'm1', serving());
     await untilConnected(control);
     expect((await control.masters())[0]?.inventory?.nbd?.[0]?.uri).toContain('disk0');
     let guest = await new Guest().begin();
@@ -127,8 +105,8 @@ describe('Both engines, live', { timeout: 60_000 }, () => {
     await guest.end();
     await untilEqual();
     const { sentBytes } = await control.progress('s1');
-    await end();
-    end = startMaster(serving());
+    await engine.stop();
+    engine = startMaster(world, 'm1', serving());
     await until(
       'the disk is served again',
       () => world.log.lines.filter((l) => l.includes('disk served')).length > 1,
@@ -139,12 +117,12 @@ describe('Both engines, live', { timeout: 60_000 }, () => {
     await guest.end();
     await untilEqual();
     expect((await control.progress('s1')).sentBytes).toBe(sentBytes);
-    await end();
+    await engine.stop();
   });
 
   it('compare: copies, proves and follows a disk that stands still between its rounds', async () => {
     const { control, spec, disk } = copying;
-    startMaster({ compare: { intervalMs: 100 } });
+    startMaster(world, 'm1', { compare: { intervalMs: 100 } });
     await untilConnected(control);
     await control.openReplica(spec());
     await control.startCopy('s1', { capture: 'compare', lanes: 1, compression: 'none' });

@@ -3,11 +3,9 @@ import { connect as connectSocket } from 'node:net';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { systemClock } from '../../src/clock.ts';
-import { runMasterEngine } from '../../src/master/engine.ts';
 import { NbdClient } from '../capture/nbd-client.ts';
 import { hashOf, prepareCopy, range, untilConnected } from '../fixtures/copying.ts';
-import { MIB, makeWorld, masterFolder, noiseOf, until, type World } from '../fixtures/engines.ts';
-import { QUICK } from '../fixtures/quick-timings.ts';
+import { MIB, makeWorld, noiseOf, startMaster, until, type World } from '../fixtures/engines.ts';
 import { makeSeedWorld } from './seed-commands.ts';
 
 const CHUNKS = 48;
@@ -18,29 +16,11 @@ beforeEach(async () => {
 });
 afterEach(() => world.end());
 
-function startServing(socket: string): void {
-  const stop = new AbortController();
-  const ended = runMasterEngine({
-    stateFolder: masterFolder(world, 'm1'),
-    clock: systemClock,
-    log: world.log,
-    timings: QUICK,
-    signal: stop.signal,
-    nbd: { listen: { path: socket }, spoolBytes: 32 * MIB },
-  });
-  world.running.push({
-    stop: async () => {
-      stop.abort();
-      await ended;
-    },
-  });
-}
-
 it('a live server is seeded while a guest writes; what changed before, during and after follows', async () => {
   const copy = await prepareCopy(world, { chunks: CHUNKS, full: range(0, 40) });
   const commands = await makeSeedWorld(world, copy.disk);
   const socket = join(world.folder, 'nbd.sock');
-  startServing(socket);
+  startMaster(world, 'm1', { nbd: { listen: { path: socket }, spoolBytes: 32 * MIB } });
   await untilConnected(copy.control);
   const client = new NbdClient(connectSocket(socket));
   await client.choose('disk0');

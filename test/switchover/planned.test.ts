@@ -4,7 +4,6 @@ import { connect as connectSocket } from 'node:net';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { systemClock } from '../../src/clock.ts';
-import { runMasterEngine } from '../../src/master/engine.ts';
 import { replicaDiskName } from '../../src/model/names.ts';
 import { tagsOf } from '../../src/model/tags.ts';
 import { switchoverReport } from '../../src/switchover/report.ts';
@@ -14,8 +13,7 @@ import { Bench } from '../fakes/bench.ts';
 import { GROUP, REGION } from '../fakes/fake-cloud.ts';
 import { inventory, masterDisk, scenario } from '../fakes/scene.ts';
 import { type Copying, prepareCopy, untilConnected } from '../fixtures/copying.ts';
-import { connect, MIB, makeWorld, masterFolder, noiseOf, until, type World } from '../fixtures/engines.ts';
-import { QUICK } from '../fixtures/quick-timings.ts';
+import { connect, MIB, makeWorld, noiseOf, startMaster, until, type World } from '../fixtures/engines.ts';
 
 /** A planned switchover with both engines as they are, and a guest that writes until it is taken off the network. */
 const CHUNKS = 16;
@@ -36,7 +34,8 @@ beforeEach(async () => {
     `#!/bin/sh\nif [ "$1" = disable ]; then touch ${fenced}; else rm -f ${fenced}; fi\n`,
   );
   await chmod(program, 0o755);
-  startMaster([program]);
+  const nbd = { listen: { path: socket() }, spoolBytes: 32 * MIB };
+  startMaster(world, 'm1', { nbd, fence: [program] });
   await untilConnected(copying.control);
 });
 afterEach(async () => {
@@ -45,25 +44,6 @@ afterEach(async () => {
 });
 
 const socket = () => join(world.folder, 'nbd.sock');
-
-function startMaster(fence: readonly string[]): void {
-  const stop = new AbortController();
-  const ended = runMasterEngine({
-    stateFolder: masterFolder(world, 'm1'),
-    clock: systemClock,
-    log: world.log,
-    timings: QUICK,
-    nbd: { listen: { path: socket() }, spoolBytes: 32 * MIB },
-    fence,
-    signal: stop.signal,
-  });
-  world.running.push({
-    stop: async () => {
-      stop.abort();
-      await ended;
-    },
-  });
-}
 
 /** Writes as its clients tell it to: no longer than they reach it. */
 async function guest(onWrite: (writes: number) => void): Promise<number> {

@@ -22,6 +22,7 @@ import {
   withProperties,
 } from './disk-model.ts';
 import { resolveImage } from './machine-images.ts';
+import { USUAL_NAME } from './names.ts';
 import { diskNotFound, notChangeable, requiredMissing, spelledOption, TYPES } from './references.ts';
 
 /** Managed disks: sparse files, made empty or as a copy of a disk or snapshot; attached to one VM at most. */
@@ -258,7 +259,7 @@ export const disks: Behaviour = {
   type: TYPES.disk,
   apiVersions: DISK_VERSIONS,
   tracked: true,
-  namePattern: /^[A-Za-z0-9]([A-Za-z0-9_.-]{0,78}[A-Za-z0-9_])?$/,
+  namePattern: USUAL_NAME,
   nameCode: 'InvalidParameter',
   putShape: diskPut,
   patchShape: diskPut,

@@ -20,6 +20,7 @@ import {
   parsePrefix,
 } from '../network/addresses.ts';
 import { NETWORK_VERSIONS } from './api-versions.ts';
+import { USUAL_NAME } from './names.ts';
 import { checkNetworkQuota } from './network-usages.ts';
 import { idOf, requiredMissing, requireReference, TYPES } from './references.ts';
 
@@ -229,7 +230,7 @@ export const networkInterfaces: Behaviour = {
   type: TYPES.nic,
   apiVersions: NETWORK_VERSIONS,
   tracked: true,
-  namePattern: /^[A-Za-z0-9]([A-Za-z0-9_.-]{0,78}[A-Za-z0-9_])?$/,
+  namePattern: USUAL_NAME,
   // As recorded: a plain NIC is ready when it is answered; one that gets its first security group goes on.
   putShape: ({ existing, resource, apiVersion }) => {
     const group = idOf(resource.properties.networkSecurityGroup);

@@ -5,6 +5,7 @@ import { networkCreate, networkDelete, networkUpdate, networkUpdateSettled } fro
 import { sameId } from '../arm/resource-id.ts';
 import { DEFAULT_RULES } from '../network/security.ts';
 import { NETWORK_VERSIONS } from './api-versions.ts';
+import { USUAL_NAME } from './names.ts';
 import { nicsOfSecurityGroup } from './network-interfaces.ts';
 import { checkNetworkQuota } from './network-usages.ts';
 import { idOf, TYPES } from './references.ts';
@@ -58,7 +59,7 @@ export const networkSecurityGroups: Behaviour = {
   type: TYPES.securityGroup,
   apiVersions: NETWORK_VERSIONS,
   tracked: true,
-  namePattern: /^[A-Za-z0-9]([A-Za-z0-9_.-]{0,78}[A-Za-z0-9_])?$/,
+  namePattern: USUAL_NAME,
   embeds: [{ property: 'securityRules', type: TYPES.securityRule, whenAbsent: 'remove' }],
   // As recorded: when its rules stay as they are, Azure is done before it answers.
   putShape({ existing, carry }) {

@@ -6,6 +6,7 @@ import { networkCreate, networkDelete, networkUpdate } from '../arm/operation-sh
 import { keyOf, sameId } from '../arm/resource-id.ts';
 import { freeLoopbackAddress } from '../network/loopback.ts';
 import { NETWORK_VERSIONS } from './api-versions.ts';
+import { USUAL_NAME } from './names.ts';
 import { userOfPublicIp } from './network-interfaces.ts';
 import { checkNetworkQuota } from './network-usages.ts';
 import { notChangeable, TYPES } from './references.ts';
@@ -117,7 +118,7 @@ export const publicIpAddresses: Behaviour = {
   type: TYPES.publicIp,
   apiVersions: NETWORK_VERSIONS,
   tracked: true,
-  namePattern: /^[A-Za-z0-9]([A-Za-z0-9_.-]{0,78}[A-Za-z0-9_])?$/,
+  namePattern: USUAL_NAME,
   putShape: ({ existing }) => (existing ? networkUpdate : networkCreate),
   patchShape: 'now',
   deleteShape: networkDelete,

@@ -6,6 +6,7 @@ import { keyOf } from '../arm/resource-id.ts';
 import { parseAddress, parsePrefix } from '../network/addresses.ts';
 import { parsePorts, type Rule } from '../network/security.ts';
 import { NETWORK_VERSIONS } from './api-versions.ts';
+import { USUAL_NAME } from './names.ts';
 import { requiredMissing, TYPES } from './references.ts';
 
 /** Security rules: the fields Azure insists on, and one rule per priority and direction in a group. */
@@ -130,7 +131,7 @@ export const securityRules: Behaviour = {
   type: TYPES.securityRule,
   apiVersions: NETWORK_VERSIONS,
   tracked: false,
-  namePattern: /^[A-Za-z0-9]([A-Za-z0-9_.-]{0,78}[A-Za-z0-9_])?$/,
+  namePattern: USUAL_NAME,
   putShape: ({ existing }) => (existing ? networkUpdate : networkCreate),
   deleteShape: networkDelete,
   azureMs: { create: 3000, update: 3000, delete: 10_000 },

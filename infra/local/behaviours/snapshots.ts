@@ -18,6 +18,7 @@ import {
   withProperties,
 } from './disk-model.ts';
 import { copyBytes } from './disks.ts';
+import { USUAL_NAME } from './names.ts';
 import { diskNotFound, notChangeable, requiredMissing, spelledOption, TYPES } from './references.ts';
 
 /** Snapshots: a copy of a disk's bytes at one moment. Incremental ones of one disk share a family. */
@@ -130,7 +131,7 @@ export const snapshots: Behaviour = {
   type: TYPES.snapshot,
   apiVersions: DISK_VERSIONS,
   tracked: true,
-  namePattern: /^[A-Za-z0-9]([A-Za-z0-9_.-]{0,78}[A-Za-z0-9_])?$/,
+  namePattern: USUAL_NAME,
   nameCode: 'InvalidParameter',
   putShape: diskPut,
   patchShape: diskPut,

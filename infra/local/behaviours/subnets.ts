@@ -5,6 +5,7 @@ import { networkCreate, networkDelete, networkUpdate } from '../arm/operation-sh
 import { keyOf } from '../arm/resource-id.ts';
 import { contains, holds, overlaps, type Prefix, parsePrefix } from '../network/addresses.ts';
 import { NETWORK_VERSIONS } from './api-versions.ts';
+import { USUAL_NAME } from './names.ts';
 import { usersOfSubnet } from './network-interfaces.ts';
 import { idOf, requiredMissing, requireReference, TYPES } from './references.ts';
 
@@ -89,7 +90,7 @@ export const subnets: Behaviour = {
   type: TYPES.subnet,
   apiVersions: NETWORK_VERSIONS,
   tracked: false,
-  namePattern: /^[A-Za-z0-9]([A-Za-z0-9_.-]{0,78}[A-Za-z0-9_])?$/,
+  namePattern: USUAL_NAME,
   putShape: ({ existing }) => (existing ? networkUpdate : networkCreate),
   deleteShape: networkDelete,
   azureMs: { create: 4000, update: 4000, delete: 10_000 },
