@@ -1,18 +1,15 @@
-import { promisify } from 'node:util';
-import { zstdDecompress } from 'node:zlib';
+import { type ChunkTarget, clearChunk, patchChunk, writeChunk } from '../block/chunk-writer.ts';
 import { CHUNK_BYTES, ChunkSet, chunkLength } from '../block/chunks.ts';
 import type { QuickDevice } from '../block/open-device.ts';
-import { mappedBytes } from '../block/zeros.ts';
 import type { Clock } from '../clock.ts';
 import { isStandbyError, messageOf, StandbyError } from '../errors.ts';
-import { type BlockBody, checkedParts, readBlockBody } from '../wire/block-frame.ts';
 import type { Checksum } from '../wire/checksum.ts';
 import type { Connection, LaneFrames } from '../wire/connection.ts';
-import { FLAG_PATCH, FLAG_ZSTD, FRAME, type FrameHeader, makeFrame, protocolBroken } from '../wire/frame.ts';
+import { FRAME, type FrameHeader, makeFrame, protocolBroken } from '../wire/frame.ts';
 import { HEADER_BYTES, LIMITS } from '../wire/limits.ts';
+import { openBlock } from '../wire/opened-block.ts';
 import { readCount } from '../wire/signature-frame.ts';
 import type { Bandwidth } from './bandwidth.ts';
-import { type ChunkTarget, clearChunk, patchChunk, writeChunk } from './chunk-writer.ts';
 import { ReplicaSigner } from './replica-signer.ts';
 import { replicaUnwritable } from './replica-unwritable.ts';
 
@@ -66,8 +63,6 @@ interface Lane {
 
 const DURABLE_BYTES = 256 * 1024 * 1024;
 const ZERO_CHUNKS_MAX = 65_536;
-const ROOM_BYTES = 64;
-const decompress = promisify(zstdDecompress);
 
 export class BlockReceiver {
   readonly #options: ReceiverOptions;
@@ -211,13 +206,11 @@ export class BlockReceiver {
   async #placeBlock(lane: Lane, header: FrameHeader, body: Buffer): Promise<boolean> {
     const disk = this.#diskOf(header, 1);
     const length = chunkLength(disk.sizeBytes, header.argument);
-    const isPatch = (header.flags & FLAG_PATCH) !== 0;
-    const block = readBlockBody(body, isPatch);
-    assertMaps(block, length, lane.signer !== undefined);
-    const packed = await unpack(block, (header.flags & FLAG_ZSTD) !== 0);
-    if (!packed || !isChecked(this.#options.checksum, block, packed)) return false;
+    const { checksum } = this.#options;
+    const block = await openBlock(header, body, { length, mayPatch: lane.signer !== undefined, checksum });
+    if (!block) return false;
     const place = { offsetBytes: header.argument * CHUNK_BYTES, length };
-    const { pageMap, zeroMap } = block;
+    const { pageMap, zeroMap, packed } = block;
     if (zeroMap) await patchChunk(disk.device, place, { pageMap, zeroMap, packed });
     else await writeChunk(targetOf(lane, disk), place.offsetBytes, length, pageMap, packed);
     this.#options.counters.sentBytes += packed.length;
@@ -300,44 +293,9 @@ export class BlockReceiver {
   }
 }
 
-/** Undefined when the data cannot be decompressed to what they should be: as good as a wrong checksum. */
-async function unpack(block: BlockBody, isZstd: boolean): Promise<Buffer | undefined> {
-  if (!isZstd) return block.data.length === block.packedLength ? block.data : undefined;
-  try {
-    // Room for a little more than it may be, so that it is one step.
-    const chunkSize = block.packedLength + ROOM_BYTES;
-    const packed = await decompress(block.data, { maxOutputLength: block.packedLength, chunkSize });
-    return packed.length === block.packedLength ? packed : undefined;
-  } catch (error) {
-    const code = (error as NodeJS.ErrnoException).code ?? '';
-    if (code.startsWith('ZSTD_') || code === 'ERR_BUFFER_TOO_LARGE') return undefined;
-    throw error;
-  }
-}
-
-function isChecked(checksum: Checksum, block: BlockBody, packed: Buffer): boolean {
-  return Buffer.compare(checksum(...checkedParts(block, packed)), block.checksum) === 0;
-}
-
 /** Where signatures are compared, what a disk was declared to be is not believed: zeros are looked at. */
 function targetOf(lane: Lane, disk: ReceivingDisk): ChunkTarget {
   return lane.signer ? { device: disk.device, blank: false } : disk;
-}
-
-function assertMaps(block: BlockBody, length: number, mayPatch: boolean): void {
-  const { pageMap, zeroMap, packedLength } = block;
-  if (mappedBytes(pageMap, length) !== packedLength) {
-    throw protocolBroken('a block whose page map and length differ');
-  }
-  if (!zeroMap) {
-    if (packedLength === 0) throw protocolBroken('a block without data');
-    return;
-  }
-  const cleared = mappedBytes(zeroMap, length);
-  const isTwice = zeroMap.some((byte, at) => (byte & (pageMap[at] ?? 0)) !== 0);
-  if (!mayPatch || cleared < 0 || isTwice || packedLength + cleared === 0) {
-    throw protocolBroken('a patch that names no pages, or some twice');
-  }
 }
 
 function unreadable(error: unknown): StandbyError {

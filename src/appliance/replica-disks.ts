@@ -1,7 +1,7 @@
+import { clear } from '../block/chunk-writer.ts';
 import { CHUNK_BYTES, chunkCount } from '../block/chunks.ts';
 import { openDevice } from '../block/open-device.ts';
 import { LIMITS } from '../wire/limits.ts';
-import { clear } from './chunk-writer.ts';
 import { mapPath, readDurableMap, writeDurableMap } from './durable-map.ts';
 import { assertLun, lunPath } from './luns.ts';
 import type { ReceivingDisk } from './receiver.ts';

@@ -4,14 +4,14 @@ import { gatherPages, isZero } from '../block/zeros.ts';
 import { StandbyError } from '../errors.ts';
 import type { BlockDevice } from '../ports/block-device.ts';
 import type { Checksum } from '../wire/checksum.ts';
+import { comparePages } from '../wire/compare-pages.ts';
 import { FRAME } from '../wire/frame.ts';
+import { Framer, ROOM_BYTES } from '../wire/framer.ts';
 import { LIMITS } from '../wire/limits.ts';
 import type { KnownChunk } from '../wire/signature-frame.ts';
-import { comparePages } from './compare-pages.ts';
-import { Framer, ROOM_BYTES } from './framer.ts';
+import { Squeezer } from '../wire/squeezer.ts';
 import type { Lane } from './lane.ts';
 import { Runs } from './runs.ts';
-import { Squeezer } from './squeezer.ts';
 
 /**
  * The hot path of the master: reads chunks ahead, leaves zeros out (and, block by block, what the replica has),

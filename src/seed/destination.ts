@@ -1,9 +1,9 @@
 import { join } from 'node:path';
 import { z } from 'zod';
-import { clear } from '../appliance/chunk-writer.ts';
 import { assertLun, lunPath } from '../appliance/luns.ts';
 import { assertMarkedDisks } from '../appliance/replica-disk-mark.ts';
 import { type ReplicaRecord, type ReplicaSpecOnWire, readRecords } from '../appliance/replica-record.ts';
+import { clear } from '../block/chunk-writer.ts';
 import { CHUNK_BYTES, type ChunkSet, chunkCount } from '../block/chunks.ts';
 import { openDevice, type QuickDevice } from '../block/open-device.ts';
 import { readStateJson } from '../block/state-file.ts';

@@ -1,6 +1,6 @@
-import { writeChunk } from '../appliance/chunk-writer.ts';
 import { type ReplicaRecord, readRecords } from '../appliance/replica-record.ts';
 import { assertNoImport, readSeedMark, type SeedMark, writeSeedMark } from '../appliance/seed-mark.ts';
+import { writeChunk } from '../block/chunk-writer.ts';
 import { CHUNK_BYTES } from '../block/chunks.ts';
 import { gatherPages, PAGE_MAP_BYTES } from '../block/zeros.ts';
 import { hideExcluded } from '../capture/excluded.ts';

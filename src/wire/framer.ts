@@ -1,15 +1,9 @@
 import { CHUNK_BYTES } from '../block/chunks.ts';
 import { PAGE_MAP_BYTES } from '../block/zeros.ts';
-import {
-  checkedParts,
-  PATCH_HEADER_BYTES,
-  pageMapOf,
-  writeBlockHeader,
-  zeroMapOf,
-} from '../wire/block-frame.ts';
-import type { Checksum } from '../wire/checksum.ts';
-import { FLAG_PATCH, FLAG_ZSTD, FRAME, writeHeader } from '../wire/frame.ts';
-import { BLOCK_HEADER_BYTES, HEADER_BYTES } from '../wire/limits.ts';
+import { checkedParts, PATCH_HEADER_BYTES, pageMapOf, writeBlockHeader, zeroMapOf } from './block-frame.ts';
+import type { Checksum } from './checksum.ts';
+import { FLAG_PATCH, FLAG_ZSTD, FRAME, writeHeader } from './frame.ts';
+import { BLOCK_HEADER_BYTES, HEADER_BYTES } from './limits.ts';
 import type { Squeezer } from './squeezer.ts';
 
 /**

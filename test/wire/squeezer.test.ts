@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { Squeezer } from '../../src/master/squeezer.ts';
+import { Squeezer } from '../../src/wire/squeezer.ts';
 import { noiseOf } from '../fixtures/engines.ts';
 
 const words = Buffer.alloc(512 * 1024, 'the same words again and again. ');

@@ -1,8 +1,8 @@
-import { CHUNK_BYTES, PAGE_BYTES } from '../block/chunks.ts';
-import type { QuickDevice } from '../block/open-device.ts';
-import { Pace } from '../block/pace.ts';
-import { eachRun, isZero, zeros } from '../block/zeros.ts';
 import type { BlockDevice } from '../ports/block-device.ts';
+import { CHUNK_BYTES, PAGE_BYTES } from './chunks.ts';
+import type { QuickDevice } from './open-device.ts';
+import { Pace } from './pace.ts';
+import { eachRun, isZero, zeros } from './zeros.ts';
 
 /**
  * Puts one chunk on a replica disk. On a blank disk zeros are not written: they are there. On any other, they are

@@ -1,8 +1,8 @@
 import { PAGE_BYTES } from '../block/chunks.ts';
 import type { PageSigner } from '../block/page-signer.ts';
 import { addPage, gatherNamed, gatherPages } from '../block/zeros.ts';
-import type { KnownChunk } from '../wire/signature-frame.ts';
 import type { Framer } from './framer.ts';
+import type { KnownChunk } from './signature-frame.ts';
 
 /** What the appliance must be told of a chunk: nothing new, only zeros, or the packed data at the front of its buffer. */
 export type Finding = 'same' | 'zeros' | { readonly packed: number; readonly isPatch: boolean };
