@@ -3,6 +3,7 @@ import { constants, type FileHandle, open, readFile, realpath, stat } from 'node
 import { basename } from 'node:path';
 import { messageOf, StandbyError } from '../errors.ts';
 import type { BlockDevice } from '../ports/block-device.ts';
+import { AlignedDevice } from './aligned-device.ts';
 import { writeVector, writeVectorNow } from './files.ts';
 
 /**
@@ -13,6 +14,8 @@ export interface OpenOptions {
   readonly mode: 'read' | 'write';
   /** Block devices only: refuse one that is mounted or otherwise in use (the kernel checks it, partitions included). */
   readonly exclusive?: boolean;
+  /** What the disk should have. Windows tells no size of a device: with this its end is looked for at one place only. */
+  readonly sizeBytes?: number;
 }
 
 /** What the hot path of a served disk needs beyond the port: several pieces in one call, and calls that are done at once. */
@@ -35,6 +38,10 @@ export async function openDevice(path: string, options: OpenOptions): Promise<Qu
     throw openError(path, error);
   }
   try {
+    if (isWindowsDevice(path)) {
+      const sizeBytes = await sizeByReading(handle, options.sizeBytes);
+      return new AlignedDevice(new OpenDevice(path, kind, sizeBytes, handle), SECTOR_BYTES);
+    }
     const sizeBytes = kind === 'file' ? (await handle.stat()).size : await deviceSize(path, handle);
     return new OpenDevice(path, kind, sizeBytes, handle);
   } catch (error) {
@@ -110,6 +117,8 @@ class OpenDevice implements QuickDevice {
       const { size, mtimeNs, ino, dev } = await stat(this.path, { bigint: true });
       return `file size=${size} mtime=${mtimeNs} inode=${dev}:${ino}`;
     }
+    // Windows counts nothing that it tells: what is read there must stand still for another reason, as a shadow copy does.
+    if (isWindowsDevice(this.path)) return `device size=${this.sizeBytes}`;
     const name = await deviceName(this.path);
     const size = await sysfs(name, 'size');
     // Field 7 of the block layer's counters: sectors written since the device appeared.
@@ -144,7 +153,13 @@ function bytesOf(pieces: readonly Uint8Array[]): number {
   return bytes;
 }
 
+/** `\\.\PhysicalDrive0`, `\\?\GLOBALROOT\Device\HarddiskVolumeShadowCopy1`: names of Windows' devices, and of nothing else. */
+export function isWindowsDevice(path: string): boolean {
+  return /^\\\\[.?]\\/.test(path);
+}
+
 async function kindOf(path: string): Promise<'file' | 'device'> {
+  if (isWindowsDevice(path)) return 'device';
   let facts: Awaited<ReturnType<typeof stat>>;
   try {
     facts = await stat(path);
@@ -169,6 +184,11 @@ function openError(path: string, error: unknown): StandbyError {
       code: 'DISK_UNREADABLE',
       what: `The disk ${path} cannot be opened: permission denied.`,
       next: 'Run the engine as root, or as a member of the disk group.',
+    },
+    EPERM: {
+      code: 'DISK_UNREADABLE',
+      what: `The disk ${path} cannot be opened: the operation is not permitted.`,
+      next: 'Run the engine as an administrator or, as its service does, as SYSTEM.',
     },
     EROFS: {
       code: 'DISK_READ_ONLY',
@@ -208,9 +228,23 @@ async function sysfs(name: string, file: string): Promise<string | undefined> {
 async function deviceSize(path: string, handle: FileHandle): Promise<number> {
   const told = await sysfs(await deviceName(path), 'size');
   if (told !== undefined) return Number(told.trim()) * SECTOR_BYTES;
+  return await sizeByReading(handle);
+}
+
+/** A sector behind the end is not read: Linux gives no bytes, Windows an error. */
+async function sizeByReading(handle: FileHandle, expectedBytes = 0): Promise<number> {
   const sector = Buffer.alloc(SECTOR_BYTES);
-  const exists = async (index: number) =>
-    (await handle.read(sector, 0, SECTOR_BYTES, index * SECTOR_BYTES)).bytesRead === SECTOR_BYTES;
+  const exists = async (index: number) => {
+    const { bytesRead } = await handle
+      .read(sector, 0, SECTOR_BYTES, index * SECTOR_BYTES)
+      .catch((error: unknown) => {
+        if (process.platform === 'win32') return { bytesRead: 0 };
+        throw error;
+      });
+    return bytesRead === SECTOR_BYTES;
+  };
+  const expected = Math.floor(expectedBytes / SECTOR_BYTES);
+  if (expected > 0 && (await exists(expected - 1)) && !(await exists(expected))) return expectedBytes;
   let beyond = 1;
   while (await exists(beyond)) beyond *= 2;
   let inside = 0;
