@@ -1,6 +1,8 @@
+import type { Clock } from '../../src/clock.ts';
 import type { Context } from '../../src/control/context.ts';
 import type { MasterInventory } from '../../src/model/disk.ts';
 import type { Notice } from '../../src/ports/host.ts';
+import { hastyClock } from '../fakes/bench.ts';
 import { FakeAppliance } from '../fakes/fake-appliance.ts';
 import { type FakeCloud, GROUP, REGION } from '../fakes/fake-cloud.ts';
 import { appliance, inventory, NOW_MS, rightCloud } from '../fakes/scene.ts';
@@ -15,14 +17,18 @@ export interface ScenarioWorld {
   close(): Promise<void>;
 }
 
-export async function scenarioWorld(change: Partial<MasterInventory> = {}): Promise<ScenarioWorld> {
+/** A test in which real processes or servers are waited for gives the true clock. */
+export async function scenarioWorld(
+  change: Partial<MasterInventory> = {},
+  clock: Clock = hastyClock,
+): Promise<ScenarioWorld> {
   const cloud = rightCloud();
   const locations = async () => [
     { name: REGION, displayName: 'Japan East' },
     { name: 'westus2', displayName: 'West US 2' },
   ];
   const port = { ...cloud.cloud, catalogue: { ...cloud.cloud.catalogue, locations } };
-  const made: TestContext = await makeContext({ cloudFor: async () => port });
+  const made: TestContext = await makeContext({ cloudFor: async () => port, clock });
   const fakeAppliance = new FakeAppliance(cloud);
   const context: Context = {
     ...made,

@@ -170,8 +170,8 @@ function mortal(store: RunStore, death: AbortSignal, saved?: { stepId: string; d
   });
 }
 
-/** The runner's: true time, short waits. */
-const hastyClock: Clock = {
+/** True time, short waits: the runner's, and of any control whose waits are for a machine that is a fake here. */
+export const hastyClock: Clock = {
   now: systemClock.now,
   sleep: (ms, signal) => systemClock.sleep(Math.min(ms, 20), signal),
 };
