@@ -2,7 +2,7 @@ import { Resolver } from 'node:dns/promises';
 import { chmod, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { systemClock, systemClock } from '../../src/clock.ts';
+import { systemClock } from '../../src/clock.ts';
 import { ChecksFailed } from '../../src/control/checks-failed.ts';
 import { runScenario } from '../../src/control/run.ts';
 import { createScenario, listScenarios, type ScenarioReport } from '../../src/control/scenario.ts';
