@@ -3,9 +3,13 @@ import { type DiskProof, differingChunks, proveDisk } from '../block/digest.ts';
 import { StandbyError } from '../errors.ts';
 import type { DiskDigest } from '../model/scenario.ts';
 import type { Connection } from '../wire/connection.ts';
+import type { KeptSignatures } from './kept-signatures.ts';
 import type { ReceivingDisk } from './receiver.ts';
 
-/** The end of a copy: our own proof of every disk, by reading it again, against the master's. */
+/**
+ * The end of a copy: our own proof of every disk, by reading all of it again, against the master's. Nothing that is kept
+ * of a disk counts here; but what is read here need not be read by the next comparison.
+ */
 export interface OwnProof extends DiskProof {
   readonly disk: ReceivingDisk;
 }
@@ -16,9 +20,19 @@ export async function proveReplica(
 ): Promise<OwnProof[]> {
   const proofs: OwnProof[] = [];
   for (const disk of disks) {
-    proofs.push({ disk, ...(await proveDisk(disk.device, { sizeBytes: disk.sizeBytes, signal })) });
+    const { device, sizeBytes, signatures } = disk;
+    const onRead = signatures && ((index: number) => learnerOf(signatures, index));
+    proofs.push({ disk, ...(await proveDisk(device, { sizeBytes, signal, ...(onRead ? { onRead } : {}) })) });
   }
   return proofs;
+}
+
+function learnerOf(
+  signatures: KeptSignatures,
+  index: number,
+): ((chunk: Buffer) => Promise<void>) | undefined {
+  const watch = signatures.watch(index);
+  return watch && ((chunk) => signatures.learn(watch, chunk));
 }
 
 export interface Difference {

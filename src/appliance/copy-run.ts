@@ -75,6 +75,12 @@ export class CopyRun {
     if (this.#receiver.isDurable()) this.#startProof();
   }
 
+  /** Of a block-level copy: that of the signatures that are kept. Without any, each attempt is its own. */
+  get signatureKey(): string | undefined {
+    if (this.#options.mode !== 'block') return undefined;
+    return this.#options.disks.find(({ signatures }) => signatures)?.signatures?.key;
+  }
+
   have(diskId: string, fromByte: number): Result<'copyHave'> {
     const disk = this.#options.disks.find((one) => one.diskId === diskId);
     if (!disk) throw new StandbyError({ code: 'DISK_UNKNOWN', what: `The replica has no disk ${diskId}.` });
@@ -83,7 +89,7 @@ export class CopyRun {
 
   /** `credit`: blocks it may have under way. */
   addLane(attempt: string, connection: Connection, credit: number): LaneFrames {
-    const signatureKey = this.#options.mode === 'block' ? attempt : undefined;
+    const signatureKey = this.#options.mode === 'block' ? (this.signatureKey ?? attempt) : undefined;
     if (this.#attempt === attempt) return this.#receiver.addLane(connection, credit, signatureKey);
     throw new StandbyError({
       code: 'ATTEMPT_OVER',

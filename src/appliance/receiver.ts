@@ -10,6 +10,7 @@ import { HEADER_BYTES, LIMITS } from '../wire/limits.ts';
 import { openBlock } from '../wire/opened-block.ts';
 import { readCount } from '../wire/signature-frame.ts';
 import type { Bandwidth } from './bandwidth.ts';
+import type { KeptSignatures } from './kept-signatures.ts';
 import { ReplicaSigner } from './replica-signer.ts';
 import { replicaUnwritable } from './replica-unwritable.ts';
 
@@ -22,7 +23,9 @@ import { replicaUnwritable } from './replica-unwritable.ts';
 export interface ReceivingDisk {
   readonly diskId: string;
   readonly sizeBytes: number;
+  /** All writes go through it: `signatures` hear of them there. */
   readonly device: QuickDevice;
+  readonly signatures?: KeptSignatures | undefined;
   readonly blank: boolean;
   /** In the page cache at least. */
   readonly written: ChunkSet;
@@ -131,6 +134,7 @@ export class BlockReceiver {
     this.#distrusted.set(disk, distrusted);
     for (const index of chunks) {
       distrusted.add(index);
+      disk.signatures?.forget(index);
       disk.durable.remove(index);
       disk.written.remove(index);
     }

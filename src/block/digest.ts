@@ -26,6 +26,8 @@ export interface ProofOptions {
   readonly sizeBytes: number;
   readonly signal: AbortSignal;
   onProgress?(doneBytes: number): void;
+  /** Before a chunk is read; what is answered is called with what was read. */
+  onRead?(index: number): ((chunk: Buffer) => Promise<void>) | undefined;
 }
 
 export async function proveDisk(device: BlockDevice, options: ProofOptions): Promise<DiskProof> {
@@ -40,7 +42,7 @@ export async function proveDisk(device: BlockDevice, options: ProofOptions): Pro
       const length = chunkLength(sizeBytes, index);
       const leaf = await buffers.lend((buffer) => {
         options.signal.throwIfAborted();
-        return chunkLeaf(device, buffer.subarray(0, length), index);
+        return chunkLeaf(device, buffer.subarray(0, length), index, options.onRead?.(index));
       });
       leaves.set(leaf, index * LEAF_BYTES);
       doneBytes += length;
@@ -55,9 +57,11 @@ export async function chunkLeaf(
   device: Pick<BlockDevice, 'read'>,
   buffer: Buffer,
   index: number,
+  onRead?: (chunk: Buffer) => Promise<void>,
 ): Promise<Uint8Array> {
   await device.read(buffer, index * CHUNK_BYTES);
-  return await leafOf(buffer);
+  const [leaf] = await Promise.all([leafOf(buffer), onRead?.(buffer)]);
+  return leaf;
 }
 
 /** Of a whole chunk. */

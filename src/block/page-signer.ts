@@ -4,8 +4,8 @@ import { signerModule } from './page-signer-module.ts';
 
 /**
  * Short signatures that tell which 4 KiB pages of two chunks differ. They are the NH hash of UMAC (RFC 4418) under a
- * key that both ends draw for one attempt: whatever two pages hold, they share a signature with a chance of about one
- * in a thousand million, and another attempt is another draw. The proof at the end finds even that.
+ * key that the appliance draws and the master's users never see: whatever two pages hold, they share a signature with a
+ * chance of about one in a thousand million. The proof at the end finds even that.
  * A signature of 0 means: all zeros, and no other page has it. Reads only; keeps nothing.
  */
 export const SIGNATURE_BYTES = 4;
@@ -29,6 +29,17 @@ declare const WebAssembly: {
   Instance: new (module: object) => { readonly exports: object };
 };
 
+/** The words that a key stands for. */
+export type SigningKey = Uint8Array;
+
+export function signingKey(key: string): SigningKey {
+  const words = createHash('shake256', { outputLength: PAGE_BYTES + 8 })
+    .update(key)
+    .digest();
+  words[PAGE_BYTES] = (words[PAGE_BYTES] ?? 0) | 1; // The multiplier is odd.
+  return words;
+}
+
 let compiled: object | undefined;
 
 export class PageSigner {
@@ -38,7 +49,7 @@ export class PageSigner {
   /** A chunk is read into it; what lies behind a short last chunk is made zero by `sign`. */
   readonly chunk: Buffer;
 
-  constructor(key: string) {
+  constructor(key: string | SigningKey) {
     compiled ??= new WebAssembly.Module(
       signerModule({
         keyAt: KEY_AT,
@@ -52,11 +63,12 @@ export class PageSigner {
     this.#memory = Buffer.from(this.#exports.memory.buffer);
     this.#out = new Uint32Array(this.#exports.memory.buffer, OUT_AT, PAGES_PER_CHUNK);
     this.chunk = this.#memory.subarray(CHUNK_AT, CHUNK_AT + CHUNK_BYTES);
-    const words = createHash('shake256', { outputLength: PAGE_BYTES + 8 })
-      .update(key)
-      .digest();
-    words[PAGE_BYTES] = (words[PAGE_BYTES] ?? 0) | 1; // The multiplier is odd.
-    this.#memory.set(words, KEY_AT);
+    this.use(typeof key === 'string' ? signingKey(key) : key);
+  }
+
+  /** From the next `sign` on. */
+  use(key: SigningKey): void {
+    this.#memory.set(key, KEY_AT);
   }
 
   /** Of the pages of `chunk`, of which `length` bytes count. The answer is overwritten by the next call. */

@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { z } from 'zod';
+import { guardDisk } from '../appliance/guarded-device.ts';
 import { assertLun, lunPath } from '../appliance/luns.ts';
 import { assertMarkedDisks } from '../appliance/replica-disk-mark.ts';
 import { type ReplicaRecord, type ReplicaSpecOnWire, readRecords } from '../appliance/replica-record.ts';
@@ -145,9 +146,14 @@ export async function openDisks(
   const places = spec.disks.map(({ diskId, lun }) => ({ diskId, lun, path: lunPath(lunsFolder, lun) }));
   await assertMarkedDisks(stateFolder, spec, places);
   const opened: OpenDisk[] = [];
+  let key: string | undefined;
   try {
     for (const disk of spec.disks) {
-      const device = await openDevice(lunPath(lunsFolder, disk.lun), { mode: 'write', exclusive: true });
+      const { diskId, sizeBytes, lun } = disk;
+      const opening = openDevice(lunPath(lunsFolder, lun), { mode: 'write', exclusive: true });
+      const keep = { stateFolder, scenarioId: spec.scenarioId, diskId, sizeBytes, key };
+      const { device, signatures } = await guardDisk(await opening, keep);
+      key ??= signatures?.key;
       opened.push({ spec: disk, device });
     }
     return opened;
