@@ -188,7 +188,9 @@ describe('A change in place', () => {
     const hive = new Hive(before, 'SYSTEM');
     const data = dword(0).data;
     const changed = Buffer.from(before);
-    for (const { atBytes, bytes } of changesInPlace(hive, 'clean', [{ ...change, data }]))
+    for (const { atBytes, bytes } of changesInPlace({ primary: before, hive, state: 'clean' }, [
+      { ...change, data },
+    ]))
       bytes.copy(changed, atBytes);
     expect(linesByHivex(saved(changed))).toEqual(linesByHivex(saved(after)));
     expect(run('hivexget', saved(changed), change.key, 'Start').trim()).toBe('0');
@@ -197,15 +199,44 @@ describe('A change in place', () => {
     expect(recoverHive(changed, []).state).toBe('clean');
   });
 
-  it('is refused where it is not of the same length, not there, or the hive is dirty', () => {
+  it('of a hive that was in use brings with it what its logs hold, and leaves it closed', () => {
+    const other = { keys: { ...startOf(3).keys, Other: { values: { Number: dword(7) } } } };
+    const now = hiveOf(other, { sequence: 10, binsBytes: 8192 });
+    const logs = [
+      {
+        name: 'LOG1',
+        bytes: logOf(before, { sequence: 10, entries: [{ sequence: 10, from: before, to: now }] }),
+      },
+    ];
+    const primary = dirty(before);
+    const { bytes, state } = recoverHive(primary, logs);
+    expect(state).toBe('replayed');
+    const patches = changesInPlace({ primary, hive: new Hive(bytes, 'SYSTEM'), state }, [
+      { ...change, data: dword(0).data },
+    ]);
+    expect(patches.at(-1)?.atBytes).toBe(0);
+    const changed = Buffer.from(primary);
+    for (const patch of patches.slice(0, -1)) patch.bytes.copy(changed, patch.atBytes);
+    // Until its base block is there, it is what it was: in use, and its logs make the same of it.
+    expect(recoverHive(changed, logs).state).toBe('replayed');
+    for (const patch of patches) patch.bytes.copy(changed, patch.atBytes);
+    expect(recoverHive(changed, logs)).toMatchObject({ state: 'clean', entries: 0 });
+    const expected = hiveOf({ keys: { ...startOf(0).keys, Other: { values: { Number: dword(7) } } } });
+    expect(linesByHivex(saved(changed))).toEqual(linesByHivex(saved(expected)));
+  });
+
+  it('is refused where it is not of the same length, not there, or its logs were not replayed', () => {
     const hive = new Hive(before, 'SYSTEM');
     const refused = { code: 'HIVE_CHANGE_REFUSED' };
-    const act = (state: 'clean' | 'replayed', changes: object) => () =>
-      changesInPlace(hive, state, [{ ...change, data: dword(0).data, ...changes }]);
-    expect(act('clean', { data: Buffer.alloc(3) })).toThrow(expect.objectContaining(refused));
-    expect(act('clean', { key: 'ControlSet002' })).toThrow(expect.objectContaining(refused));
-    expect(act('replayed', {})).toThrow(expect.objectContaining(refused));
-    expect(act('clean', {})).not.toThrow();
+    const act = (of: object, changes: object) => () =>
+      changesInPlace({ primary: before, hive, state: 'clean', ...of }, [
+        { ...change, data: dword(0).data, ...changes },
+      ]);
+    expect(act({}, { data: Buffer.alloc(3) })).toThrow(expect.objectContaining(refused));
+    expect(act({}, { key: 'ControlSet002' })).toThrow(expect.objectContaining(refused));
+    expect(act({ state: 'dirty' }, {})).toThrow(expect.objectContaining(refused));
+    expect(act({ primary: before.subarray(0, 8192) }, {})).toThrow(expect.objectContaining(refused));
+    expect(act({}, {})).not.toThrow();
   });
 });
 

@@ -16,14 +16,14 @@ interface Driver {
   readonly neededBy: readonly Generation[];
 }
 
-const DRIVERS: readonly Driver[] = [
+export const DRIVERS: readonly Driver[] = [
   { service: 'storvsc', files: ['storvsc.sys'], neededBy: [1, 2] },
   { service: 'vmbus', files: ['vmbus.sys'], neededBy: [1, 2] },
   { service: 'storflt', files: ['vmstorfl.sys'], neededBy: [] },
   { service: 'intelide', files: ['intelide.sys', 'pciidex.sys'], neededBy: [1] },
   { service: 'atapi', files: ['atapi.sys', 'ataport.sys'], neededBy: [1] },
 ];
-const BOOT_START = 0;
+export const BOOT_START = 0;
 
 export async function driverVerdicts(
   hive: Hive,
@@ -41,38 +41,63 @@ export async function driverVerdicts(
   return verdicts;
 }
 
+/** A value that keeps a driver from starting with the boot loader. */
+export interface StartFault {
+  readonly set: string;
+  /** Absent: the service or its start value is not there. */
+  readonly value?: { readonly key: string; readonly name: string };
+  readonly found: string;
+  readonly cure: string;
+}
+
+export function startFaults(hive: Hive, sets: readonly ControlSet[], service: string): StartFault[] {
+  const faults: StartFault[] = [];
+  for (const { name: set, key } of sets) {
+    const found = hive.key(`Services\\${service}`, key);
+    const path = `${set}\\Services\\${service}`;
+    const start = hive.number(found, 'Start');
+    if (start !== BOOT_START) {
+      faults.push({
+        set,
+        ...(start === undefined ? {} : { value: { key: path, name: 'Start' } }),
+        found: `${set}: ${found ? startText(start) : 'no such service'}`,
+        cure: found ? `reg add HKLM\\SYSTEM\\${path} /v Start /t REG_DWORD /d 0 /f` : DRIVER_CURE,
+      });
+    }
+    const override = found && hive.key('StartOverride', found);
+    for (const value of override ? hive.values(override) : []) {
+      const number = value.data.length === 4 ? value.data.readUInt32LE(0) : undefined;
+      if (number === BOOT_START) continue;
+      faults.push({
+        set,
+        ...(number === undefined ? {} : { value: { key: `${path}\\StartOverride`, name: value.name } }),
+        found: `${set}: StartOverride ${value.name} = ${startText(number)}`,
+        cure: `reg delete HKLM\\SYSTEM\\${path}\\StartOverride /f`,
+      });
+    }
+  }
+  return faults;
+}
+
 function startVerdict(
   hive: Hive,
   sets: readonly ControlSet[],
   service: string,
   judge: typeof broken | typeof doubtful,
 ): Verdict {
-  const code = `${service.toUpperCase()}_START`;
+  const code = startCode(service);
   const title = `Start of ${service}`;
-  const wrong: string[] = [];
-  const cures: string[] = [];
-  for (const { name, key } of sets) {
-    const found = hive.key(`Services\\${service}`, key);
-    const path = `HKLM\\SYSTEM\\${name}\\Services\\${service}`;
-    const start = hive.number(found, 'Start');
-    if (start !== BOOT_START) {
-      wrong.push(`${name}: ${found ? startText(start) : 'no such service'}`);
-      cures.push(found ? `reg add ${path} /v Start /t REG_DWORD /d 0 /f` : DRIVER_CURE);
-    }
-    const override = found && hive.key('StartOverride', found);
-    for (const value of override ? hive.values(override) : []) {
-      const number = value.data.length === 4 ? value.data.readUInt32LE(0) : undefined;
-      if (number === BOOT_START) continue;
-      wrong.push(`${name}: StartOverride ${value.name} = ${startText(number)}`);
-      cures.push(`reg delete ${path}\\StartOverride /f`);
-    }
-  }
-  if (wrong.length === 0) return good(code, title, `0 (boot) in ${sets.map(({ name }) => name).join(', ')}`);
+  const faults = startFaults(hive, sets, service);
+  if (faults.length === 0) return good(code, title, `0 (boot) in ${sets.map(({ name }) => name).join(', ')}`);
   return judge(code, title, {
-    found: wrong.join('; '),
+    found: faults.map(({ found }) => found).join('; '),
     expected: '0 (boot) in every control set, without an override',
-    cure: [...new Set(cures)].join(' & '),
+    cure: [...new Set(faults.map(({ cure }) => cure))].join(' & '),
   });
+}
+
+export function startCode(service: string): string {
+  return `${service.toUpperCase()}_START`;
 }
 
 const WORDS = ['boot', 'system', 'automatic', 'on demand', 'disabled'];
@@ -89,15 +114,20 @@ async function fileVerdict(
 ): Promise<Verdict> {
   const code = `${service.toUpperCase()}_FILE`;
   const title = `Driver files of ${service}`;
-  const missing: string[] = [];
-  for (const file of files) {
-    const found = await tree.find(`Windows/System32/drivers/${file}`);
-    if (found?.kind !== 'file' || found.sizeBytes === 0) missing.push(file);
-  }
+  const missing = await missingFiles(tree, files);
   if (missing.length === 0) return good(code, title, files.join(', '));
   return judge(code, title, {
     found: `not in System32\\drivers: ${missing.join(', ')}`,
     expected: files.join(', '),
     cure: `${DRIVER_CURE} sfc /scannow restores what Windows itself brings.`,
   });
+}
+
+export async function missingFiles(tree: FileTree, files: readonly string[]): Promise<string[]> {
+  const missing: string[] = [];
+  for (const file of files) {
+    const found = await tree.find(`Windows/System32/drivers/${file}`);
+    if (found?.kind !== 'file' || found.sizeBytes === 0) missing.push(file);
+  }
+  return missing;
 }

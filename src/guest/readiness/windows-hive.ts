@@ -5,6 +5,9 @@ import { type RecoveredHive, recoverHive } from '../hive-log.ts';
 /** A hive of the disk with its logs, as Windows would see it at its next start. */
 export interface LoadedHive {
   readonly path: string;
+  readonly file: TreeFile;
+  /** The file as it is on the disk. */
+  readonly primary: Buffer;
   readonly hive: Hive;
   readonly state: RecoveredHive['state'];
   readonly entries: number;
@@ -25,7 +28,7 @@ export async function loadHive(tree: FileTree, path: string): Promise<LoadedHive
       logs.push({ name, bytes: await readWhole(log, `${path}.${name}`, LOG_BYTES_MAX) });
   }
   const { bytes, state, entries, why } = recoverHive(primary, logs);
-  return { path, hive: new Hive(bytes, path), state, entries, ...(why ? { why } : {}) };
+  return { path, file, primary, hive: new Hive(bytes, path), state, entries, ...(why ? { why } : {}) };
 }
 
 export interface ControlSet {

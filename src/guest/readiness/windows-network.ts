@@ -5,13 +5,18 @@ import { startText } from './windows-drivers.ts';
 import type { ControlSet } from './windows-hive.ts';
 
 /** Whether the standby gets its address, and whether somebody can log in. */
-const AUTOMATIC = 2;
+export const AUTOMATIC = 2;
+
+/** The control sets in which the DHCP client does not start by itself. */
+export function withoutDhcp(hive: Hive, sets: readonly ControlSet[]) {
+  return sets.flatMap(({ name, key }) => {
+    const start = hive.number(hive.key('Services\\Dhcp', key), 'Start');
+    return start === AUTOMATIC ? [] : [{ name, start, found: `${name}: ${startText(start)}` }];
+  });
+}
 
 export function dhcpVerdict(hive: Hive, sets: readonly ControlSet[]): Verdict {
-  const wrong = sets.flatMap(({ name, key }) => {
-    const start = hive.number(hive.key('Services\\Dhcp', key), 'Start');
-    return start === AUTOMATIC ? [] : [{ name, found: `${name}: ${startText(start)}` }];
-  });
+  const wrong = withoutDhcp(hive, sets);
   if (wrong.length === 0) return good('DHCP_SERVICE', DHCP, '2 (automatic)');
   return broken('DHCP_SERVICE', DHCP, {
     found: wrong.map(({ found }) => found).join('; '),
@@ -25,14 +30,21 @@ export function dhcpVerdict(hive: Hive, sets: readonly ControlSet[]): Verdict {
 const DHCP = 'DHCP client';
 const STATIC = 'Addresses of NICs';
 
-export function staticAddressVerdict(hive: Hive, set: ControlSet): Verdict {
-  const interfaces = hive.key('Services\\Tcpip\\Parameters\\Interfaces', set.key);
-  const fixed = (interfaces ? hive.subkeys(interfaces) : []).flatMap((one) => {
+export const INTERFACES = 'Services\\Tcpip\\Parameters\\Interfaces';
+
+/** The NICs whose address stands inside the server. */
+export function fixedAddresses(hive: Hive, set: ControlSet) {
+  const interfaces = hive.key(INTERFACES, set.key);
+  return (interfaces ? hive.subkeys(interfaces) : []).flatMap((one) => {
     const addresses = hive.texts(one, 'IPAddress').filter((address) => address !== '0.0.0.0');
     return hive.number(one, 'EnableDHCP') === 0 && addresses.length > 0
       ? [{ name: one.name, addresses: addresses.join(', ') }]
       : [];
   });
+}
+
+export function staticAddressVerdict(hive: Hive, set: ControlSet): Verdict {
+  const fixed = fixedAddresses(hive, set);
   if (fixed.length === 0) return good('STATIC_ADDRESS', STATIC, 'by DHCP');
   return doubtful('STATIC_ADDRESS', STATIC, {
     found: fixed.map(({ name, addresses }) => `${addresses} is fixed (${name})`).join('; '),

@@ -6,11 +6,12 @@ import { broken, doubtful, type Fault, good } from './fact.ts';
 import type { ControlSet } from './windows-hive.ts';
 
 /** Disks, volumes and what stands in their way at the first start in Azure. */
-const ONLINE_ALL = 1;
+export const ONLINE_ALL = 1;
+export const PARTITION_MANAGER = 'Services\\partmgr\\Parameters';
 const SAN = 'SAN policy';
 
 export function sanPolicyVerdict(hive: Hive, set: ControlSet): Verdict {
-  const policy = hive.number(hive.key('Services\\partmgr\\Parameters', set.key), 'SanPolicy');
+  const policy = hive.number(hive.key(PARTITION_MANAGER, set.key), 'SanPolicy');
   if (policy === ONLINE_ALL) return good('SAN_POLICY', SAN, '1 (all disks online)');
   return doubtful('SAN_POLICY', SAN, {
     found: policy === undefined ? 'not set' : `${policy}`,

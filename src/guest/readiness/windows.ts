@@ -18,7 +18,7 @@ import {
 } from './windows-storage.ts';
 
 /** Whether Windows on this disk would start in Azure, read from its hives and folders; nothing is started. */
-const CONFIG = 'Windows/System32/config';
+export const CONFIG = 'Windows/System32/config';
 
 export interface WindowsSystem {
   readonly volume: GuestVolume;
