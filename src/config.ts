@@ -24,6 +24,8 @@ export interface Config {
   readonly listen?: string;
   /** Tests only: die at this point of a run, STEP:PHASE. */
   readonly crashAt?: string;
+  /** Windows only: the folder of Windows itself. */
+  readonly systemRoot?: string;
   readonly color: boolean;
   readonly ci: boolean;
 }
@@ -58,6 +60,7 @@ const variables = z.object({
   STANDBY_LOG_LEVEL: z.enum(LOG_LEVELS, `must be one of ${LOG_LEVELS.join(', ')}`).default('info'),
   STANDBY_LISTEN: listen.optional(),
   STANDBY_CRASH_AT: crashAt.optional(),
+  SYSTEMROOT: z.string().optional(),
   NO_COLOR: z.string().optional(),
   CI: z.string().optional(),
 });
@@ -91,6 +94,7 @@ export function loadConfig(env: NodeJS.ProcessEnv, overrides: { home?: string } 
     logLevel: values.STANDBY_LOG_LEVEL,
     ...optional('listen', values.STANDBY_LISTEN),
     ...optional('crashAt', values.STANDBY_CRASH_AT),
+    ...optional('systemRoot', values.SYSTEMROOT),
     color: values.NO_COLOR === undefined,
     ci: values.CI !== undefined && values.CI !== 'false' && values.CI !== '0',
   });

@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import type { Command } from 'commander';
 import { inputError } from '../errors.ts';
+import type { WindowsTools } from '../master/windows/powershell.ts';
 import { ENGINE_PORT } from '../model/appliance.ts';
 import { type Call, leaf } from './command.ts';
 import { liveSettings } from './live-settings.ts';
@@ -70,17 +71,26 @@ export function masterStateFolder(call: Pick<Call, 'options' | 'config'>): strin
   return typeof call.options.state === 'string' ? call.options.state : join(call.config.homeFolder, 'master');
 }
 
+/** Windows' own programs, where this is Windows. */
+export async function windowsOf({ config }: Pick<Call, 'config'>): Promise<WindowsTools | undefined> {
+  if (process.platform !== 'win32') return undefined;
+  const { windowsTools } = await import('../master/windows/powershell.ts');
+  return windowsTools(config.systemRoot ?? 'C:\\Windows');
+}
+
 async function runMaster(call: Call): Promise<void> {
   const [{ runMasterEngine }, { standardErrorLog }] = await Promise.all([
     import('../master/engine.ts'),
     import('./logging.ts'),
   ]);
+  const windows = await windowsOf(call);
   if (call.host.interactive) note(call, "This master's engine runs; it keeps this terminal. Ctrl-C ends it.");
   await runMasterEngine({
     stateFolder: masterStateFolder(call),
     clock: call.shell.clock,
     log: standardErrorLog(call.config),
     signal: call.shell.signal,
+    ...(windows ? { windows } : {}),
     ...liveSettings(call.options),
   });
 }

@@ -4,7 +4,7 @@ import { isoTime } from '../clock.ts';
 import { inputError } from '../errors.ts';
 import { answerFlags, optionText, presetOf } from './answers.ts';
 import { type Call, leaf } from './command.ts';
-import { masterStateFolder } from './engine.ts';
+import { masterStateFolder, windowsOf } from './engine.ts';
 import { done, listing, note, warn } from './people.ts';
 import type { Shell } from './shell.ts';
 
@@ -24,7 +24,7 @@ export function addMasterCommands(program: Command, shell: Shell): void {
   )
     .option(
       '--disk <path>',
-      'a disk to protect, device or image file; once for each, the system disk first',
+      'a disk to protect, device or image file; once for each, the system disk first (Windows: all its own disks)',
       collect,
     )
     .option('--host-name <name>', 'name to be known by (default: this host)')
@@ -84,7 +84,8 @@ async function remove(call: Call): Promise<unknown> {
 async function join(call: Call): Promise<unknown> {
   const { joinMaster } = await import('../master/join.ts');
   const diskPaths = Array.isArray(call.options.disk) ? call.options.disk.map(String) : [];
-  if (diskPaths.length === 0) {
+  const windows = await windowsOf(call);
+  if (diskPaths.length === 0 && !windows) {
     throw inputError(
       'DISK_MISSING',
       'No disk is named.',
@@ -92,8 +93,9 @@ async function join(call: Call): Promise<unknown> {
     );
   }
   const joined = await joinMaster({
-    tokenText: await tokenOf(call),
+    tokenText: await tokenText(call, String(call.args[0])),
     diskPaths,
+    ...(windows ? { windows } : {}),
     hostName: optionText(call, 'hostName') ?? hostname(),
     ...(Array.isArray(call.options.nic) ? { nics: nicsOf(call.options.nic.map(String)) } : {}),
     stateFolder: masterStateFolder(call),
@@ -103,12 +105,13 @@ async function join(call: Call): Promise<unknown> {
     onWaiting: () =>
       note(call, 'The token is good. Waiting for control to let this master in (standby master list) ...'),
   });
+  for (const { found } of joined.inventory.notices ?? []) warn(call, found);
   done(call, `${joined.inventory.hostName} joined. Start its engine: standby engine master`);
   return joined;
 }
 
-async function tokenOf(call: Call): Promise<string> {
-  const given = String(call.args[0]);
+/** As it is given, or from standard input. */
+export async function tokenText(call: Pick<Call, 'shell'>, given: string): Promise<string> {
   if (given !== '-') return given.trim();
   const chunks: Buffer[] = [];
   for await (const chunk of call.shell.stdin) chunks.push(Buffer.from(chunk));

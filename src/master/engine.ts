@@ -15,6 +15,7 @@ import { takeInventory } from './inventory.ts';
 import { LiveCaptures } from './live-captures.ts';
 import type { SenderOptions } from './sender.ts';
 import { Streams } from './streams.ts';
+import type { WindowsTools } from './windows/powershell.ts';
 
 /**
  * The master: dials its appliance, keeps that session for ever, copies its disks and follows their changes when it is
@@ -34,6 +35,8 @@ export interface MasterEngineOptions {
   readonly compare?: LiveOptions['compare'];
   /** Takes this server off the network and lets it on again; gets `disable` or `enable` as its last argument. */
   readonly fence?: readonly string[];
+  /** Where the engine runs on Windows. */
+  readonly windows?: WindowsTools;
   /** Tests only: spoils blocks after their checksum was made. */
   readonly spoil?: SenderOptions['spoil'];
 }
@@ -145,11 +148,18 @@ async function openSession(
  */
 async function freshInventory(
   { inventory }: MasterIdentity,
-  { clock, log }: Pick<MasterEngineOptions, 'clock' | 'log'>,
+  { clock, log, windows }: Pick<MasterEngineOptions, 'clock' | 'log' | 'windows'>,
 ): Promise<MasterIdentity['inventory']> {
   const { hostName, nics, disks } = inventory;
   try {
-    const taken = await takeInventory({ diskPaths: disks.map((disk) => disk.path), hostName, nics, clock });
+    // Of Windows' NICs it is asked anew, and its disks are found again whatever their numbers are today.
+    const own = windows ? { windows, known: disks } : { nics };
+    const taken = await takeInventory({
+      diskPaths: disks.map((disk) => disk.path),
+      hostName,
+      clock,
+      ...own,
+    });
     return inventorySchema.parse(taken);
   } catch (error) {
     if (!isStandbyError(error)) throw error;

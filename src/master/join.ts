@@ -25,6 +25,7 @@ import {
   writeMasterIdentity,
 } from './identity.ts';
 import { takeInventory } from './inventory.ts';
+import type { WindowsTools } from './windows/powershell.ts';
 
 /**
  * A master gets its certificate with a one-time token. Promises: the key never leaves this machine; nothing is sent
@@ -33,7 +34,9 @@ import { takeInventory } from './inventory.ts';
  */
 export interface JoinOptions {
   readonly tokenText: string;
+  /** None, on Windows: every disk that is the server's own. */
   readonly diskPaths: readonly string[];
+  readonly windows?: WindowsTools;
   readonly hostName?: string;
   readonly nics?: readonly MasterNic[];
   readonly stateFolder: string;

@@ -25,6 +25,8 @@ export interface MasterDisk {
   readonly partitionTable: 'gpt' | 'mbr' | 'none';
   readonly boot: boolean;
   readonly volumes: readonly Volume[];
+  /** What its own partition table calls it, where paths are numbers that change with a reboot (Windows). */
+  readonly tableId?: string;
 }
 
 export interface MasterNic {
@@ -33,6 +35,17 @@ export interface MasterNic {
   readonly name: string;
   readonly mac?: string;
   readonly addresses: readonly string[];
+  /** The same addresses with the length of their prefix, `10.0.0.4/24`; as the next three, only where the system told. */
+  readonly networks?: readonly string[];
+  readonly gateways?: readonly string[];
+  readonly dnsServers?: readonly string[];
+  readonly dhcp?: boolean;
+}
+
+/** What a master found out about itself that a person must know; src/verify explains each code. */
+export interface MasterNotice {
+  readonly code: string;
+  readonly found: string;
 }
 
 export interface MasterInventory {
@@ -45,6 +58,9 @@ export interface MasterInventory {
   readonly nbd?: readonly { readonly diskId: string; readonly uri: string }[];
   /** Of the machine the engine runs on, and another one after each reboot of it; absent where nothing tells. */
   readonly bootId?: string;
+  /** IANA's or Windows' name; absent where it was not asked for. */
+  readonly timeZone?: string;
+  readonly notices?: readonly MasterNotice[];
   /** Its engine can take it off the network (`--fence`); absent: nothing of ours can. */
   readonly fence?: boolean;
   readonly takenAtMs: number;

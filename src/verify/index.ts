@@ -19,6 +19,7 @@ import { ladder } from './checks/ladder.ts';
 import { leftovers } from './checks/leftovers.ts';
 import { locks } from './checks/locks.ts';
 import { master } from './checks/master.ts';
+import { masterNotices } from './checks/master-notices.ts';
 import { network } from './checks/network.ts';
 import { openPorts } from './checks/open-ports.ts';
 import { permissions } from './checks/permissions.ts';
@@ -48,6 +49,7 @@ export const CHECKS: readonly Check[] = [
   policies,
   fixedChoices,
   master,
+  masterNotices,
   disks,
   volumes,
   vmSize,

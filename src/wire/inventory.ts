@@ -26,6 +26,7 @@ export const inventorySchema = z.object({
         partitionTable: z.enum(['gpt', 'mbr', 'none']),
         boot: z.boolean(),
         volumes: z.array(volumeSchema).max(256),
+        tableId: z.string().max(64).optional(),
       }),
     )
     .max(64),
@@ -36,6 +37,10 @@ export const inventorySchema = z.object({
         name: z.string().max(64),
         mac: z.string().max(32).optional(),
         addresses: z.array(z.string().max(64)).max(64),
+        networks: z.array(z.string().max(68)).max(64).optional(),
+        gateways: z.array(z.string().max(64)).max(16).optional(),
+        dnsServers: z.array(z.string().max(64)).max(16).optional(),
+        dhcp: z.boolean().optional(),
       }),
     )
     .max(64),
@@ -46,6 +51,11 @@ export const inventorySchema = z.object({
     .optional(),
   /** Another one after each reboot of the machine that the engine runs on. */
   bootId: z.string().max(64).optional(),
+  timeZone: z.string().max(128).optional(),
+  notices: z
+    .array(z.object({ code: z.string().max(64), found: z.string().max(2000) }))
+    .max(64)
+    .optional(),
   /** Its engine has a command that takes it off the network (`--fence`). */
   fence: z.boolean().optional(),
   takenAtMs: z.number(),

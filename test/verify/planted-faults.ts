@@ -44,6 +44,21 @@ export const faults: readonly PlantedFault[] = [
     found: ['warning INVENTORY_OLD'],
     given: () => facts({ inventory: inventory({ takenAtMs: NOW_MS - 48 * 3_600_000 }) }),
   },
+  ...[
+    'CLUSTER_NODE',
+    'SHARED_DISKS_LEFT',
+    'NETWORK_VOLUMES',
+    'DISKS_LEFT',
+    'VOLUMES_UNSHADOWED',
+    'BITLOCKER_SUSPENDED',
+    'REBOOT_PENDING',
+    'DRIVERS_NOT_AT_BOOT',
+    'CRASH_CONSISTENT',
+  ].map((code) => ({
+    fault: `a master that tells of itself ${code}`,
+    found: [`warning ${code}`],
+    given: () => facts({ inventory: inventory({ notices: [{ code, found: 'so it is' }] }) }),
+  })),
   {
     fault: 'a master that is not connected',
     found: ['warning MASTER_AWAY'],
