@@ -30,6 +30,7 @@ const shell: Shell = {
   childEnvironment: Object.fromEntries(
     Object.entries(process.env).filter(([name]) => !name.startsWith('STANDBY_')),
   ),
+  detach: async (args, logFile) => (await import('./cli/detach.ts')).startDetached(args, logFile),
   die: () => process.kill(process.pid, 'SIGKILL'),
   config: async (home) => {
     const { loadConfig } = await import('./config.ts');

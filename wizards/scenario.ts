@@ -164,6 +164,7 @@ async function summaryOf(look: ScenarioLookups, answers: Answers): Promise<strin
     ['Health check', health ? healthText(health) : 'none'],
     ['Clients', redirectText(file)],
     ['Is-alive', isAliveText(file)],
+    ['Backup', backupText(file)],
   ];
   return rows.map(([name, value]) => `${name.padEnd(14)}${value}`).join('\n');
 }
@@ -176,6 +177,13 @@ function ladderText({ fallbackSizes = [], fallbackZones = [] }: ScenarioFile['vm
 function redirectText({ redirect, scripts = [] }: ScenarioFile): string {
   const by = redirect ? `${redirect.name} (${redirect.kind})` : 'are told the new address';
   return [by, ...scripts.map((one) => `${one.at}: ${one.command[0]}`)].join('; ');
+}
+
+function backupText({ backup }: ScenarioFile): string {
+  if (!backup) return 'none of the standby';
+  const { at, window, keep } = backup;
+  const beside = window === undefined ? '' : `, never during ${window}`;
+  return `of the standby ${at === undefined ? 'at once' : `from ${at} on`}${beside}, the newest ${keep} are kept`;
 }
 
 const CAPTURED: Readonly<Record<CaptureName, string>> = {

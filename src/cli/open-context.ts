@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import type { Config } from '../config.ts';
 import { makeConnect } from '../control/connect.ts';
 import type { Context } from '../control/context.ts';
@@ -46,6 +47,8 @@ export async function openContext(parts: Parts): Promise<Context & { close(): Pr
     },
     connect: makeConnect({ store, secrets, clock, log }),
     firstBoot,
+    detach: (args, name) =>
+      shell.detach([...args, '--home', config.homeFolder, '--json'], join(config.homeFolder, `${name}.log`)),
     ...(crashAt === undefined
       ? {}
       : {

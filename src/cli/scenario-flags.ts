@@ -77,6 +77,23 @@ const GENERAL: readonly AnswerFlag[] = [
     value: '<seconds>',
     text: 'seconds after which such a program is ended (default: 300)',
   },
+  {
+    name: 'backupAfterSwitchover',
+    value: '[yes|no]',
+    text: "full backup of the standby's disks after a switchover, in a process of its own (default: no)",
+  },
+  {
+    name: 'backupAt',
+    value: '<HH:MM>',
+    text: "such a backup begins not before this time of this machine's clock (default: at once)",
+  },
+  {
+    name: 'backupWindow',
+    value: '<HH:MM-HH:MM>',
+    text: 'daily hours of other backups of this server, which it never overlaps',
+  },
+  { name: 'backupMinutes', value: '<minutes>', text: 'how long such a backup may take (default: 60)' },
+  { name: 'backupKeep', value: '<number>', text: 'how many backups of the standby are kept (default: 3)' },
 ];
 
 const OF_EACH_NIC: readonly AnswerFlag[] = [

@@ -21,6 +21,8 @@ export interface Shell {
   readonly processId: number;
   /** What processes we start inherit: this one's environment less Standby's own variables. */
   readonly childEnvironment: NodeJS.ProcessEnv;
+  /** Starts this program again, with other arguments, as a process that outlives this one. */
+  detach(args: readonly string[], logFile: string): Promise<void>;
   /** Ends this process as if the power failed; armed by STANDBY_CRASH_AT only. */
   die(): void;
   config(home?: string): Promise<Config>;

@@ -29,6 +29,8 @@ export interface Context {
   /** Dials the appliance; enrols it first when its one-time token has not been used yet. */
   connect(appliance: Appliance): Promise<ControlSession>;
   readonly firstBoot: FirstBoot;
+  /** Starts `standby ARGS` as a process of its own that outlives this one; its words go to `<home>/NAME.log`. */
+  detach?(args: readonly string[], name: string): Promise<void>;
   /** Called at named points of a run; armed by tests only (STANDBY_CRASH_AT), to die exactly there. */
   atPoint?(point: { readonly stepId: string; readonly phase: 'started' | 'acted' | 'before-done' }): void;
 }

@@ -1,10 +1,12 @@
 import type { Account } from '../model/account.ts';
 import type { Appliance } from '../model/appliance.ts';
+import { BACKUP_DEFAULTS } from '../model/backup.ts';
 import type { MasterInventory } from '../model/disk.ts';
 import type { Scenario } from '../model/scenario.ts';
 import type { Plan } from '../plan/plan.ts';
 import type { Cloud } from '../ports/cloud.ts';
 import { actionsOf, type CloudVerb } from '../ports/cloud-actions.ts';
+import { backupPlan } from '../switchover/backup.ts';
 import { switchoverPlan } from '../switchover/switchover.ts';
 import { vmStartPlan, vmStopPlan } from '../switchover/vm.ts';
 import type { Work } from '../switchover/work.ts';
@@ -72,6 +74,13 @@ export function scenarioActions(
       switchoverPlan(work),
       vmStartPlan(work, { existingVmId: vmId }),
       vmStopPlan(work, { vmId, remove: true }),
+      backupPlan(work, {
+        settings: BACKUP_DEFAULTS,
+        reason: 'hand',
+        standbyRunId: work.runId,
+        notBeforeMs: 0,
+        completeBackups: async () => [],
+      }),
     ]),
     ...actionsOf(...(USE_CASES['remove a replica'] ?? [])),
   ]);

@@ -1,3 +1,4 @@
+import type { BackupSettings } from '../model/backup.ts';
 import { type CaptureName, isLiveCapture } from '../model/capture.ts';
 import type { MasterInventory } from '../model/disk.ts';
 import type { ScenarioRedirect, ScenarioScript } from '../model/redirect.ts';
@@ -11,6 +12,7 @@ import type {
 } from '../model/scenario.ts';
 import type { Answers } from '../ports/host.ts';
 import type { RedirectKey } from './redirect-key.ts';
+import { answersOfBackup, backupFromAnswers } from './scenario-backup-questions.ts';
 import { answersOfRedirect, redirectFromAnswers } from './scenario-redirect-questions.ts';
 import { textOf } from './screen.ts';
 
@@ -47,6 +49,7 @@ export interface ScenarioFile {
   /** The key of DNS updates is not in it. */
   readonly redirect?: ScenarioRedirect;
   readonly scripts?: readonly ScenarioScript[];
+  readonly backup?: BackupSettings;
 }
 
 export interface ScenarioFileNic {
@@ -106,6 +109,7 @@ export function fileFromAnswers(
     isAlive: { ping: answers.isAlivePing === true },
     healthChecks: healthChecksFrom(answers),
     ...redirectFromAnswers(answers, facts.redirectKey),
+    ...backupFromAnswers(answers),
   };
 }
 
@@ -165,6 +169,7 @@ export function answersFromFile(file: ScenarioFile): Answers {
     ...(file.purpose === 'dr' ? { isAlivePing: file.isAlive.ping } : {}),
     healthCheck: file.healthChecks[0]?.kind ?? 'none',
     ...answersOfRedirect(file),
+    ...answersOfBackup(file),
   };
   file.nics.forEach((nic, index) => {
     for (const [name, value] of Object.entries(nic)) {

@@ -14,7 +14,11 @@ export async function scenarioNamed(context: Pick<Context, 'store'>, name: strin
   );
 }
 
-/** Runs of a scenario that may still go on. */
+/** The kind of a backup's run. */
+export const BACKUP = 'backup';
+
+/** Runs of a scenario that may still go on, and that others have to wait for; nothing waits for a backup. */
 export async function unfinishedRuns(context: Pick<Context, 'store'>, scenario: Scenario) {
-  return context.store.runs.list({ subject: scenario.id, statuses: ['running', 'failed'] });
+  const runs = await context.store.runs.list({ subject: scenario.id, statuses: ['running', 'failed'] });
+  return runs.filter((run) => run.kind !== BACKUP);
 }

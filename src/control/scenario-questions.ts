@@ -1,6 +1,7 @@
 import type { Question } from '../model/question.ts';
 import { sameRegion } from '../verify/region.ts';
 import { captureScreen } from './capture-question.ts';
+import { backupScreens } from './scenario-backup-questions.ts';
 import type { ScenarioLookups } from './scenario-lookups.ts';
 import { nicScreens } from './scenario-nic-questions.ts';
 import { redirectScreens } from './scenario-redirect-questions.ts';
@@ -34,6 +35,7 @@ export function scenarioScreens(look: ScenarioLookups, options: Options): readon
     isAliveScreen,
     rebootScreen,
     ...redirectScreens,
+    ...backupScreens,
   ];
 }
 

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { inputError } from '../errors.ts';
 import type { Account } from '../model/account.ts';
 import type { Appliance, Master } from '../model/appliance.ts';
+import { backupProblem } from '../model/backup.ts';
 import { isLiveCapture } from '../model/capture.ts';
 import type { Scenario, ScenarioNic } from '../model/scenario.ts';
 import type { Cloud } from '../ports/cloud.ts';
@@ -57,6 +58,7 @@ export async function scenarioFromFile(
     healthChecks: file.healthChecks,
     ...(file.redirect ? { redirect: file.redirect } : {}),
     ...(file.scripts ? { scripts: file.scripts } : {}),
+    ...(file.backup ? { backup: file.backup } : {}),
     acceptedWarnings: base?.acceptedWarnings ?? [],
     createdAtMs: base?.createdAtMs ?? context.clock.now(),
   };
@@ -94,6 +96,8 @@ function misfits(
   if (file.redirect?.address === 'public' && file.nics[0]?.publicIp !== true) {
     problems.push('redirect.address: the first NIC has no public IP');
   }
+  const backupWrong = file.backup && backupProblem(file.backup);
+  if (backupWrong) problems.push(`backup: ${backupWrong}`);
   const moments = (file.scripts ?? []).map((one) => one.at);
   if (new Set(moments).size < moments.length) problems.push('scripts: one for each moment at most');
   if (file.vm.fallbackZones && file.vm.zone === undefined) {
@@ -242,6 +246,7 @@ export async function fileFromScenario(context: Context, scenario: Scenario): Pr
     healthChecks: scenario.healthChecks,
     ...(scenario.redirect ? { redirect: scenario.redirect } : {}),
     ...(scenario.scripts ? { scripts: scenario.scripts } : {}),
+    ...(scenario.backup ? { backup: scenario.backup } : {}),
   };
 }
 

@@ -1,4 +1,5 @@
 import { inputError } from '../errors.ts';
+import { BACKUP_KEEP_MAX, BACKUP_MINUTES_MAX } from '../model/backup.ts';
 import { CAPTURE_NAMES } from '../model/capture.ts';
 import { SCRIPT_MOMENTS, TSIG_ALGORITHMS } from '../model/redirect.ts';
 import { DISK_TYPES, REWIND_HOURS_MAX, SCRUB_HOURS_MAX } from '../model/scenario.ts';
@@ -121,10 +122,21 @@ async function scenarioSchema() {
       .optional(),
     healthChecks: z.array(healthCheck).max(1, 'one health check at most'),
     ...redirectSchemas(z, text),
+    backup: backupSchema(z, text).exactOptional(),
   });
 }
 
 type Zod = typeof import('zod').z;
+
+function backupSchema(z: Zod, text: import('zod').ZodString) {
+  const wholeNumber = z.int('a whole number is needed').min(1);
+  return z.strictObject({
+    at: text.exactOptional(),
+    window: text.exactOptional(),
+    minutes: wholeNumber.max(BACKUP_MINUTES_MAX),
+    keep: wholeNumber.max(BACKUP_KEEP_MAX),
+  });
+}
 
 function redirectSchemas(z: Zod, text: ReturnType<Zod['string']>) {
   const record = {

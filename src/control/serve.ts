@@ -1,6 +1,7 @@
 import { isStandbyError, messageOf } from '../errors.ts';
 import type { Context } from './context.ts';
 import type { PeriodicJob } from './periodic-job.ts';
+import { backupJob } from './serve-backup.ts';
 import { isAliveJob } from './serve-is-alive.ts';
 import { lead } from './serve-lead.ts';
 import { scrubJob } from './serve-scrub.ts';
@@ -9,8 +10,9 @@ import { type WatchLimits, watchJob } from './serve-watch.ts';
 
 /**
  * `standby serve`: looks after all scenarios while nobody sits there. Promises: it looks, compares and writes events, and
- * never switches over, copies or stops anything; one leads for each store, the others wait; what it found is in the store,
- * so the next leader tells nothing twice. Dies at any line: its lease runs out, and the next one goes on.
+ * never switches over, copies or stops anything; a backup that was asked for it goes on with. One leads for each store, the
+ * others wait; what it found is in the store, so the next leader tells nothing twice. Dies at any line: its lease runs out,
+ * and the next one goes on.
  */
 export interface ServeOptions {
   /** Every job once, then the end. */
@@ -21,7 +23,7 @@ export interface ServeOptions {
 /** With `once` a single look must do: the next one is another process's. */
 function periodicJobs({ limits, once }: ServeOptions): readonly PeriodicJob[] {
   const looks = once ? 1 : undefined;
-  return [watchJob(limits, looks), isAliveJob(looks), verifyJob, scrubJob()];
+  return [watchJob(limits, looks), isAliveJob(looks), verifyJob, scrubJob(), backupJob];
 }
 
 /** Until the host's signal is aborted, which is its ordinary end. */

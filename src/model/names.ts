@@ -28,6 +28,10 @@ export function replicaDiskName(scenario: ScenarioKey, diskId: string): string {
 export function snapshotName(scenario: ScenarioKey, runId: string, diskId: string): string {
   return fitted(scenario.name, `snap-${diskId}-${shortId(scenario.id + runId)}`);
 }
+/** One disk of a backup of the standby, by the backup's run. */
+export function backupSnapshotName(scenario: ScenarioKey, runId: string, diskId: string): string {
+  return fitted(scenario.name, `backup-${diskId}-${shortId(scenario.id + runId)}`);
+}
 export function standbyDiskName(scenario: ScenarioKey, runId: string, diskId: string): string {
   return fitted(scenario.name, `disk-${diskId}-${shortId(scenario.id + runId)}`);
 }
@@ -36,6 +40,17 @@ export function standbyNicName(scenario: ScenarioKey, runId: string, nicId: stri
 }
 export function standbyPublicIpName(scenario: ScenarioKey, runId: string, nicId: string): string {
   return fitted(scenario.name, `pip-${nicId}-${shortId(scenario.id + runId)}`);
+}
+
+/** Azure allows a VM 64 characters. */
+export function drillVmName(vmName: string, runId: string): string {
+  return fitted(vmName, `drill-${shortId(runId)}`, 64);
+}
+export function drillNetworkName(scenario: ScenarioKey, runId: string): string {
+  return fitted(scenario.name, `drill-vnet-${shortId(scenario.id + runId)}`, 64);
+}
+export function drillSecurityGroupName(scenario: ScenarioKey, runId: string): string {
+  return fitted(scenario.name, `drill-nsg-${shortId(scenario.id + runId)}`);
 }
 
 export function applianceNames(applianceName: string) {

@@ -1,3 +1,4 @@
+import type { BackupSettings } from './backup.ts';
 import type { CaptureName } from './capture.ts';
 import type { RedirectedRecord, ScenarioRedirect, ScenarioScript } from './redirect.ts';
 
@@ -90,6 +91,8 @@ export interface Scenario {
   readonly redirect?: ScenarioRedirect;
   /** At most one for each moment. */
   readonly scripts?: readonly ScenarioScript[];
+  /** A switchover that is complete asks for a backup of the standby's disks; so does a failback. */
+  readonly backup?: BackupSettings;
   readonly acceptedWarnings: readonly AcceptedWarning[];
   readonly createdAtMs: number;
 }

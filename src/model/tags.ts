@@ -6,12 +6,24 @@ export interface StandbyTags {
 }
 export type ResourceRole =
   | 'appliance'
+  | 'backup'
+  | 'failback-disk'
+  | 'failback-snapshot'
   | 'replica-disk'
   | 'snapshot'
   | 'standby-disk'
   | 'standby-nic'
   | 'standby-public-ip'
-  | 'standby-vm';
+  | 'standby-vm'
+  | DrillRole;
+/** What a drill makes is never taken for a standby's. */
+export type DrillRole =
+  | 'drill-snapshot'
+  | 'drill-disk'
+  | 'drill-nic'
+  | 'drill-vm'
+  | 'drill-network'
+  | 'drill-security-group';
 
 /** `scenario` is `appliance/<name>` for what belongs to an appliance and no scenario. */
 export function tagsOf(scenario: string, run: string, role: ResourceRole): StandbyTags {

@@ -34,6 +34,7 @@ export class CommandLine {
       clock: systemClock,
       processId: process.pid,
       childEnvironment: {},
+      detach: () => Promise.reject(new Error('This test starts no process')),
       die: () => {
         throw new Error('No test dies here');
       },

@@ -251,6 +251,7 @@ async function createScenario(person: Terminal): Promise<void> {
     'Is-alive',
     'How clients find the standby',
     'Programs of your own',
+    "Back up the standby's disks after a switchover?",
   );
   const summary = await person.asked('Check and save this scenario?');
   expect(summary).toContain('http on port 8080, /index.html answers 200');

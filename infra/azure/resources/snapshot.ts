@@ -10,7 +10,7 @@ type Snapshots = Pick<CloudDisks, 'getSnapshot' | 'createSnapshot' | 'deleteSnap
 const COMPLETE_MAX_MS = 2 * 3_600_000;
 const COMPLETE_PAUSE_MS = 2_000;
 
-/** Incremental snapshots of managed disks. */
+/** Snapshots of managed disks. */
 export function makeSnapshots(azure: Azure): Snapshots {
   const { calls, clients } = azure;
 
@@ -52,7 +52,7 @@ export function makeSnapshots(azure: Azure): Snapshots {
       const body: Snapshot = {
         location: spec.location,
         sku: { name: 'Standard_LRS' },
-        incremental: true,
+        incremental: spec.full !== true,
         creationData: { createOption: 'Copy', sourceResourceId: spec.sourceDiskId },
         tags: { ...spec.tags },
       };
@@ -110,6 +110,7 @@ function snapshotOf(snapshot: Snapshot): CloudSnapshot {
     name: snapshot.name ?? '',
     provisioning: snapshot.provisioningState ?? 'Unknown',
     ...(sourceId ? { sourceId } : {}),
+    ...(snapshot.incremental === undefined ? {} : { incremental: snapshot.incremental }),
     tags: snapshot.tags ?? {},
   };
 }

@@ -26,8 +26,11 @@ export const leftovers: Check = {
     const { standbyVmId = '', switchedOverRunId } = status;
     const standby = tagged.find(({ id }) => sameName(id, standbyVmId));
     const runs = [switchedOverRunId, standby?.tags['standby-run']].filter((run) => run !== undefined);
+    // Replica disks outlive runs, and backups their standby: neither is left over.
     const others = tagged.filter(
-      ({ tags }) => tags['standby-role'] !== 'replica-disk' && !runs.includes(tags['standby-run'] ?? ''),
+      ({ tags }) =>
+        !['replica-disk', 'backup'].includes(tags['standby-role'] ?? '') &&
+        !runs.includes(tags['standby-run'] ?? ''),
     );
     if (others.length === 0) return [ok('NO_LEFTOVERS', `${tagged.length} resources, all of them in use`)];
     const names = others.map((one) => `${one.type.split('/').at(-1)} ${one.name}`).join(', ');
