@@ -14,6 +14,7 @@ import type { DiskDigest } from '../model/scenario.ts';
 import type { BlockDevice } from '../ports/block-device.ts';
 import { FLAG_ZSTD, type Head, type Manifest } from './format.ts';
 import { seedInterrupted } from './problems.ts';
+import { assertOther } from './same-disk.ts';
 import { type SeedProgress, Tempo } from './tempo.ts';
 import { openWriter, type SeedWriter } from './writer.ts';
 
@@ -72,6 +73,7 @@ const compress = promisify(zstdCompress);
 export async function exportSeed(options: ExportOptions): Promise<ExportReport> {
   const sources: Source[] = [];
   let writer: SeedWriter | undefined;
+  await assertOther(options.to, options.disks);
   try {
     for (const disk of options.disks) sources.push(await openSource(disk, options));
     const manifest = manifestOf(sources, options);

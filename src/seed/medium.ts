@@ -118,7 +118,8 @@ class OpenMedium implements Medium {
     try {
       await work;
     } catch (error) {
-      throw isFull(error) ? targetFull(this.path, error) : error;
+      // A device that is read-only may be opened for writing all the same, and says so only now.
+      throw isFull(error) ? targetFull(this.path, error) : unusable(this.path, error);
     }
   }
 }
