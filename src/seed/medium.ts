@@ -1,7 +1,7 @@
 import type { BigIntStats } from 'node:fs';
 import { constants, type FileHandle, open, stat } from 'node:fs/promises';
 import { createServer } from 'node:net';
-import { dirname } from 'node:path';
+import { dirname, resolve } from 'node:path';
 import { platform } from 'node:process';
 import { writeVector } from '../block/files.ts';
 import { openDevice } from '../block/open-device.ts';
@@ -41,6 +41,10 @@ export async function placeOf(path: string): Promise<Place> {
 
 /** A new file appears whole, with these first bytes, or not at all. */
 export async function makeFile(path: string, first: readonly Uint8Array[]): Promise<void> {
+  // The name of a device that is not there would become a file in the machine's memory.
+  if (/^\/dev\/(?!shm\/)/.test(resolve(path))) {
+    throw inputError('SEED_PLACE_WRONG', `There is no device ${path}.`, 'Check its name, or name a file.');
+  }
   try {
     await syncFolder(dirname(path));
     await writeStateFile(path, Buffer.concat(first));

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { systemClock } from '../../src/clock.ts';
 import { exportSeed } from '../../src/seed/export.ts';
+import { makeFile } from '../../src/seed/medium.ts';
 import { disksUnder } from '../../src/seed/same-disk.ts';
 import { hashOf } from '../fixtures/copying.ts';
 import { MIB, makeFolder, noiseOf } from '../fixtures/engines.ts';
@@ -27,6 +28,13 @@ describe('a seed', () => {
       await expect(attempt).rejects.toMatchObject({ code: 'SEED_ON_ITS_SOURCE' });
     }
     expect(await hashOf(disk, MIB)).toBe(before);
+  });
+
+  it('makes no file where a device was meant', async () => {
+    await expect(makeFile('/dev/standby-test-is-not-there', [])).rejects.toMatchObject({
+      code: 'SEED_PLACE_WRONG',
+    });
+    await expect(stat('/dev/standby-test-is-not-there')).rejects.toMatchObject({ code: 'ENOENT' });
   });
 });
 
