@@ -1,13 +1,14 @@
-import { readFile, writeFile } from 'node:fs/promises';
+import { writeFile } from 'node:fs/promises';
 import type { Command } from 'commander';
 import { timeText } from '../clock.ts';
-import { inputError, messageOf } from '../errors.ts';
+import { inputError } from '../errors.ts';
 import { openFindings } from '../model/verdict.ts';
 import { acceptedOf, acceptOption, answerFlags, optionText, presetOf } from './answers.ts';
 import { type Call, leaf, Outcome } from './command.ts';
 import { done, listing, note, tellAll, warn } from './people.ts';
 import { SCENARIO_FLAGS } from './scenario-flags.ts';
 import type { Shell } from './shell.ts';
+import { textOfFile } from './text-file.ts';
 
 export function addScenarioCommands(program: Command, shell: Shell): void {
   const scenario = program
@@ -189,20 +190,6 @@ async function importYaml(call: Call): Promise<unknown> {
   await tellAll(call, 'Checks', report.verdicts);
   done(call, `Scenario ${report.scenario.name} is saved; it is ${report.status.state}.`);
   return report;
-}
-
-async function textOfFile(call: Call): Promise<string> {
-  const file = String(call.args[0]);
-  if (file === '-') {
-    const chunks: Buffer[] = [];
-    for await (const chunk of call.shell.stdin) chunks.push(Buffer.from(chunk));
-    return Buffer.concat(chunks).toString('utf8');
-  }
-  try {
-    return await readFile(file, 'utf8');
-  } catch (error) {
-    throw inputError('FILE_UNREADABLE', `${file} cannot be read: ${messageOf(error)}.`);
-  }
 }
 
 async function remove(call: Call): Promise<unknown> {

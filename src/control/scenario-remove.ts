@@ -3,10 +3,11 @@ import type { Scenario } from '../model/scenario.ts';
 import { carriesOurTag } from '../model/tags.ts';
 import type { Cloud, TaggedResource } from '../ports/cloud.ts';
 import type { Context } from './context.ts';
+import { groupOf } from './group/named.ts';
 import { redirectKeyName } from './redirect-key.ts';
 import { accountGone } from './scenario.ts';
 import { resourceGroupOf } from './scenario-lookups.ts';
-import { scenarioNamed, unfinishedRuns } from './scenario-named.ts';
+import { BACKUP, scenarioNamed } from './scenario-named.ts';
 import { statusOf } from './scenario-status.ts';
 
 export interface RemoveReport {
@@ -31,6 +32,7 @@ export async function removeScenario(
 ): Promise<RemoveReport> {
   const scenario = await scenarioNamed(context, name);
   await refuseUnlessStopped(context, scenario);
+  await refuseMember(context, scenario);
   const account = await context.store.accounts.get(scenario.accountId);
   if (!account) throw accountGone(scenario);
   const cloud = await context.cloudFor(account);
@@ -47,12 +49,25 @@ export async function removeScenario(
 
 async function refuseUnlessStopped(context: Context, scenario: Scenario): Promise<void> {
   const status = await statusOf(context, scenario);
-  const [unfinished] = await unfinishedRuns(context, scenario);
+  const statuses = ['running', 'failed'] as const;
+  const [unfinished] = await context.store.runs.list({ subject: scenario.id, statuses });
   if (status.state === 'stopped' && !unfinished) return;
   throw inputError(
     'SCENARIO_NOT_STOPPED',
     `Scenario ${scenario.name} is ${status.state}${unfinished ? ` and has an unfinished ${unfinished.kind}` : ''}.`,
-    `Stop it first: standby stop ${scenario.name}`,
+    unfinished?.kind === BACKUP
+      ? `Take it back first: standby resume ${unfinished.id} --undo`
+      : `Stop it first: standby stop ${scenario.name}`,
+  );
+}
+
+async function refuseMember(context: Context, { id, name }: Scenario): Promise<void> {
+  const group = await groupOf(context, id);
+  if (!group) return;
+  throw inputError(
+    'SCENARIO_IN_GROUP',
+    `Scenario ${name} is in group ${group.name}.`,
+    `Take it out first: standby group edit ${group.name} --wave ... (all waves anew), or standby group remove ${group.name}`,
   );
 }
 
@@ -62,6 +77,14 @@ function refuseWhileNeeded(
   copies: readonly TaggedResource[],
   deleteReplica: boolean,
 ): void {
+  const [backup] = tagged.filter((one) => one.tags['standby-role'] === 'backup');
+  if (backup) {
+    throw inputError(
+      'BACKUPS_EXIST',
+      `Scenario ${scenario.name} has backups of its standby in Azure, such as ${backup.name}.`,
+      `Look: standby backup list ${scenario.name}. To delete them all: standby backup remove ${scenario.name} --all`,
+    );
+  }
   const others = tagged.filter((one) => !copies.includes(one));
   if (others.length > 0) {
     throw inputError(

@@ -1,5 +1,6 @@
 import { userInfo } from 'node:os';
 import { inputError, isStandbyError, StandbyError } from '../errors.ts';
+import { memberIdsOf } from '../model/group.ts';
 import type { AcceptedWarning, Scenario, ScenarioStatus } from '../model/scenario.ts';
 import type { Verdict } from '../model/verdict.ts';
 import { rungsOf } from '../switchover/ladder.ts';
@@ -8,6 +9,8 @@ import { verifyScenario } from '../verify/verify.ts';
 import { refuseFindings } from './checks-failed.ts';
 import type { Context } from './context.ts';
 import { appendEvent } from './events.ts';
+import { withCommon } from './group/file.ts';
+import { groupOf } from './group/named.ts';
 import { priceTable } from './price-file.ts';
 import { keyMissing, redirectLooks } from './redirect.ts';
 import { type RedirectKey, redirectKeyName } from './redirect-key.ts';
@@ -190,11 +193,13 @@ export async function acceptWarnings(
 /** An appliance that does not answer is no reason not to look at the rest: the checks say what they could not see. */
 export async function verdictsFor(
   context: Context,
-  scenario: Scenario,
+  given: Scenario,
   moment: Moment,
   redirectKey?: RedirectKey,
 ): Promise<readonly Verdict[]> {
   const { store } = context;
+  const group = await groupOf(context, given.id);
+  const scenario = group ? withCommon(given, group.common) : given;
   const [account, appliance, masters, otherScenarios, statuses, prices] = await Promise.all([
     store.accounts.get(scenario.accountId),
     store.appliances.get(scenario.applianceId),
@@ -220,6 +225,7 @@ export async function verdictsFor(
       otherScenarios,
       otherInventories: inventories,
       standingScenarioIds: new Set(standing),
+      ...(group ? { group: { name: group.name, scenarioIds: memberIdsOf(group) } } : {}),
       rungs: rungsOf(scenario.vm),
       ...(session ? { session } : {}),
       ...(status ? { status } : {}),

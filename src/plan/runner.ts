@@ -66,7 +66,7 @@ async function underLease(
   } catch (error) {
     if (held.signal.aborted) throw held.signal.reason;
     if (signal.aborted) throw interrupted(run, error);
-    if (!isRefusal(error)) await finishFailed(options, held);
+    if (!isRefusal(error) && !stopsOnPurpose(error)) await finishFailed(options, held);
     throw error;
   } finally {
     await held.release();
@@ -107,6 +107,11 @@ function throwFirst(results: readonly PromiseSettledResult<void>[]): void {
 /** Nothing was tried, so the run is what it was. */
 function isRefusal(error: unknown): boolean {
   return isStandbyError(error) && ['PAST_COMMIT', 'RUN_ENDED', 'LEASE_LOST'].includes(error.code);
+}
+
+/** A step that waits for a person: the run is unfinished, and nothing of it has failed. */
+function stopsOnPurpose(error: unknown): boolean {
+  return isStandbyError(error) && error.kind === 'interrupted';
 }
 
 function interrupted(run: RunRecord, cause: unknown): StandbyError {

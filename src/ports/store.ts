@@ -1,6 +1,7 @@
 import type { Account } from '../model/account.ts';
 import type { Appliance, Master } from '../model/appliance.ts';
 import type { EventRecord } from '../model/event.ts';
+import type { Group } from '../model/group.ts';
 import type { Scenario, ScenarioStatus } from '../model/scenario.ts';
 import type { RunStore } from '../plan/plan.ts';
 
@@ -11,6 +12,7 @@ export interface Store {
   readonly masters: Collection<Master>;
   readonly scenarios: Collection<Scenario>;
   readonly statuses: Collection<ScenarioStatus>;
+  readonly groups: Collection<Group>;
   readonly events: EventStore;
   readonly runs: RunStore;
   /** Ciphertexts only: src/control/secrets.ts encrypts before it comes here. */

@@ -54,6 +54,8 @@ export interface VerifyFacts {
   readonly rungs?: readonly Rung[];
   /** How users are sent to the standby; absent: by nothing of ours. */
   readonly redirect?: { readonly record?: RecordLook; readonly scripts?: readonly ScriptLook[] };
+  /** Those that switch over together with it. */
+  readonly group?: { readonly name: string; readonly scenarioIds: readonly string[] };
   /** Scenarios whose standby exists already: what they need is in use, and counted by Azure. */
   readonly standingScenarioIds?: ReadonlySet<string>;
   /** What the masters of the other scenarios told of themselves, by master id. */

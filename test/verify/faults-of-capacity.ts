@@ -117,6 +117,24 @@ export const faultsOfCapacity: readonly PlantedFault[] = [
     given: given({}, disksLeft(3)),
   },
   {
+    fault: 'a quota of disks that the rest of its group exceeds',
+    found: ['warning QUOTA_NOT_FOR_GROUP'],
+    given: given(
+      {
+        otherScenarios: [
+          scenario({
+            ...{ id: 'scenario-2', name: 'two', masterId: 'master-2' },
+            vm: { ...scenario().vm, name: 'two' },
+            nics: [],
+          }),
+        ],
+        otherInventories: new Map([['master-2', inventory()]]),
+        group: { name: 'shop', scenarioIds: ['scenario-1', 'scenario-2'] },
+      },
+      disksLeft(3),
+    ),
+  },
+  {
     fault: 'a quota of disks that another server with five disks exceeds',
     found: ['warning QUOTA_NOT_FOR_ALL'],
     given: given(

@@ -9,6 +9,7 @@ const WORDS: Readonly<Record<CollectionName, string>> = {
   masters: 'master',
   scenarios: 'scenario',
   statuses: 'scenario status',
+  groups: 'group',
 };
 
 /** Documents by id and by name. The document is the truth; the other columns are there to find it. */

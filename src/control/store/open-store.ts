@@ -15,6 +15,7 @@ export async function openStore(url: string): Promise<Store> {
     masters: openCollection(database, 'masters'),
     scenarios: openCollection(database, 'scenarios'),
     statuses: openCollection(database, 'statuses'),
+    groups: openCollection(database, 'groups'),
     events: openEvents(database),
     runs: openRuns(database),
     secrets: openSecretStore(database),

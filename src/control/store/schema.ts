@@ -7,8 +7,8 @@ import type { Migration } from 'kysely/migration';
  */
 export type StoreKind = 'sqlite' | 'postgres';
 
-export const COLLECTIONS = ['accounts', 'appliances', 'masters', 'scenarios', 'statuses'] as const;
-export type CollectionName = (typeof COLLECTIONS)[number];
+const FIRST_COLLECTIONS = ['accounts', 'appliances', 'masters', 'scenarios', 'statuses'] as const;
+export type CollectionName = (typeof FIRST_COLLECTIONS)[number] | 'groups';
 
 export interface ItemTable {
   id: string;
@@ -71,20 +71,25 @@ export interface Schema extends Record<CollectionName, ItemTable> {
 }
 
 export function migrations(kind: StoreKind): Record<string, Migration> {
-  return { '001_first': { up: (db) => first(db, kind) } };
+  return {
+    '001_first': { up: (db) => first(db, kind) },
+    '002_groups': { up: (db) => createCollection(db, 'groups') },
+  };
+}
+
+async function createCollection(db: Kysely<unknown>, name: CollectionName): Promise<void> {
+  await db.schema
+    .createTable(name)
+    .addColumn('id', 'text', (column) => column.primaryKey())
+    .addColumn('name', 'text', (column) => column.notNull())
+    .addColumn('name_key', 'text', (column) => column.notNull().unique())
+    .addColumn('body', 'text', (column) => column.notNull())
+    .addColumn('version', 'bigint', (column) => column.notNull())
+    .execute();
 }
 
 async function first(db: Kysely<unknown>, kind: StoreKind): Promise<void> {
-  for (const name of COLLECTIONS) {
-    await db.schema
-      .createTable(name)
-      .addColumn('id', 'text', (column) => column.primaryKey())
-      .addColumn('name', 'text', (column) => column.notNull())
-      .addColumn('name_key', 'text', (column) => column.notNull().unique())
-      .addColumn('body', 'text', (column) => column.notNull())
-      .addColumn('version', 'bigint', (column) => column.notNull())
-      .execute();
-  }
+  for (const name of FIRST_COLLECTIONS) await createCollection(db, name);
   await createRuns(db);
   const events = db.schema.createTable('events');
   const numbered =

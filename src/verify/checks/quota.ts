@@ -30,6 +30,10 @@ export const quota: Check = {
       'The subscription may not have as many of these in the region.',
       'Ask Azure for more (Subscriptions, Usage + quotas), free some, or choose another size.',
     ),
+    QUOTA_NOT_FOR_GROUP: warning(
+      'It is enough for this standby, but not when the other members of its group switch over with it.',
+      'Ask Azure for more, or give the members smaller or other sizes.',
+    ),
     QUOTA_NOT_FOR_ALL: warning(
       'It is enough for this standby, but not when the other scenarios of this region start too.',
       'Ask Azure for more, or accept that not all can be switched over at once.',
@@ -45,17 +49,27 @@ export const quota: Check = {
     const others = othersToStart(facts).filter((one) => sameRegion(one.region, scenario.region));
     const diskCount = facts.inventory?.disks.length ?? 0;
     const needs = merged([...needsOf(scenario, size, diskCount), ...replicaNeeds(facts, diskCount)]);
-    const together = others.flatMap((one) => {
+    const needsOfOther = (one: Scenario): readonly Need[] => {
       const theirs = sizes.find((each) => sameName(each.name, one.vm.size));
       // A master that nobody knows has one disk at least.
       const disks = facts.otherInventories?.get(one.masterId)?.disks.length ?? 1;
       return theirs ? needsOf(one, theirs, disks) : [];
-    });
+    };
+    const all = others.flatMap(needsOfOther);
+    const group = others.filter((one) => facts.group?.scenarioIds.includes(one.id)).flatMap(needsOfOther);
     return needs
       .filter((need) => need.always || usages.some((usage) => sameName(usage.name, need.name)))
-      .map((need) => judge(need, totalOf(need.name, together), usages, facts));
+      .map((need) =>
+        judge(need, { group: totalOf(need.name, group), all: totalOf(need.name, all) }, usages, facts),
+      );
   },
 };
+
+/** What others need of the same quota: the rest of its group, and every other scenario of the region. */
+interface Others {
+  readonly group: number;
+  readonly all: number;
+}
 
 interface Need {
   readonly name: string;
@@ -106,14 +120,23 @@ function totalOf(name: string, needs: readonly Need[]): number {
   return needs.filter((need) => sameName(need.name, name)).reduce((sum, need) => sum + need.count, 0);
 }
 
-function judge(need: Need, others: number, usages: readonly Usage[], { scenario }: CheckFacts): Finding {
+function judge(
+  need: Need,
+  others: Others,
+  usages: readonly Usage[],
+  { scenario, group }: CheckFacts,
+): Finding {
   const usage = usages.find((one) => sameName(one.name, need.name));
   if (!usage) return skipped('QUOTA_UNKNOWN', `Azure lists no quota for ${need.label} in ${scenario.region}`);
   const figures = `${need.label}: ${usage.current} of ${usage.limit} in use, ${need.count} needed`;
   const limit = usage.current + need.count;
   const next = `Ask Azure for more ${need.label} in ${scenario.region}, free some, or choose another size.`;
   if (limit > usage.limit) return wrong('QUOTA_EXCEEDED', `${figures}.`, `a limit of ${limit} or more`, next);
-  if (limit + others <= usage.limit) return ok('QUOTA_OK', figures);
-  const found = `${figures}, and ${others} more if every other scenario of the region starts at once.`;
-  return doubtful('QUOTA_NOT_FOR_ALL', found, `a limit of ${limit + others} or more`, next);
+  if (limit + others.all <= usage.limit) return ok('QUOTA_OK', figures);
+  if (group && limit + others.group > usage.limit) {
+    const found = `${figures}, and ${others.group} more for the other members of group ${group.name}.`;
+    return doubtful('QUOTA_NOT_FOR_GROUP', found, `a limit of ${limit + others.group} or more`, next);
+  }
+  const found = `${figures}, and ${others.all} more if every other scenario of the region starts at once.`;
+  return doubtful('QUOTA_NOT_FOR_ALL', found, `a limit of ${limit + others.all} or more`, next);
 }
