@@ -6,6 +6,7 @@ import { answerFlags, optionText, presetOf } from './answers.ts';
 import { type Call, leaf } from './command.ts';
 import { masterStateFolder, windowsOf } from './engine.ts';
 import { done, listing, note, warn } from './people.ts';
+import { addPrepareCommand } from './prepare.ts';
 import type { Shell } from './shell.ts';
 
 export function addMasterCommands(program: Command, shell: Shell): void {
@@ -15,6 +16,7 @@ export function addMasterCommands(program: Command, shell: Shell): void {
   ]);
   leaf(master, 'list', 'Lists the masters, and lets in who waits with a good token', shell, list);
   leaf(master, 'remove <master>', 'Forgets a master that no scenario protects', shell, remove);
+  addPrepareCommand(master, shell);
   leaf(
     master,
     'join <token>',
