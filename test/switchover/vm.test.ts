@@ -60,6 +60,15 @@ describe('vm start', () => {
     expect((await on.status()).state).toBe('stopped');
   });
 
+  it('that died at the seal can be taken back without an appliance', async () => {
+    const on = await stopped();
+    await on.crash('run-1', vmStartPlan(on.work('run-1')), { stepId: 'seal-replica', phase: 'acted' });
+    on.appliance.refusals = [GONE];
+    await on.undo('run-1', vmStartPlan(on.work('run-1')));
+    expect((await on.status()).state).toBe('stopped');
+    expect(on.lines.join()).toContain('If the replica was sealed, it is still');
+  });
+
   it('is refused while the scenario works, and when nothing was ever copied', async () => {
     const on = await stopped();
     await on.store.statuses.update(scenario().id, (status) => ({ ...status, state: 'synchronised' }));
