@@ -69,6 +69,7 @@ const networks: Actions<CloudNetwork> = {
   virtualNetworks: [network('read')],
   virtualNetwork: [network('read')],
   ensureVirtualNetwork: [network('read'), network('write'), NETWORK_END],
+  deleteVirtualNetwork: [network('read'), network('delete'), NETWORK_END],
   addressAvailable: [network('checkIPAddressAvailability/read')],
   networkInterface: [nic('read')],
   createNetworkInterface: [
@@ -87,6 +88,7 @@ const networks: Actions<CloudNetwork> = {
   securityGroup: [nsg('read')],
   ensureSecurityGroup: [nsg('read'), nsg('write'), NETWORK_END],
   addSecurityRule: [nsg('read'), nsg('securityRules/read'), nsg('securityRules/write'), NETWORK_END],
+  deleteSecurityGroup: [nsg('read'), nsg('delete'), NETWORK_END],
   routeTable: ['Microsoft.Network/routeTables/read'],
 };
 

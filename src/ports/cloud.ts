@@ -143,6 +143,8 @@ export interface CloudSnapshot {
   readonly name: string;
   readonly provisioning: string;
   readonly sourceId?: string;
+  /** False: it stands alone, whatever becomes of other snapshots of its disk. */
+  readonly incremental?: boolean;
   readonly tags: Readonly<Record<string, string>>;
 }
 export interface DiskSpec {
@@ -166,13 +168,14 @@ export interface CloudDisks {
   ): Promise<CloudDisk>;
   delete(diskId: string, scenario: string, operation?: Operation): Promise<void>;
   getSnapshot(resourceGroup: string, name: string): Promise<CloudSnapshot | undefined>;
-  /** Incremental snapshot of a managed disk; waits until it is complete. */
+  /** Incremental snapshot of a managed disk unless told `full`; waits until it is complete. */
   createSnapshot(
     spec: {
       readonly resourceGroup: string;
       readonly name: string;
       readonly location: string;
       readonly sourceDiskId: string;
+      readonly full?: boolean;
       readonly tags: StandbyTags;
     },
     operation?: Operation,
@@ -201,6 +204,8 @@ export interface CloudNetwork {
     },
     operation?: Operation,
   ): Promise<VirtualNetwork>;
+  /** With its subnets; Azure refuses while anything is in one of them. */
+  deleteVirtualNetwork(id: string, scenario: string, operation?: Operation): Promise<void>;
   addressAvailable(
     virtualNetworkId: string,
     ip: string,
@@ -233,6 +238,7 @@ export interface CloudNetwork {
     operation?: Operation,
   ): Promise<SecurityGroup>;
   addSecurityRule(securityGroupId: string, rule: SecurityRule, operation?: Operation): Promise<SecurityGroup>;
+  deleteSecurityGroup(id: string, scenario: string, operation?: Operation): Promise<void>;
   routeTable(id: string): Promise<RouteTable | undefined>;
 }
 export interface RouteTable {

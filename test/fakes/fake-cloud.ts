@@ -44,6 +44,9 @@ export class FakeCloud {
   usages: Usage[] = [];
   networks: VirtualNetwork[] = [];
   securityGroups: SecurityGroup[] = [];
+  /** Those that were made here; `networks` and `securityGroups` were there before. */
+  readonly ownNetworks = new Map<string, Mutable<VirtualNetwork & { tags: Tags }>>();
+  readonly ownGroups = new Map<string, Mutable<SecurityGroup>>();
   takenAddresses: string[] = [];
   /** Roles on everything; `rolesAt` wins for scopes that begin with its key. */
   roles: RolePermissions[] = [{ actions: ['*'], notActions: [] }];
@@ -65,7 +68,8 @@ export class FakeCloud {
   readonly cloud: Cloud = makeCloud(this);
 
   all(): string[] {
-    const maps = [this.disks, this.snapshots, this.nics, this.publicIps, this.machines];
+    const compute = [this.disks, this.snapshots, this.machines];
+    const maps = [...compute, this.nics, this.publicIps, this.ownNetworks, this.ownGroups];
     return maps.flatMap((map) => [...map.values()].map((one) => one.id)).sort();
   }
 }
@@ -169,15 +173,36 @@ function makeCloud(fake: FakeCloud): Cloud {
         if (!fake.disks.has(spec.sourceDiskId.toLowerCase())) throw notFound(spec.sourceDiskId);
         const id = idOf('Microsoft.Compute/snapshots', spec.name);
         const { name, tags, sourceDiskId: sourceId } = spec;
-        const snapshot = { id, name, provisioning: 'Succeeded', sourceId, tags: { ...tags } };
+        const incremental = spec.full !== true;
+        const snapshot = { id, name, provisioning: 'Succeeded', sourceId, incremental, tags: { ...tags } };
         return make('disks.createSnapshot', fake.snapshots, snapshot, operation);
       },
       deleteSnapshot: (id, scenario) => remove('disks.deleteSnapshot', fake.snapshots, id, scenario),
     },
     network: {
       virtualNetworks: async () => fake.networks,
-      virtualNetwork: async (id) => fake.networks.find((one) => one.id.toLowerCase() === id.toLowerCase()),
-      ensureVirtualNetwork: notUsed,
+      virtualNetwork: async (id) =>
+        fake.ownNetworks.get(id.toLowerCase()) ??
+        fake.networks.find((one) => one.id.toLowerCase() === id.toLowerCase()),
+      async ensureVirtualNetwork(spec, operation) {
+        const id = idOf('Microsoft.Network/virtualNetworks', spec.name);
+        const { name, resourceGroup, location, prefix, subnetName, subnetPrefix, tags } = spec;
+        const subnets = [{ id: `${id}/subnets/${subnetName}`, name: subnetName, prefix: subnetPrefix }];
+        const facts = { id, name, resourceGroup, location, prefixes: [prefix], dnsServers: [], subnets };
+        return make(
+          'network.ensureVirtualNetwork',
+          fake.ownNetworks,
+          { ...facts, tags: { ...tags } },
+          operation,
+        );
+      },
+      async deleteVirtualNetwork(id, scenario) {
+        refuseInUse(
+          id,
+          [...fake.nics.values()].some((nic) => nic.subnetId.toLowerCase().startsWith(id.toLowerCase())),
+        );
+        await remove('network.deleteVirtualNetwork', fake.ownNetworks, id, scenario);
+      },
       addressAvailable: async (_id, ip) => ({
         available: !fake.takenAddresses.includes(ip),
         free: ['10.0.1.4'],
@@ -221,9 +246,33 @@ function makeCloud(fake: FakeCloud): Cloud {
       },
       securityGroups: async () => fake.securityGroups,
       securityGroup: async (id) =>
+        fake.ownGroups.get(id.toLowerCase()) ??
         fake.securityGroups.find((one) => one.id.toLowerCase() === id.toLowerCase()),
-      ensureSecurityGroup: notUsed,
-      addSecurityRule: notUsed,
+      ensureSecurityGroup(spec, operation) {
+        const id = idOf('Microsoft.Network/networkSecurityGroups', spec.name);
+        const { name, location, tags } = spec;
+        return make(
+          'network.ensureSecurityGroup',
+          fake.ownGroups,
+          { id, name, location, rules: [], tags: { ...tags } },
+          operation,
+        );
+      },
+      async addSecurityRule(id, rule) {
+        const group = fake.ownGroups.get(id.toLowerCase());
+        if (!group) throw notFound(id);
+        if (group.rules.some((one) => one.name === rule.name)) return group;
+        fake.beforeChange('network.addSecurityRule', id);
+        group.rules = [...group.rules, rule];
+        return group;
+      },
+      async deleteSecurityGroup(id, scenario) {
+        refuseInUse(
+          id,
+          [...fake.nics.values()].some((nic) => nic.securityGroupId?.toLowerCase() === id.toLowerCase()),
+        );
+        await remove('network.deleteSecurityGroup', fake.ownGroups, id, scenario);
+      },
       routeTable: async (id) => fake.routeTables.find((one) => one.id.toLowerCase() === id.toLowerCase()),
     },
     machines: {
@@ -313,6 +362,8 @@ function makeCloud(fake: FakeCloud): Cloud {
         ['Microsoft.Network/networkInterfaces', fake.nics],
         ['Microsoft.Network/publicIPAddresses', fake.publicIps],
         ['Microsoft.Compute/virtualMachines', fake.machines],
+        ['Microsoft.Network/virtualNetworks', fake.ownNetworks],
+        ['Microsoft.Network/networkSecurityGroups', fake.ownGroups],
       ] as const;
       return kinds.flatMap(([type, map]) =>
         [...map.values()]

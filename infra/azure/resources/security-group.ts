@@ -5,11 +5,11 @@ import type { CloudNetwork, SecurityGroup, SecurityRule } from '../../../src/por
 import { parseArmId } from '../arm-id.ts';
 import type { Azure } from '../azure.ts';
 import { runOperation } from '../operation.ts';
-import { settled } from '../ownership.ts';
+import { removeResource, settled } from '../ownership.ts';
 
 type SecurityGroups = Pick<
   CloudNetwork,
-  'securityGroups' | 'securityGroup' | 'ensureSecurityGroup' | 'addSecurityRule'
+  'securityGroups' | 'securityGroup' | 'ensureSecurityGroup' | 'addSecurityRule' | 'deleteSecurityGroup'
 >;
 
 export function makeSecurityGroups(azure: Azure): SecurityGroups {
@@ -92,6 +92,23 @@ export function makeSecurityGroups(azure: Azure): SecurityGroups {
       const after = await find(resourceGroup, name);
       if (!after) throw ruleTaken(name, rule.name);
       return groupOf(after);
+    },
+    async deleteSecurityGroup(id, scenario, operation) {
+      const { resourceGroup, name } = parseArmId(id);
+      const client = await clients.network();
+      const { restorePoller } = await import('@azure/arm-network');
+      await removeResource(
+        azure,
+        { title: `The network security group ${name}`, scenario },
+        () => find(resourceGroup, name),
+        {
+          what: `The network security group ${name} could not be deleted.`,
+          key: `security-group/delete/${resourceGroup}/${name}`,
+          submit: () => client.networkSecurityGroups.delete(resourceGroup, name),
+          restore: (state) => restorePoller(client, state, client.networkSecurityGroups.delete),
+        },
+        operation,
+      );
     },
   };
 }

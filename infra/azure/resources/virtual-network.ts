@@ -4,11 +4,16 @@ import type { CloudNetwork, Subnet, VirtualNetwork } from '../../../src/ports/cl
 import { parseArmId, resourceGroupOf } from '../arm-id.ts';
 import type { Azure } from '../azure.ts';
 import { runOperation } from '../operation.ts';
-import { settled } from '../ownership.ts';
+import { removeResource, settled } from '../ownership.ts';
 
 type Networks = Pick<
   CloudNetwork,
-  'virtualNetworks' | 'virtualNetwork' | 'ensureVirtualNetwork' | 'addressAvailable' | 'routeTable'
+  | 'virtualNetworks'
+  | 'virtualNetwork'
+  | 'ensureVirtualNetwork'
+  | 'deleteVirtualNetwork'
+  | 'addressAvailable'
+  | 'routeTable'
 >;
 
 export function makeVirtualNetworks(azure: Azure): Networks {
@@ -63,6 +68,23 @@ export function makeVirtualNetworks(azure: Azure): Networks {
         operation,
       );
       return networkOf(made);
+    },
+    async deleteVirtualNetwork(id, scenario, operation) {
+      const { resourceGroup, name } = parseArmId(id);
+      const client = await clients.network();
+      const { restorePoller } = await import('@azure/arm-network');
+      await removeResource(
+        azure,
+        { title: `The virtual network ${name}`, scenario },
+        () => find(resourceGroup, name),
+        {
+          what: `The virtual network ${name} could not be deleted.`,
+          key: `network/delete/${resourceGroup}/${name}`,
+          submit: () => client.virtualNetworks.delete(resourceGroup, name),
+          restore: (state) => restorePoller(client, state, client.virtualNetworks.delete),
+        },
+        operation,
+      );
     },
     async routeTable(id) {
       const { resourceGroup, name } = parseArmId(id);

@@ -89,6 +89,10 @@ async function network(): Promise<string> {
     }),
   );
   await during('network.networkInterface', () => net.networkInterface(nic.id));
+  const short = await net.ensureVirtualNetwork({ ...place, name: 'short', ...subnet });
+  await during('network.deleteVirtualNetwork', () => net.deleteVirtualNetwork(short.id, SCENARIO));
+  const unused = await net.ensureSecurityGroup({ ...place, name: 'unused' });
+  await during('network.deleteSecurityGroup', () => net.deleteSecurityGroup(unused.id, SCENARIO));
   return nic.id;
 }
 
