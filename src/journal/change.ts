@@ -81,7 +81,7 @@ export function draftOf(
     offsetBytes,
     lengthBytes,
     clockMs: clockOf(change.masterClockMs),
-    ...(data ? { payload: data } : {}),
+    payload: data,
   };
 }
 

@@ -47,7 +47,7 @@ export interface FrameDraft {
   readonly offsetBytes: number;
   readonly lengthBytes: number;
   readonly clockMs: number;
-  readonly payload?: Uint8Array;
+  readonly payload?: Uint8Array | undefined;
 }
 
 export interface Frame extends Omit<FrameDraft, 'payload'> {
@@ -79,6 +79,25 @@ export interface LogIdentity {
 export type Checksum = (bytes: Uint8Array, seed: number) => number;
 export const crcOf: Checksum = (bytes, seed) => crc32(bytes, seed);
 
+const CRC_TABLE = Uint32Array.from({ length: 256 }, (_, byte) => {
+  let crc = byte;
+  for (let bit = 0; bit < 8; bit++) crc = (crc & 1) === 0 ? crc >>> 1 : (crc >>> 1) ^ 0xedb88320;
+  return crc;
+});
+
+/** The same CRC-32 of a few bytes: the way to native code and back would cost more than they do. */
+function crcOfHead(bytes: Uint8Array, from: number, to: number, seed: number): number {
+  let crc = ~seed;
+  for (let at = from; at < to; at++) crc = (CRC_TABLE[(crc ^ (bytes[at] ?? 0)) & 255] ?? 0) ^ (crc >>> 8);
+  return ~crc >>> 0;
+}
+
+/** A whole number up to 2^53, as a u64. */
+function setNumber(view: DataView, at: number, value: number): void {
+  view.setUint32(at, value >>> 0, true);
+  view.setUint32(at + 4, Math.floor(value / 2 ** 32), true);
+}
+
 export function frameSpace(payloadLength: number): number {
   return FRAME_BYTES + Math.ceil(payloadLength / FRAME_BYTES) * FRAME_BYTES;
 }
@@ -88,6 +107,9 @@ export class FrameCodec {
   readonly #digest: string;
   readonly #seed: number;
   readonly #checksum: Checksum;
+  /** Of the buffer that was written to last: a group is written into one, frame by frame. */
+  #view: DataView = new DataView(new ArrayBuffer(0));
+  #viewed: Buffer | undefined;
 
   constructor(identity: LogIdentity, checksum: Checksum = crcOf) {
     this.identity = identity;
@@ -99,29 +121,35 @@ export class FrameCodec {
 
   write(target: Buffer, at: number, draft: FrameDraft, group: number, isLast: boolean): void {
     const payload = draft.payload;
-    target.writeUInt32LE(FRAME_MAGIC, at);
-    target.writeUInt8(draft.kind, at + 8);
-    target.writeUInt8(draft.flags | (isLast ? FLAG.groupEnd : 0), at + 9);
-    target.writeUInt16LE(draft.disk, at + 10);
-    target.writeUInt32LE(payload?.length ?? 0, at + 12);
-    target.writeBigUInt64LE(draft.sequence, at + 16);
-    target.writeBigUInt64LE(BigInt(draft.offsetBytes), at + 24);
-    target.writeBigUInt64LE(BigInt(draft.lengthBytes), at + 32);
-    target.writeBigUInt64LE(BigInt(draft.clockMs), at + 40);
-    target.writeBigUInt64LE(BigInt(group), at + 48);
-    target.writeUInt32LE(payload ? this.payloadCrc(payload) : 0, at + 56);
-    target.writeUInt32LE(this.identity.epoch, at + 60);
-    target.writeUInt32LE(
-      this.#checksum(target.subarray(at + CRC_FROM, at + FRAME_BYTES), this.#seed),
-      at + 4,
-    );
+    if (this.#viewed !== target) {
+      this.#view = new DataView(target.buffer, target.byteOffset, target.byteLength);
+      this.#viewed = target;
+    }
+    const view = this.#view;
+    view.setUint32(at, FRAME_MAGIC, true);
+    view.setUint8(at + 8, draft.kind);
+    view.setUint8(at + 9, draft.flags | (isLast ? FLAG.groupEnd : 0));
+    view.setUint16(at + 10, draft.disk, true);
+    view.setUint32(at + 12, payload?.length ?? 0, true);
+    view.setBigUint64(at + 16, draft.sequence, true);
+    setNumber(view, at + 24, draft.offsetBytes);
+    setNumber(view, at + 32, draft.lengthBytes);
+    setNumber(view, at + 40, draft.clockMs);
+    setNumber(view, at + 48, group);
+    view.setUint32(at + 56, payload ? this.payloadCrc(payload) : 0, true);
+    view.setUint32(at + 60, this.identity.epoch, true);
+    view.setUint32(at + 4, this.#headCrc(target, at), true);
+  }
+
+  #headCrc(bytes: Buffer, at: number): number {
+    if (this.#checksum === crcOf) return crcOfHead(bytes, at + CRC_FROM, at + FRAME_BYTES, this.#seed);
+    return this.#checksum(bytes.subarray(at + CRC_FROM, at + FRAME_BYTES), this.#seed);
   }
 
   /** Undefined when these bytes are no frame of this log. */
   read(bytes: Buffer, at: number): Frame | undefined {
     if (bytes.readUInt32LE(at) !== FRAME_MAGIC) return undefined;
-    const found = this.#checksum(bytes.subarray(at + CRC_FROM, at + FRAME_BYTES), this.#seed);
-    if (bytes.readUInt32LE(at + 4) !== found) return undefined;
+    if (bytes.readUInt32LE(at + 4) !== this.#headCrc(bytes, at)) return undefined;
     return {
       kind: bytes.readUInt8(at + 8),
       flags: bytes.readUInt8(at + 9),

@@ -83,7 +83,8 @@ export class RedoLog {
 
   /** The last mark of a group that goes on behind it: its place is found when the log is read up to its sequence. */
   #markWithin(drafts: readonly FrameDraft[], before: RedoEnd): Place | undefined {
-    const last = drafts.findLastIndex(({ kind }) => kind === KIND.mark);
+    let last = drafts.length - 1;
+    while (last >= 0 && drafts[last]?.kind !== KIND.mark) last--;
     if (last < 0) return undefined;
     const end = drafts.slice(0, last + 1).reduce(after, before);
     const behind = drafts.slice(last + 1).reduce((sum, draft) => sum + spaceOf(draft), 0);
