@@ -62,6 +62,10 @@ export class LivePhases {
     return this.#live.disks;
   }
 
+  get replica(): LiveReplica | undefined {
+    return this.#live;
+  }
+
   /** At the engine's start: the journal settles the disks before anything else. What fails is tried again when needed. */
   async load(): Promise<void> {
     const { live, spec, phase } = this.#record;
@@ -134,7 +138,7 @@ export class LivePhases {
 
   /** In turn. */
   async seal(options: SealOptions): Promise<NonNullable<SealedReplica['position']>> {
-    const live = await this.#opened();
+    const live = await this.opened();
     await live.quiet('the replica is sealed');
     try {
       const position = await live.moveTo(options.point ?? { latest: true }, options.drain ?? true);
@@ -149,19 +153,19 @@ export class LivePhases {
   /** In turn. Forward again, wherever the seal had brought it. */
   async unseal(): Promise<void> {
     if (!this.#record.live) return;
-    const live = await this.#opened();
+    const live = await this.opened();
     this.#goOn(live);
     if (!this.#record.wanted) await live.moveTo({ latest: true }, true);
   }
 
   async bookmark(name: string): Promise<ReplicaBookmark> {
     if (!this.#record.live?.whole) throw notReplicating(this.#record.phase);
-    return await (await this.#opened()).bookmark(name);
+    return await (await this.opened()).bookmark(name);
   }
 
   async bookmarks(): Promise<{ bookmarks: ReplicaBookmark[]; rewindFromMs: number }> {
     if (!this.#record.live) throw notReplicating(this.#record.phase);
-    return (await this.#opened()).bookmarks();
+    return (await this.opened()).bookmarks();
   }
 
   /** In turn. */
@@ -258,7 +262,7 @@ export class LivePhases {
     if (phase === 'replicating') live.follow();
   }
 
-  async #opened(): Promise<LiveReplica> {
+  async opened(): Promise<LiveReplica> {
     const { live } = this.#record;
     if (!live) throw notReplicating(this.#record.phase);
     return this.#live ?? (await this.#open(live));
@@ -286,7 +290,7 @@ export class LivePhases {
   #prove(): void {
     const session = this.#host.session();
     const live = this.#live;
-    if (!session || !live) return; // It begins again when the master is back.
+    if (!session || !live || live.isHeld) return; // It begins again when the master is back, or the hold is over.
     const isWhole = this.#record.live?.whole ?? false;
     const isCurrent = () => this.#live === live && !this.#record.sealed && this.#record.wanted;
     live.prove(session, isWhole).then(

@@ -17,7 +17,7 @@ import type { LiveRecord, ReplicaSpecOnWire } from './replica-record.ts';
 import { replicaUnwritable } from './replica-unwritable.ts';
 import { ReplicationFacts } from './replication-facts.ts';
 import { StreamFollower } from './stream-follower.ts';
-import { type ProofOutcome, StreamProof } from './stream-proof.ts';
+import { type ProofOutcome, proofStopped, StreamProof } from './stream-proof.ts';
 
 /**
  * The stream, the journal and the disks of one live replica while the engine runs. Promises: before anything else the
@@ -66,6 +66,8 @@ export class LiveReplica {
   #proofEnded: Promise<unknown> = Promise.resolve();
   /** Where the replica stood when the journal was full before: full again without a step is full for good. */
   #stuckAt: bigint | undefined;
+  /** While the disks are held: there is no room for more of the stream. */
+  #onNoRoom: ((why: string) => void) | undefined;
 
   private constructor(
     options: LiveReplicaOptions,
@@ -153,6 +155,10 @@ export class LiveReplica {
     return this.#proof !== undefined;
   }
 
+  get isHeld(): boolean {
+    return this.#follower.isHeld;
+  }
+
   // --- the stream
 
   /** From here on a connection for changes is taken. */
@@ -184,12 +190,31 @@ export class LiveReplica {
     await this.#follower.stop();
   }
 
+  /** From here on the disks stand still at the last consistent position; the stream is taken as before. */
+  async hold(onNoRoom: (why: string) => void): Promise<{ sequence: string; timeMs: number }> {
+    await this.#follower.hold();
+    try {
+      const { sequence, timeMs } = await this.moveTo({ latest: true }, true);
+      this.#onNoRoom = onNoRoom;
+      return { sequence, timeMs };
+    } catch (error) {
+      this.release();
+      throw error;
+    }
+  }
+
+  release(): void {
+    this.#onNoRoom = undefined;
+    this.#follower.release();
+  }
+
   // --- the proof
 
   /** Throws PROOF_STOPPED when it was given up. The follower goes on afterwards if it was on before. */
   async prove(session: Connection, isRewindable: boolean): Promise<ProofOutcome> {
     this.#proof?.abort('a newer one begins');
     await this.#proofEnded;
+    if (this.isHeld) throw proofStopped('its disks are held');
     const ended = Promise.withResolvers<void>();
     this.#proofEnded = ended.promise;
     const { spec, world } = this.#options;
@@ -315,6 +340,7 @@ export class LiveReplica {
   async #untilRoom(error: StandbyError, signal: AbortSignal): Promise<void> {
     const { clock } = this.#options.world;
     this.#options.onNews();
+    this.#onNoRoom?.(error.what);
     const { appliedPosition, markedPosition } = this.journal;
     const isAtEnd = (markedPosition?.sequence ?? 0n) <= appliedPosition.sequence;
     const isMoving = this.#follower.isOn || this.#proof !== undefined;

@@ -2,13 +2,8 @@ import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { readStateJson, writeStateFile } from '../block/state-file.ts';
-import {
-  copyOptionsSchema,
-  digestSchema,
-  errorSchema,
-  replicaSpecSchema,
-  replicationSchema,
-} from '../wire/messages.ts';
+import { digestSchema } from '../wire/fields.ts';
+import { copyOptionsSchema, errorSchema, replicaSpecSchema, replicationSchema } from '../wire/messages.ts';
 
 const digits = z.string().regex(/^\d{1,19}$/);
 

@@ -6,7 +6,7 @@ import { replicaUnwritable } from './replica-unwritable.ts';
 /**
  * Brings the replica forward, from one consistent position to the next, as long as it may. Promises: nothing is moved
  * once `stop` has returned; trouble that passes by itself (a full disk) is tried again; any other is told once, and
- * ends it. It keeps nothing: the journal knows where the replica is.
+ * ends it; nothing is moved while it is held, whoever starts it. It keeps nothing: the journal knows where the replica is.
  */
 export interface StreamFollowerOptions {
   readonly journal: Journal;
@@ -30,6 +30,7 @@ export class StreamFollower {
   #over: AbortController | undefined;
   #working: Promise<void> | undefined;
   #moves = 0;
+  #isHeld = false;
 
   constructor(options: StreamFollowerOptions) {
     this.#options = options;
@@ -50,10 +51,27 @@ export class StreamFollower {
     await this.#working;
   }
 
+  get isHeld(): boolean {
+    return this.#isHeld;
+  }
+
+  /** Nothing is moved when this returns, until `release`. */
+  async hold(): Promise<void> {
+    const { isOn } = this;
+    this.#isHeld = true;
+    await this.stop();
+    if (isOn) this.start();
+  }
+
+  release(): void {
+    this.#isHeld = false;
+    this.kick();
+  }
+
   /** More may have come. */
   kick(): void {
     const over = this.#over;
-    if (!over || this.#working || !this.#isBehind()) return;
+    if (!over || this.#isHeld || this.#working || !this.#isBehind()) return;
     this.#working = this.#work(over.signal).finally(() => {
       this.#working = undefined;
       this.kick();

@@ -58,8 +58,7 @@ export class StreamProof {
 
   abort(reason: string): void {
     if (this.#over.signal.aborted) return;
-    const what = `The proof was given up: ${reason}.`;
-    this.#over.abort(new StandbyError({ code: 'PROOF_STOPPED', what, retry: 'later' }));
+    this.#over.abort(proofStopped(reason));
   }
 
   tellPosition(sequence: bigint): void {
@@ -173,9 +172,15 @@ export function replicaProof(
 export async function forgetDiffering(differences: readonly Difference[]): Promise<void> {
   for (const { disk, chunks } of differences) {
     for (const index of chunks) {
+      disk.signatures?.forget(index);
       disk.durable.remove(index);
       disk.written.remove(index);
     }
     await disk.saveMap(disk.durable);
   }
+}
+
+export function proofStopped(reason: string): StandbyError {
+  const what = `The proof was given up: ${reason}.`;
+  return new StandbyError({ code: 'PROOF_STOPPED', what, retry: 'later' });
 }
