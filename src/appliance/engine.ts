@@ -15,6 +15,7 @@ import { type Door, Listener } from './listener.ts';
 import { masterHandlers } from './master-requests.ts';
 import { Masters } from './masters.ts';
 import { Replicas } from './replicas.ts';
+import { Restores } from './restores.ts';
 
 /**
  * The appliance: listens on TCP 25000, takes blocks from masters, does what control asks. It holds no cloud credential.
@@ -89,6 +90,8 @@ async function engineDoor(
   const joins = await Joins.load({ stateFolder, clock, log, caPem: identity.caPem });
   const bandwidth = await Bandwidth.load(stateFolder, clock);
   const fences = await Fences.load(stateFolder, log);
+  const checksum = await makeChecksum();
+  const hashing = oneAtATime();
   const replicas = await Replicas.load({
     bandwidth,
     stateFolder,
@@ -96,12 +99,13 @@ async function engineDoor(
     clock,
     log,
     timings,
-    checksum: await makeChecksum(),
-    hashing: oneAtATime(),
+    checksum,
+    hashing,
     ...(options.journal ? { journal: options.journal } : {}),
     session: (masterId) => masters.session(masterId),
     bootId: (masterId) => masters.bootId(masterId),
   });
+  const restores = await Restores.load({ stateFolder, lunsFolder, clock, log, checksum, hashing, replicas });
   const credit = new FrameCredit();
   const parts = {
     applianceId: identity.applianceId,
@@ -112,6 +116,7 @@ async function engineDoor(
     replicas,
     bandwidth,
     fences,
+    restores,
     credit,
   };
   const door: Door = {
@@ -127,6 +132,7 @@ async function engineDoor(
     },
   };
   const close = async () => {
+    await restores.close('the appliance stops');
     await replicas.close('the appliance stops');
     await masters.settle();
   };

@@ -2,6 +2,7 @@ import { messageOf } from '../errors.ts';
 import type { Connection, Handlers } from '../wire/connection.ts';
 import type { Params, Result } from '../wire/messages.ts';
 import { assertProtocol, type EngineParts, helloOf, wrongPurpose } from './control-requests.ts';
+import { openRestoreLane, openRestoreSession } from './restore-requests.ts';
 
 /**
  * What a master may do on an appliance: keep a session, open lanes, send changes, and report about its own disks.
@@ -14,6 +15,8 @@ export function masterHandlers(parts: EngineParts, masterId: string): Handlers {
       assertProtocol(hello.protocol);
       if (hello.purpose === 'lane') return openLane(parts, masterId, hello, connection);
       if (hello.purpose === 'changes') return await openChanges(parts, masterId, hello, connection);
+      if (hello.purpose === 'restore') return openRestoreSession(parts, masterId, connection);
+      if (hello.purpose === 'restore-lane') return await openRestoreLane(parts, masterId, hello, connection);
       return await openSession(parts, masterId, hello, connection);
     },
   };

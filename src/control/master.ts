@@ -25,13 +25,18 @@ interface StoredOffer {
   readonly text: string;
   readonly applianceId: string;
   readonly expiresAtMs: number;
+  /** The id of the master whose place is taken: its certificate is given again, to new hardware. */
+  readonly replaces?: string;
 }
 
 function offerName(tokenId: string): string {
   return `join/${tokenId}`;
 }
 
-export async function offerMaster(context: Context, ask: { readonly appliance: string }): Promise<JoinOffer> {
+export async function offerMaster(
+  context: Context,
+  ask: { readonly appliance: string; readonly replaces?: string },
+): Promise<JoinOffer> {
   const appliance = await applianceNamed(context, ask.appliance);
   const { caSha256 } = await openAuthority(context);
   const session = await context.connect(appliance);
@@ -40,7 +45,8 @@ export async function offerMaster(context: Context, ask: { readonly appliance: s
     const { address, port } = appliance;
     const { text, tokenId, tokenSha256 } = makeJoinToken({ address, port, caSha256 });
     const expiresAtMs = context.clock.now() + TOKEN_MS;
-    const stored: StoredOffer = { text, applianceId: appliance.id, expiresAtMs };
+    const replaces = ask.replaces === undefined ? {} : { replaces: ask.replaces };
+    const stored: StoredOffer = { text, applianceId: appliance.id, expiresAtMs, ...replaces };
     await context.secrets.set(offerName(tokenId), JSON.stringify(stored));
     await session.offerJoin({ tokenId, tokenSha256, expiresAtMs });
     return { appliance, tokenText: text, expiresAtMs };
@@ -149,7 +155,7 @@ async function letIn(
   const problem = await joinProblem(context, offer, facts);
   if (problem)
     return { kind: 'refused', problem: `${name} was not let in through ${appliance.name}: ${problem}` };
-  const masterId = masterIdOf(tokenId);
+  const masterId = offer?.replaces ?? masterIdOf(tokenId);
   const { signRequest } = await import('../wire/certificates.ts');
   const uri = `standby:master:${masterId}`;
   const certificatePem = await signRequest({
@@ -160,6 +166,7 @@ async function letIn(
     nowMs: context.clock.now(),
   });
   const joinedAtMs = context.clock.now();
+  // One that takes a master's place is not known by what its disks hold now: they are about to be written.
   await saveMaster(context, { id: masterId, name, applianceId: appliance.id, inventory, joinedAtMs });
   await session.grantJoin({ tokenId, masterId, certificatePem });
   await context.secrets.remove(offerName(tokenId));
@@ -195,6 +202,10 @@ async function joinProblem(
   const { verifyJoinProof } = await import('../wire/join-token.ts');
   if (!verifyJoinProof(offer.text, pending))
     return 'its proof is wrong; whoever it is does not hold the token.';
+  if (offer.replaces !== undefined) {
+    const isKnown = await context.store.masters.get(offer.replaces);
+    return isKnown ? undefined : 'the master whose place it takes is not known here any more.';
+  }
   const taken = await context.store.masters.byName(pending.inventory.hostName);
   if (!taken || taken.id === masterIdOf(pending.tokenId)) return undefined;
   return (

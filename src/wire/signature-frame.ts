@@ -16,7 +16,9 @@ export const KNOWN = {
 } as const;
 
 const CHUNK_SIGNATURES_BYTES = PAGES_PER_CHUNK * SIGNATURE_BYTES;
-export const SIGNATURES_BODY_BYTES = LIMITS.askChunks * (1 + CHUNK_SIGNATURES_BYTES);
+/** Of one chunk. */
+export const CHUNK_KNOWN_BYTES_MAX = 1 + CHUNK_SIGNATURES_BYTES;
+export const SIGNATURES_BODY_BYTES = LIMITS.askChunks * CHUNK_KNOWN_BYTES_MAX;
 
 /** What the replica holds in one chunk: the signatures of its pages, or that it is all zeros, or nothing certain. */
 export type KnownChunk = Uint32Array | 'zeros' | 'nothing';
