@@ -119,7 +119,13 @@ const VARIATIONS = [
   { folder: 'src/verify/checks', lists: ['src/verify/index.ts'] },
   {
     folder: 'src/switchover/steps',
-    lists: ['src/switchover/switchover.ts', 'src/switchover/vm.ts', 'src/switchover/backup.ts'],
+    lists: [
+      'src/switchover/switchover.ts',
+      'src/switchover/vm.ts',
+      'src/switchover/backup.ts',
+      'src/switchover/drill.ts',
+      'src/switchover/failback.ts',
+    ],
   },
   { folder: 'src/synchronise/steps', lists: ['src/synchronise/synchronise.ts'] },
   { folder: 'wizards', lists: ['wizards/index.ts', 'src/main.ts'] },

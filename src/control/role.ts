@@ -7,6 +7,7 @@ import type { Plan } from '../plan/plan.ts';
 import type { Cloud } from '../ports/cloud.ts';
 import { actionsOf, type CloudVerb } from '../ports/cloud-actions.ts';
 import { backupPlan } from '../switchover/backup.ts';
+import { drillPlan, drillRemovePlan } from '../switchover/drill.ts';
 import { switchoverPlan } from '../switchover/switchover.ts';
 import { vmStartPlan, vmStopPlan } from '../switchover/vm.ts';
 import type { Work } from '../switchover/work.ts';
@@ -74,6 +75,8 @@ export function scenarioActions(
       switchoverPlan(work),
       vmStartPlan(work, { existingVmId: vmId }),
       vmStopPlan(work, { vmId, remove: true }),
+      drillPlan(work, { isKept: false, isGivenUp: false, keep: notRun, declare: notRun }),
+      drillRemovePlan(work, notRun),
       backupPlan(work, {
         settings: BACKUP_DEFAULTS,
         reason: 'hand',
@@ -92,6 +95,10 @@ function actionsIn(plans: readonly Plan[]): readonly string[] {
 
 function unique(actions: readonly string[]): readonly string[] {
   return [...new Set(actions)].sort();
+}
+
+async function notRun(): Promise<never> {
+  throw new Error('a plan for the role is never run');
 }
 
 /** Plans are only built here, never run: nothing of it is called. */

@@ -2,9 +2,15 @@ import { inputError } from '../errors.ts';
 import type { RunRecord } from '../plan/plan.ts';
 import { resumeDeploy, undoDeploy } from './appliance/deploy.ts';
 import { DEPLOY_APPLIANCE } from './appliance/deploy-plan.ts';
+import { resumeBackup, undoBackup } from './backup.ts';
 import type { Context } from './context.ts';
+import { giveUpDrill, resumeDrill, resumeDrillRemove } from './drill.ts';
+import { FAILBACK_CANCEL, FAILBACK_KINDS, resumeFailback, undoFailbackRun } from './failback.ts';
+import { GROUP_BACK } from './group/back-plan.ts';
+import { resumeBackRun, resumeGroupRun } from './group/resume.ts';
+import { GROUP_SWITCHOVER } from './group/switch-plan.ts';
 import { resumeRun } from './run.ts';
-import { scenarioNamed } from './scenario-named.ts';
+import { BACKUP, DRILL, DRILL_REMOVE, scenarioNamed } from './scenario-named.ts';
 import { RUN, type ScenarioRunInput } from './scenario-work.ts';
 import { isServe } from './serve-lead.ts';
 import { stopScenario } from './stop.ts';
@@ -26,6 +32,18 @@ const RUN_KINDS: Readonly<Record<string, RunKind>> = {
   [SWITCHOVER]: { resume: resumeSwitchover, undo: undoSwitchoverRun },
   [VM_START]: { resume: resumeVmStart, undo: undoVmStart },
   [VM_STOP]: { resume: resumeVmStop },
+  [FAILBACK_KINDS.prepare]: { resume: resumeFailback, undo: undoFailbackRun },
+  [FAILBACK_KINDS.finish]: { resume: resumeFailback, undo: undoFailbackRun },
+  [FAILBACK_KINDS['from-replica']]: { resume: resumeFailback, undo: undoFailbackRun },
+  [FAILBACK_CANCEL]: { resume: resumeFailback },
+  [GROUP_SWITCHOVER]: { resume: resumeGroupRun },
+  [GROUP_BACK]: { resume: resumeBackRun },
+  [BACKUP]: {
+    resume: async (context, run) => ({ run: await resumeBackup(context, run) }),
+    undo: async (context, run) => ({ run: await undoBackup(context, run) }),
+  },
+  [DRILL]: { resume: resumeDrill, undo: giveUpDrill },
+  [DRILL_REMOVE]: { resume: async (context, run) => ({ run: await resumeDrillRemove(context, run) }) },
   [DEPLOY_APPLIANCE]: {
     resume: (context, run) => resumeDeploy(context, run.id),
     undo: (context, run) => undoDeploy(context, run.id),

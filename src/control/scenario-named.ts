@@ -17,8 +17,14 @@ export async function scenarioNamed(context: Pick<Context, 'store'>, name: strin
 /** The kind of a backup's run. */
 export const BACKUP = 'backup';
 
-/** Runs of a scenario that may still go on, and that others have to wait for; nothing waits for a backup. */
+/** The kinds of a drill's run, and of the one that removes a drill that was kept. */
+export const DRILL = 'drill';
+export const DRILL_REMOVE = 'drill-remove';
+
+const NOBODY_WAITS_FOR = [BACKUP, DRILL, DRILL_REMOVE];
+
+/** Runs of a scenario that may still go on, and that others have to wait for: not for a backup or a drill. */
 export async function unfinishedRuns(context: Pick<Context, 'store'>, scenario: Scenario) {
   const runs = await context.store.runs.list({ subject: scenario.id, statuses: ['running', 'failed'] });
-  return runs.filter((run) => run.kind !== BACKUP);
+  return runs.filter((run) => !NOBODY_WAITS_FOR.includes(run.kind));
 }

@@ -2,6 +2,7 @@ import { isStandbyError, messageOf } from '../errors.ts';
 import type { Context } from './context.ts';
 import type { PeriodicJob } from './periodic-job.ts';
 import { backupJob } from './serve-backup.ts';
+import { drillJob } from './serve-drills.ts';
 import { isAliveJob } from './serve-is-alive.ts';
 import { lead } from './serve-lead.ts';
 import { scrubJob } from './serve-scrub.ts';
@@ -10,8 +11,8 @@ import { type WatchLimits, watchJob } from './serve-watch.ts';
 
 /**
  * `standby serve`: looks after all scenarios while nobody sits there. Promises: it looks, compares and writes events, and
- * never switches over, copies or stops anything; a backup that was asked for it goes on with. One leads for each store, the
- * others wait; what it found is in the store, so the next leader tells nothing twice. Dies at any line: its lease runs out,
+ * never switches over, copies or stops anything; a backup that was asked for it goes on with, and drills it holds when they
+ * are due and removes what they left. One leads for each store, the others wait; what it found is in the store, so the next leader tells nothing twice. Dies at any line: its lease runs out,
  * and the next one goes on.
  */
 export interface ServeOptions {
@@ -23,7 +24,7 @@ export interface ServeOptions {
 /** With `once` a single look must do: the next one is another process's. */
 function periodicJobs({ limits, once }: ServeOptions): readonly PeriodicJob[] {
   const looks = once ? 1 : undefined;
-  return [watchJob(limits, looks), isAliveJob(looks), verifyJob, scrubJob(), backupJob];
+  return [watchJob(limits, looks), isAliveJob(looks), verifyJob, scrubJob(), backupJob, drillJob];
 }
 
 /** Until the host's signal is aborted, which is its ordinary end. */

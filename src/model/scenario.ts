@@ -78,6 +78,8 @@ export interface Scenario {
   readonly nics: readonly ScenarioNic[];
   /** A subnet that lets nothing leave, for a standby that is only tried. */
   readonly drill?: { readonly virtualNetworkId: string; readonly subnetName: string };
+  /** When `standby serve` holds drills, in UTC: `weekly sun 03:00` (src/model/drill-schedule.ts). */
+  readonly drillSchedule?: string;
   /** Live methods (G-86): after a reboot of its master it goes on by itself. True unless told. */
   readonly runAfterReboot?: boolean;
   /** Off means off and shows as off; always off for migration. */
@@ -155,6 +157,17 @@ export interface IsAliveFound {
   readonly found: string;
 }
 
+/** The last drill that has come to its end. */
+export interface DrillFound {
+  readonly runId: string;
+  readonly atMs: number;
+  /** Only `passed` is. */
+  readonly outcome: 'passed' | 'failed' | 'not-proven' | 'skipped';
+  /** Of its report, and of the one before it: together they are a chain. */
+  readonly sha256: string;
+  readonly previousSha256?: string;
+}
+
 export interface VerifyFound {
   readonly atMs: number;
   /** Errors, and warnings that nobody has accepted. */
@@ -178,6 +191,7 @@ export interface ScenarioStatus {
   readonly watched?: WatchedCondition;
   readonly isAliveFound?: IsAliveFound;
   readonly verified?: VerifyFound;
+  readonly drilled?: DrillFound;
   /** Between `maintenance begin` and `maintenance end`. */
   readonly maintenanceSinceMs?: number;
   readonly activeRunId?: string;

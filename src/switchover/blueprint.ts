@@ -7,7 +7,7 @@ import {
   standbyPublicIpName,
 } from '../model/names.ts';
 import type { ScenarioNic } from '../model/scenario.ts';
-import type { ResourceRole, StandbyTags } from '../model/tags.ts';
+import type { DrillRole, ResourceRole, StandbyTags } from '../model/tags.ts';
 import { tagsOf } from '../model/tags.ts';
 import type { OsDiskFacts } from '../ports/cloud.ts';
 import type { Work } from './work.ts';
@@ -73,9 +73,16 @@ export function scenarioTag(work: Pick<Work, 'scenario'>): string {
   return work.scenario.id;
 }
 
-export function tagsFor(work: Pick<Work, 'scenario' | 'runId'>, role: ResourceRole): StandbyTags {
-  return tagsOf(scenarioTag(work), work.runId, role);
+export function tagsFor(work: Pick<Work, 'scenario' | 'runId' | 'isDrill'>, role: ResourceRole): StandbyTags {
+  return tagsOf(scenarioTag(work), work.runId, work.isDrill ? (DRILL_ROLES[role] ?? role) : role);
 }
+
+const DRILL_ROLES: Partial<Record<ResourceRole, DrillRole>> = {
+  snapshot: 'drill-snapshot',
+  'standby-disk': 'drill-disk',
+  'standby-nic': 'drill-nic',
+  'standby-vm': 'drill-vm',
+};
 
 export const RESOURCE_TYPES = {
   disk: 'Microsoft.Compute/disks',
@@ -83,6 +90,8 @@ export const RESOURCE_TYPES = {
   machine: 'Microsoft.Compute/virtualMachines',
   nic: 'Microsoft.Network/networkInterfaces',
   publicIp: 'Microsoft.Network/publicIPAddresses',
+  network: 'Microsoft.Network/virtualNetworks',
+  securityGroup: 'Microsoft.Network/networkSecurityGroups',
 } as const;
 
 /** The id of a resource in the scenario's group; undefined while the group does not exist (then neither does it). */
@@ -91,6 +100,14 @@ export async function idInGroup(
   type: (typeof RESOURCE_TYPES)[keyof typeof RESOURCE_TYPES],
   name: string,
 ): Promise<string | undefined> {
-  const group = await work.cloud.groups.get(work.scenario.vm.resourceGroup);
-  return group && `${group.id}/providers/${type}/${name}`;
+  const { cloud, scenario } = work;
+  const key = scenario.vm.resourceGroup.toLowerCase();
+  const known = groupIds.get(cloud) ?? new Map<string, string>();
+  groupIds.set(cloud, known);
+  const id = known.get(key) ?? (await cloud.groups.get(scenario.vm.resourceGroup))?.id;
+  if (id !== undefined) known.set(key, id);
+  return id && `${id}/providers/${type}/${name}`;
 }
+
+/** A group's id never changes, and each question for it would make a standby wait. */
+const groupIds = new WeakMap<Work['cloud'], Map<string, string>>();

@@ -9,6 +9,7 @@ import type { Cloud } from '../ports/cloud.ts';
 import type { Redirect } from '../redirect/redirect.ts';
 import type { ScriptResult } from '../redirect/user-script.ts';
 import type { ControlSession } from '../wire/control-session.ts';
+import type { BackupRequested } from './steps/request-backup.ts';
 
 /**
  * What the plans of one run (`run`, `switchover`, `vm-start`) work with. Control makes it from its context; a plan
@@ -46,10 +47,14 @@ export interface Work {
     facts: Readonly<Record<string, string>>,
     signal: AbortSignal,
   ): Promise<ScriptResult>;
+  /** For a scenario with backups after a switchover: begins one that nobody waits for. */
+  requestBackup?(): Promise<BackupRequested>;
   /** What the operator leaves out this time, because it fails and the standby is needed. */
-  readonly leaveOut?: { readonly redirect?: boolean; readonly scripts?: boolean };
+  readonly leaveOut?: { readonly redirect?: boolean; readonly scripts?: boolean; readonly patch?: boolean };
   /** A person has made sure that the master is off, which nobody could fence. */
   readonly masterIsDown?: boolean;
+  /** What is made is a drill's: it carries other roles than a standby. */
+  readonly isDrill?: boolean;
   /** The operator has looked and goes live although the boot proof found errors. The report still says so. */
   readonly acceptUnprovenBoot?: boolean;
 }

@@ -7,6 +7,7 @@ import { openPort } from '../../src/control/appliance/open-port.ts';
 import { deployScreens } from '../../src/control/appliance/screens.ts';
 import { ChecksFailed } from '../../src/control/checks-failed.ts';
 import type { Context } from '../../src/control/context.ts';
+import { proposeDrill, removeDrills, startDrill } from '../../src/control/drill.ts';
 import { runScenario } from '../../src/control/run.ts';
 import { createScenario, type ScenarioReport, verifySavedScenario } from '../../src/control/scenario.ts';
 import type { ScenarioFile } from '../../src/control/scenario-file.ts';
@@ -166,6 +167,12 @@ async function stop(context: Context, remove: boolean): Promise<unknown> {
   return [report, await context.store.events.list({ runId: report.run.id })];
 }
 
+/** What a refused one has left goes first: its report would tell the old refusal again. */
+async function drill(context: Context): Promise<unknown> {
+  await removeDrills(context, NAME);
+  return startDrill(context, await proposeDrill(context, NAME));
+}
+
 /** What a live standby holds is its own: its name, its address, its share of the quota. */
 function nothingWrong(report: ScenarioReport): ScenarioReport {
   const wrong = report.verdicts.filter((one) => one.status === 'error' || one.status === 'warning');
@@ -190,6 +197,7 @@ export function commandPath(local: AzureContext, context: Context, kind: ZoneKin
     { name: 'scenario create', run: () => create(local, context, kind) },
     { name: 'scenario verify', run: verify },
     { name: 'run', run: () => runScenario(context, NAME) },
+    { name: 'drill', run: () => drill(context) },
     {
       name: 'switchover',
       once: true,

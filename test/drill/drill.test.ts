@@ -1,0 +1,335 @@
+import { createHash } from 'node:crypto';
+import { afterEach, describe, expect, it } from 'vitest';
+import { StandbyError } from '../../src/errors.ts';
+import { type DrillOptions, drillPlan, drillRemovePlan } from '../../src/switchover/drill.ts';
+import { type DrillReport, drillReport } from '../../src/switchover/drill-report.ts';
+import { drillHtml, drillMarkdown } from '../../src/switchover/drill-text.ts';
+import { switchoverPlan } from '../../src/switchover/switchover.ts';
+import { synchronisePlan } from '../../src/synchronise/synchronise.ts';
+import { LIST_PRICES } from '../../src/verify/prices.ts';
+import { Bench, type Phase } from '../fakes/bench.ts';
+import { NETWORK_ID } from '../fakes/fake-cloud.ts';
+import { inventory, scenario } from '../fakes/scene.ts';
+
+const benches: Bench[] = [];
+const reports = new Map<string, DrillReport>();
+
+async function ready(changes: Bench['changes'] = {}): Promise<Bench> {
+  const on = await Bench.open();
+  benches.push(on);
+  on.changes = changes;
+  on.fake.serial = 'Debian GNU/Linux 12 web01 ttyS0\nlogin:\n';
+  await on.run('run-0', synchronisePlan(on.work('run-0'), { lanes: 2, compression: 'none' }));
+  return on;
+}
+
+afterEach(async () => {
+  for (const made of benches.splice(0)) await made.close();
+  reports.clear();
+});
+
+const RUN = 'drill-1';
+const KILLED = ['started', 'acted', 'before-done'] as const satisfies readonly Phase[];
+const LIVE = { scenario: scenario({ capture: 'nbd' }) };
+
+/** The plan as control builds it, with the report in memory. */
+function plan(on: Bench, options: Partial<DrillOptions> = {}, runId = RUN) {
+  const work = on.work(runId);
+  return drillPlan(work, {
+    isKept: false,
+    isGivenUp: false,
+    keep: async (name, content) => {
+      const sha256 = createHash('sha256').update(content).digest('hex');
+      return { name, bytes: Buffer.byteLength(content), sha256 };
+    },
+    declare: async () => {
+      const run = await on.store.runs.get(runId);
+      if (!run) throw new Error('the run is stored');
+      const kept = options.isKept ? { keptUntilMs: 1 } : {};
+      const report = drillReport({ work, run, prices: LIST_PRICES, ...kept });
+      reports.set(runId, report);
+      return { outcome: report.outcome, sha256: 'a'.repeat(64), folder: '/reports' };
+    },
+    ...options,
+  });
+}
+
+const reportOf = (runId = RUN): DrillReport => {
+  const report = reports.get(runId);
+  if (!report) throw new Error('there is a report');
+  return report;
+};
+
+/** What a drill must leave as it was. */
+async function world(on: Bench) {
+  const { sinceMs: _, ...status } = await on.status();
+  return { resources: on.fake.all(), status, held: on.appliance.held, sealed: on.appliance.sealed };
+}
+
+describe('a drill', () => {
+  it.each([
+    ['at rest', {}],
+    ['live', LIVE],
+  ])('of a scenario %s boots a copy in a network of its own and leaves nothing', async (_, changes) => {
+    const on = await ready(changes);
+    const before = await world(on);
+    await on.run(RUN, plan(on));
+    expect(await world(on)).toEqual(before);
+    const report = reportOf();
+    expect(report).toMatchObject({ outcome: 'passed', boot: { outcome: 'proven' }, hold: { lasted: true } });
+    expect(report.steps.every((step) => step.state === 'done' && step.ms !== undefined)).toBe(true);
+    expect(report.removal).toMatchObject({ state: 'proven', notOurs: [] });
+    // Two snapshots, two disks, two NICs, a VM, a network and a security group.
+    expect(report.removal).toMatchObject({ removed: { length: 9 }, askedFor: { length: 9 } });
+    expect(report.evidence.serialLog?.bytes).toBeGreaterThan(10);
+    expect(report.position?.sequence === undefined).toBe(changes !== LIVE);
+    expect(report.cost.knownTotal).toBeGreaterThan(0);
+    expect(report.cost.unknown.join()).toContain('snapshots');
+  });
+
+  it('has no public address, and every NIC has a security group that denies both directions', async () => {
+    const on = await ready();
+    await on.run(RUN, plan(on, { isKept: true }));
+    const nics = [...on.fake.nics.values()];
+    const [group] = on.fake.ownGroups.values();
+    const [network] = on.fake.ownNetworks.values();
+    expect(on.fake.publicIps.size).toBe(0);
+    expect(nics.map((nic) => nic.securityGroupId)).toEqual([group?.id, group?.id]);
+    for (const { subnetId } of nics) expect(subnetId).toBe(network?.subnets[0]?.id);
+    expect(group?.rules.map(({ direction, access }) => `${direction} ${access}`)).toEqual([
+      'Inbound Deny',
+      'Outbound Deny',
+    ]);
+    expect([...on.fake.machines.values()].map((one) => one.name)).toContain(reportOf().vm?.name);
+    expect(reportOf().vm?.name).not.toBe('web01');
+  });
+
+  it('uses the subnet for drills when the scenario names one, and makes no network', async () => {
+    const drill = { virtualNetworkId: NETWORK_ID, subnetName: 'servers' };
+    const on = await ready({ scenario: scenario({ drill }) });
+    await on.run(RUN, plan(on, { isKept: true }));
+    expect(on.fake.ownNetworks.size + on.fake.ownGroups.size).toBe(0);
+    for (const nic of on.fake.nics.values()) expect(nic.subnetId).toBe(`${NETWORK_ID}/subnets/servers`);
+    expect(reportOf().network).toBe('the subnet for drills');
+  });
+
+  it('never calls passed what was not seen', async () => {
+    const healthChecks = [{ kind: 'tcp', port: 80 }] as const;
+    const on = await ready({ scenario: scenario({ healthChecks }) });
+    on.fake.serial = 'boot skipped: guests are off (--guests none)\n';
+    await on.run(RUN, plan(on));
+    expect(reportOf().outcome).toBe('skipped');
+    expect(reportOf().boot?.verdicts.map((one) => one.code)).toContain('HEALTH_NOT_ASKED');
+    on.fake.serial = '';
+    await on.run('drill-2', plan(on, {}, 'drill-2'));
+    expect(reportOf('drill-2').outcome).toBe('not-proven');
+    on.fake.serial = 'Kernel panic - not syncing: VFS: Unable to mount root fs\n';
+    await on.run('drill-3', plan(on, {}, 'drill-3'));
+    expect(reportOf('drill-3')).toMatchObject({
+      outcome: 'failed',
+      boot: { outcome: 'failed-but-accepted' },
+    });
+  });
+
+  it('shows before it begins every resource that it will make', async () => {
+    const on = await ready();
+    const before = on.fake.all();
+    const makes = plan(on)
+      .stages.flat()
+      .flatMap((step) => step.makes ?? []);
+    await on.run(RUN, plan(on, { isKept: true }));
+    const names = on.fake
+      .all()
+      .filter((id) => !before.includes(id))
+      .map((id) => id.split('/').at(-1));
+    expect(makes.map((made) => made.name).sort()).toEqual(names.sort());
+  });
+
+  it('says in Markdown and HTML what the JSON says, and lets nothing of a guest become markup', async () => {
+    const on = await ready();
+    on.fake.serial = '<script>alert(1)</script> | x\n';
+    await on.run(RUN, plan(on));
+    const html = drillHtml(reportOf());
+    expect(html).not.toContain('<script>');
+    expect(html).toContain('PASSED');
+    const markdown = drillMarkdown(reportOf());
+    expect(markdown).toContain('\\| x');
+    expect(markdown).toContain(reportOf().evidence.serialLog?.sha256);
+  });
+});
+
+describe('killed at every boundary', async () => {
+  const undisturbed = await ready(LIVE);
+  benches.pop();
+  const steps = plan(undisturbed).stages.flat();
+  const made = steps.flatMap((step) => step.makes ?? []).map((one) => one.name);
+  await undisturbed.close();
+  const points = steps.flatMap((step) => KILLED.map((phase) => ({ stepId: step.id, phase })));
+  const acted = points.filter(({ phase }) => phase === 'acted');
+
+  it.each(points)('dead at $stepId, $phase: a resume ends with nothing left and a report', async (point) => {
+    const on = await ready(LIVE);
+    const before = await world(on);
+    await on.crash(RUN, plan(on), point);
+    await on.run(RUN, plan(on));
+    expect(await world(on)).toEqual(before);
+    expect(reportOf().outcome).toBe('passed');
+    expect(new Set(on.fake.made).size).toBe(on.fake.made.length);
+  });
+
+  it.each(acted)('dead at $stepId, $phase: given up, it ends with nothing left', async (point) => {
+    const on = await ready(LIVE);
+    const before = await world(on);
+    await on.crash(RUN, plan(on), point);
+    await on.run(RUN, plan(on, { isGivenUp: true }));
+    expect(await world(on)).toEqual(before);
+    expect(['failed', 'passed']).toContain(reportOf().outcome);
+  });
+
+  it.each(made)('dead after Azure made %s and before anybody knew: nothing is left', async (name) => {
+    const on = await ready(LIVE);
+    const before = await world(on);
+    await on.crash(RUN, plan(on), { made: name });
+    await on.run(RUN, plan(on, { isGivenUp: true }));
+    expect(await world(on)).toEqual(before);
+  });
+
+  it.each(points)(
+    'dead at $stepId, $phase and left there: a switchover goes on all the same',
+    async (point) => {
+      const on = await ready(LIVE);
+      await on.crash(RUN, plan(on), point);
+      await on.run('switch-1', switchoverPlan(on.work('switch-1')));
+      expect(await on.status()).toMatchObject({ state: 'switched-over', switchedOverRunId: 'switch-1' });
+      const standby = on.fake.all().filter((id) => roleOf(on, id)?.startsWith('standby-'));
+      await on.run(RUN, plan(on));
+      expect((await on.status()).state).toBe('switched-over');
+      expect(on.fake.all().filter((id) => roleOf(on, id)?.startsWith('standby-'))).toEqual(standby);
+      expect(on.fake.all().filter((id) => roleOf(on, id)?.startsWith('drill-'))).toEqual([]);
+    },
+  );
+});
+
+function roleOf({ fake }: Bench, id: string): string | undefined {
+  const maps = [fake.machines, fake.disks, fake.snapshots, fake.nics, fake.ownNetworks, fake.ownGroups];
+  const found = maps.map((map) => map.get(id.toLowerCase())).find((one) => one !== undefined);
+  return found?.tags['standby-role'];
+}
+
+describe('a drill that goes wrong', () => {
+  it.each([
+    'disks.createSnapshot',
+    'network.ensureVirtualNetwork',
+    'network.createNetworkInterface',
+    'disks.createFromSnapshot',
+    'machines.createFromDisks',
+  ])('%s fails for good: the drill has failed, says why, and leaves nothing', async (verb) => {
+    const on = await ready(LIVE);
+    const before = await world(on);
+    on.fake.beforeChange = (name) => {
+      if (name === verb) throw new StandbyError({ code: 'AllocationFailed', what: 'No room.', why: 'Full.' });
+    };
+    await on.run(RUN, plan(on));
+    expect(await world(on)).toEqual(before);
+    expect(reportOf()).toMatchObject({
+      outcome: 'failed',
+      failure: { code: 'AllocationFailed', why: 'Full.' },
+    });
+    expect(reportOf().steps.some((step) => step.state === 'left out')).toBe(true);
+  });
+
+  it('takes no snapshot for a good one when the replica moved before it was complete', async () => {
+    const on = await ready(LIVE);
+    const before = await world(on);
+    on.fake.afterMade = (id) => {
+      if (id.includes('/snapshots/')) on.appliance.holdEnds = 'the journal had no room for more';
+    };
+    await on.run(RUN, plan(on));
+    expect(reportOf()).toMatchObject({
+      outcome: 'failed',
+      failure: { code: 'HOLD_ENDED', why: expect.stringContaining('no room') },
+      hold: { lasted: false },
+    });
+    expect(await world(on)).toEqual(before);
+  });
+
+  it('an appliance that cannot be reached fails it before anything is made', async () => {
+    const on = await ready(LIVE);
+    const made = [...on.fake.made];
+    const connect = async () => {
+      throw new StandbyError({ code: 'APPLIANCE_UNREACHABLE', what: 'No answer.', retry: 'later' });
+    };
+    on.changes = { ...LIVE, connect };
+    await on.run(RUN, plan(on));
+    expect(reportOf().failure?.code).toBe('APPLIANCE_UNREACHABLE');
+    expect(on.fake.made).toEqual(made);
+  });
+
+  it('deletes that fail are tried again; what stays is named, and a resume removes it', async () => {
+    const on = await ready(LIVE);
+    const before = await world(on);
+    let refusals = 2;
+    const busy = () => {
+      throw new StandbyError({ code: 'Busy', what: 'The disk is busy.' });
+    };
+    on.fake.beforeChange = (name) => void (name === 'disks.delete' && refusals-- > 0 && busy());
+    await on.run(RUN, plan(on));
+    expect(await world(on)).toEqual(before);
+    on.fake.beforeChange = (name) => void (name === 'disks.delete' && busy());
+    await expect(on.run('drill-2', plan(on, {}, 'drill-2'))).rejects.toMatchObject({
+      code: 'DRILL_LEFT_OVER',
+      why: expect.stringContaining('The disk is busy.'),
+      next: expect.stringContaining('standby resume drill-2'),
+    });
+    expect(reports.has('drill-2')).toBe(false);
+    on.fake.beforeChange = () => undefined;
+    await on.run('drill-2', plan(on, {}, 'drill-2'));
+    expect(await world(on)).toEqual(before);
+    expect(reportOf('drill-2').outcome).toBe('passed');
+  });
+
+  it('removes nothing that is not ours, and says that it is there', async () => {
+    const on = await ready();
+    await on.run(RUN, plan(on, { isKept: true }));
+    const [disk] = [...on.fake.disks.values()].filter((one) => one.tags['standby-role'] === 'drill-disk');
+    if (!disk) throw new Error('a disk');
+    disk.tags = {};
+    await on.run(
+      'remove-1',
+      drillRemovePlan(on.work(RUN), async () => undefined),
+    );
+    expect(on.fake.all()).toContain(disk.id);
+    const removed = (await on.store.runs.get('remove-1'))?.steps[0]?.output;
+    expect(removed).toMatchObject({ notOurs: [disk.id] });
+  });
+
+  it('is refused while nothing is copied', async () => {
+    const on = await Bench.open();
+    benches.push(on);
+    await on.run(RUN, plan(on));
+    expect(reportOf().failure?.code).toBe('DRILL_NOT_NOW');
+    expect(on.fake.made).toEqual([]);
+  });
+});
+
+describe('a drill that is kept', () => {
+  it('stays as it is until it is removed, and then nothing is left', async () => {
+    const on = await ready(LIVE);
+    const before = await world(on);
+    await on.run(RUN, plan(on, { isKept: true }));
+    expect(on.fake.all().length - before.resources.length).toBe(9);
+    expect(reportOf().removal).toMatchObject({ state: 'kept' });
+    expect(on.appliance.held).toBeUndefined();
+    const remove = () => drillRemovePlan(on.work(RUN), async () => undefined);
+    await on.crash('remove-1', remove(), { stepId: 'remove-drill', phase: 'acted' });
+    await on.run('remove-1', remove());
+    expect(await world(on)).toEqual(before);
+  });
+
+  it('counts the licence of Windows as unknown', async () => {
+    const os = { family: 'windows', name: 'Windows Server 2022' } as const;
+    const on = await ready({ inventory: inventory({ os }) });
+    await on.run(RUN, plan(on));
+    expect(reportOf().cost.unknown.join()).toContain('licence');
+  });
+});
