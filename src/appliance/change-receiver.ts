@@ -8,6 +8,7 @@ import type { Checksum } from '../wire/checksum.ts';
 import type { Connection, LaneFrames } from '../wire/connection.ts';
 import { FRAME, makeFrame, protocolBroken } from '../wire/frame.ts';
 import { LIMITS } from '../wire/limits.ts';
+import { BodyBuffers } from './body-buffers.ts';
 import { ChangeTranslator, type JournalStep, type TranslatorOptions } from './change-translator.ts';
 
 /**
@@ -55,6 +56,8 @@ interface Batch {
 /** What a master is told lies outside any set may be marked so often without its asking. */
 const MARK_MS = 1_000;
 const MARK_BYTES = 4 * 1024 * 1024;
+/** Of all connections of this process together. */
+const bodies = new BodyBuffers(LIMITS.changesBodyBytes, LIMITS.changesWindowBytes);
 const PASSING = new Set(['JOURNAL_FULL', 'JOURNAL_DISK_FULL']);
 
 export class ChangeReceiver {
@@ -193,7 +196,7 @@ class ChangeConnection implements LaneFrames {
       throw protocolBroken('more changes than its window allows');
     }
     this.#windowBytes += length;
-    return Buffer.allocUnsafeSlow(length);
+    return bodies.take(length);
   }
 
   onFrame(_header: unknown, body: Buffer): void {
@@ -270,6 +273,8 @@ class ChangeConnection implements LaneFrames {
       ...(consistentAtMs === undefined ? {} : { consistentAtMs }),
     });
     if (broken !== undefined) throw broken;
+    // The journal has its changes; unless one is held back until it is known whether its set goes on.
+    if (!this.#translator.isHolding) for (const { body } of batches) bodies.give(body);
   }
 
   #decode(body: Buffer): readonly ChangeRecord[] {

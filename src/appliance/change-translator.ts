@@ -66,6 +66,11 @@ export class ChangeTranslator {
     }
   }
 
+  /** A change is kept here, with its bytes, until the next record. */
+  get isHolding(): boolean {
+    return this.#held !== undefined;
+  }
+
   /** `nowMs`: ours, for the marks nobody asked for. */
   translate(records: readonly ChangeRecord[], nowMs: number): Translated {
     const steps: JournalStep[] = [];
