@@ -1,5 +1,5 @@
-import { openDevice } from '../block/open-device.ts';
-
+import { isWindowsDevice, openDevice } from '../block/open-device.ts';
+import { inputError } from '../errors.ts';
 import type { MasterDisk } from '../model/disk.ts';
 import type { BlockDevice } from '../ports/block-device.ts';
 import type { CaptureMethod, CaptureOptions, CaptureSession } from './capture.ts';
@@ -35,6 +35,7 @@ interface RestingDisk {
 }
 
 async function openResting(disk: MasterDisk, options: CaptureOptions): Promise<RestingDisk> {
+  if (isWindowsDevice(disk.path)) throw neverAtRest(disk);
   let device: BlockDevice;
   try {
     device = await openDevice(disk.path, { mode: 'read', exclusive: true });
@@ -49,6 +50,15 @@ async function openResting(disk: MasterDisk, options: CaptureOptions): Promise<R
     await device.close();
     throw error;
   }
+}
+
+/** Windows tells nobody whether a disk of its own was written to. */
+function neverAtRest(disk: MasterDisk): Error {
+  return inputError(
+    'DISK_NOT_AT_REST',
+    `Disk ${disk.id} (${disk.path}) is a disk of a Windows that runs, and nothing proves that it stands still.`,
+    'Choose capture compare. Or shut the server down and join with its disks on a Linux machine, or with their images.',
+  );
 }
 
 class RestingSession implements CaptureSession {

@@ -54,7 +54,26 @@ export interface LiveOptions {
     readonly takeLater?: boolean;
     /** Where a disk is read once `before` is done; without an entry at the disk's own path. */
     readonly readPaths?: Readonly<Record<string, string>>;
+    /** Takes the view in place of opening each disk at its path; `before` and `after` stay around it. */
+    readonly views?: DiskViews;
   };
+}
+
+/** A system's own way to read all disks as they were at one moment. */
+export interface DiskViews {
+  /** `excluded`: what nobody will read. Throws when no view can be had of the rest; then nothing of it is left. */
+  take(disks: readonly MasterDisk[], excluded: readonly ExcludedRange[]): Promise<TakenViews>;
+}
+
+export interface TakenViews {
+  /** By disk id. */
+  readonly devices: ReadonlyMap<string, BlockDevice>;
+  /** How consistent they are, as a sentence. */
+  readonly consistency: string;
+  /** Throws when the system gave the view up while it was read. */
+  assertStands(): Promise<void>;
+  /** Closes the devices and gives the view back to the system. */
+  release(): Promise<void>;
 }
 
 export interface CaptureSession {

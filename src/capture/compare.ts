@@ -11,7 +11,7 @@ import { inputError } from '../errors.ts';
 import type { MasterDisk } from '../model/disk.ts';
 import type { BlockDevice } from '../ports/block-device.ts';
 import { BlockDigests } from './block-digests.ts';
-import type { CaptureMethod, CaptureOptions, CaptureSession, LiveOptions } from './capture.ts';
+import type { CaptureMethod, CaptureOptions, CaptureSession, LiveOptions, TakenViews } from './capture.ts';
 import type { ComparedDisk, Digest } from './compare-round.ts';
 import { CompareStream, type RoundSource } from './compare-stream.ts';
 import { diskProblem, diskResized, viewMoved } from './disk-problems.ts';
@@ -61,6 +61,9 @@ export class CompareSession implements CaptureSession, RoundSource {
   readonly #tracker: Tracker | undefined;
   /** Held from `open`, or from when they are needed, until a round begins: what a first copy reads. */
   #views: readonly View[] | undefined;
+  /** Of the system, where it takes them. */
+  #taken: TakenViews | undefined;
+  #consistency: string | undefined;
 
   private constructor(
     disks: readonly MasterDisk[],
@@ -80,7 +83,7 @@ export class CompareSession implements CaptureSession, RoundSource {
       clock: live.clock,
       log: live.log,
       intervalMs: live.compare?.intervalMs ?? INTERVAL_MS,
-      ...(parts.tracker ? { why: () => parts.tracker?.reason } : {}),
+      why: () => [parts.tracker?.reason, this.#consistency].filter(Boolean).join(' ') || undefined,
     });
   }
 
@@ -138,6 +141,7 @@ export class CompareSession implements CaptureSession, RoundSource {
   }
 
   async assertUnchanged(): Promise<void> {
+    await this.#taken?.assertStands();
     for (const { disk, device, identity } of this.#views ?? []) {
       const now = await device.identity().catch((error: unknown) => {
         throw diskProblem(disk, error);
@@ -169,12 +173,10 @@ export class CompareSession implements CaptureSession, RoundSource {
     await runHook('before', settings?.before, settings?.hookTimeoutMs);
     const views: View[] = [];
     try {
+      this.#taken = await settings?.views?.take(this.#disks, this.#options.excluded);
+      this.#consistency = this.#taken?.consistency;
       for (const disk of this.#disks) {
-        const path = settings?.readPaths?.[disk.id] ?? disk.path;
-        const device = await openDevice(path, { mode: 'read' }).catch((error: unknown) => {
-          throw diskProblem(disk, error);
-        });
-        if (device.kind === 'device') await forgetCached(disk, path);
+        const device = this.#taken?.devices.get(disk.id) ?? (await this.#openAtPath(disk));
         views.push({ disk, device, identity: await device.identity() });
         if (device.sizeBytes !== disk.sizeBytes) throw diskResized(disk, device.sizeBytes);
       }
@@ -182,6 +184,20 @@ export class CompareSession implements CaptureSession, RoundSource {
     } catch (error) {
       this.#views = views;
       await this.#letGo();
+      throw error;
+    }
+  }
+
+  async #openAtPath(disk: MasterDisk): Promise<BlockDevice> {
+    const path = this.#live.compare?.readPaths?.[disk.id] ?? disk.path;
+    const device = await openDevice(path, { mode: 'read' }).catch((error: unknown) => {
+      throw diskProblem(disk, error);
+    });
+    try {
+      if (device.kind === 'device') await forgetCached(disk, path);
+      return device;
+    } catch (error) {
+      await device.close();
       throw error;
     }
   }
@@ -196,9 +212,15 @@ export class CompareSession implements CaptureSession, RoundSource {
 
   async #letGo(): Promise<void> {
     const views = this.#views ?? [];
+    const taken = this.#taken;
     this.#views = undefined;
-    for (const { device } of views) await device.close();
-    await runHook('after', this.#live.compare?.after, this.#live.compare?.hookTimeoutMs);
+    this.#taken = undefined;
+    try {
+      if (taken) await taken.release();
+      else for (const { device } of views) await device.close();
+    } finally {
+      await runHook('after', this.#live.compare?.after, this.#live.compare?.hookTimeoutMs);
+    }
   }
 
   changed(diskId: string): ChunkSet | undefined {

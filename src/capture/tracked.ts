@@ -2,7 +2,7 @@ import { readFile, realpath } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { z } from 'zod';
 import { ChunkSet } from '../block/chunks.ts';
-import { openDevice } from '../block/open-device.ts';
+import { isWindowsDevice, openDevice } from '../block/open-device.ts';
 import { readStateJson, removeStateFile, writeStateFile } from '../block/state-file.ts';
 import type { Clock } from '../clock.ts';
 import { isStandbyError, messageOf, StandbyError } from '../errors.ts';
@@ -24,11 +24,22 @@ export const tracked: CaptureMethod = {
   title: 'Compare only what was written, as the Linux kernel tells (whole block devices, as root)',
   live: true,
   open: (disks, options) =>
-    CompareSession.open(disks, options, () => {
+    CompareSession.open(disks, options, async () => {
+      if (disks.some(({ path }) => isWindowsDevice(path))) return COMPARE_IN_FORCE;
       const { clock, folder } = options.live ?? {};
       if (!clock || !folder) throw new RangeError('opened without the options of live methods');
       return WriteTracker.open(disks, folder, clock);
     }),
+};
+
+/** Of disks of Windows all is read, and the stream says so. */
+const COMPARE_IN_FORCE: Tracker = {
+  reason:
+    'Capture compare is in force: what Windows notes of changes (its USN journal) is not complete for a whole disk, so all is read.',
+  begin: async () => undefined,
+  changed: () => undefined,
+  ended: async () => undefined,
+  close: async () => undefined,
 };
 
 const SECTOR_BYTES = 512;

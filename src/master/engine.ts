@@ -1,3 +1,5 @@
+import { join } from 'node:path';
+import { isWindowsDevice } from '../block/open-device.ts';
 import type { LiveOptions } from '../capture/capture.ts';
 import type { Clock } from '../clock.ts';
 import { isStandbyError, StandbyError } from '../errors.ts';
@@ -16,6 +18,7 @@ import { LiveCaptures } from './live-captures.ts';
 import type { SenderOptions } from './sender.ts';
 import { Streams } from './streams.ts';
 import type { WindowsTools } from './windows/powershell.ts';
+import { ShadowViews } from './windows/shadow-views.ts';
 
 /**
  * The master: dials its appliance, keeps that session for ever, copies its disks and follows their changes when it is
@@ -61,14 +64,26 @@ export async function runMasterEngine(options: MasterEngineOptions): Promise<voi
 async function openCaptures(identity: MasterIdentity, options: MasterEngineOptions): Promise<LiveCaptures> {
   const { stateFolder, clock, log, nbd, compare } = options;
   const { disks } = await freshInventory(identity, options);
+  const views = await shadowViews(options, disks);
   return await LiveCaptures.open({
     stateFolder,
     disks,
     clock,
     log,
     ...(nbd ? { nbd } : {}),
-    ...(compare ? { compare } : {}),
+    ...(compare || views ? { compare: { ...compare, ...(views ? { views } : {}) } } : {}),
   });
+}
+
+/** Windows' own disks move while they are read; their shadow copies do not. */
+async function shadowViews(
+  { stateFolder, log, windows: tools }: MasterEngineOptions,
+  disks: readonly { readonly path: string }[],
+): Promise<ShadowViews | undefined> {
+  if (!tools || !disks.some(({ path }) => isWindowsDevice(path))) return undefined;
+  const views = new ShadowViews({ folder: join(stateFolder, 'shadows'), tools, log });
+  await views.clean();
+  return views;
 }
 
 type Parts = Omit<CopiesOptions, 'spoil'> & { readonly fence: Fence };

@@ -6,6 +6,7 @@ import { pathsToday, prefixOf, windowsFacts } from '../../src/master/windows/win
 import { inventorySchema } from '../../src/wire/inventory.ts';
 import {
   answer,
+  DATA_VOLUME,
   dataDisk,
   dataPartition,
   disk,
@@ -14,6 +15,7 @@ import {
   nic,
   OS_VOLUME,
   partition,
+  volume,
 } from './documents.ts';
 
 const factsOf = (raw: unknown, named: readonly string[] = []) =>
@@ -248,7 +250,7 @@ describe('What a person must know of a Windows server', () => {
     expect(noticesOf(answer({ drivers })).DRIVERS_NOT_AT_BOOT).toBe(
       'storvsc starts with 3; vmbus starts with 3; storflt is not there.',
     );
-    const volumes = [{ UniqueId: OS_VOLUME, FileSystem: 'exFAT' }];
+    const volumes = [volume({ FileSystem: 'exFAT' }), volume({ UniqueId: DATA_VOLUME })];
     expect(noticesOf(answer({ volumes })).VOLUMES_UNSHADOWED).toBe('volume C: holds exFAT.');
   });
 

@@ -179,11 +179,20 @@ function encrypted(disk: WindowsDisk, document: WindowsDocument): string | undef
 export function unshadowedVolumes(disks: readonly WindowsDisk[], document: WindowsDocument): string[] {
   return disks.flatMap((disk) =>
     volumesOf(disk, document).flatMap(({ volume, name, isRaw }) => {
-      const found = document.volumes.find(({ UniqueId }) => UniqueId.toLowerCase() === volume.toLowerCase());
-      if (isRaw || !found || SHADOWED.includes(found.FileSystem)) return [];
-      return [`volume ${name} holds ${found.FileSystem || 'no file system that Windows knows'}`];
+      if (isRaw || isShadowed(volume, document)) return [];
+      return [
+        `volume ${name} holds ${fileSystemOf(volume, document) || 'no file system that Windows knows'}`,
+      ];
     }),
   );
+}
+
+export function isShadowed(volume: string, document: WindowsDocument): boolean {
+  return SHADOWED.includes(fileSystemOf(volume, document));
+}
+
+function fileSystemOf(volume: string, { volumes }: WindowsDocument): string {
+  return volumes.find(({ UniqueId }) => UniqueId.toLowerCase() === volume.toLowerCase())?.FileSystem ?? '';
 }
 
 function volumesOf(disk: WindowsDisk, document: WindowsDocument) {
