@@ -36,7 +36,7 @@ describe('The command line', () => {
     expect(exitCode).toBe(0);
     const commands = [...out.matchAll(/^ {2}([a-z][a-z-]+) .*$/gm)].map((match) => match[1]);
     expect(commands).toEqual(
-      'account appliance master scenario run stop status switchover vm runbook bookmark bookmarks scrub maintenance assess is-alive retention serve seed runs resume events inspect readiness engine local demo'.split(
+      'account appliance master scenario run stop status switchover vm backup group failback restore restore-token drill runbook bookmark bookmarks scrub maintenance assess is-alive retention serve seed runs resume events inspect readiness engine service local demo'.split(
         ' ',
       ),
     );

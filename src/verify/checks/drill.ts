@@ -1,3 +1,4 @@
+import { timeText } from '../../clock.ts';
 import {
   type Check,
   type CheckFacts,
@@ -32,15 +33,27 @@ export const drill: Check = {
       'Drills would be held in the very subnet that the real standby will be in.',
       'Choose another subnet for drills.',
     ),
+    DRILL_NOT_PASSED: warning(
+      'The last drill failed, or nobody saw its guest live.',
+      'Look at its report (`standby drill --list`), and hold another one.',
+    ),
     DRILL_NONE: unseen(
-      'No drill has been held for this scenario, so none tells its age and its result.',
-      'Nothing that can be put right here; a switchover has not been proven for this scenario.',
+      'No drill has been held for this scenario, so no boot of its replica has been proven.',
+      'Hold one: `standby drill SCENARIO`.',
     ),
   },
   async run(facts): Promise<readonly Finding[]> {
-    return [...(await subnetFindings(facts)), skipped('DRILL_NONE', 'no drill has been held')];
+    return [...(await subnetFindings(facts)), lastDrill(facts)];
   },
 };
+
+function lastDrill({ scenario, status }: CheckFacts): Finding {
+  const last = status?.drilled;
+  if (!last) return skipped('DRILL_NONE', 'no drill has been held');
+  const found = `the drill of ${timeText(last.atMs)}: ${last.outcome}`;
+  if (last.outcome === 'passed') return ok('DRILL_PASSED', found);
+  return doubtful('DRILL_NOT_PASSED', found, 'passed', `Hold another one: standby drill ${scenario.name}`);
+}
 
 async function subnetFindings({ scenario, region }: CheckFacts): Promise<readonly Finding[]> {
   if (!scenario.drill) return [];

@@ -1,7 +1,7 @@
 import { type Check, doubtful, type Finding, ok, skipped, unseen, warning } from '../check.ts';
 import { sameName } from '../region.ts';
 
-/** Nothing of earlier switchovers or drills lies about: it costs money, and is mistaken for the standby. */
+/** Nothing of earlier switchovers lies about: it costs money, and is mistaken for the standby. Drills remove their own. */
 export const leftovers: Check = {
   id: 'leftovers',
   title: 'Left over resources',
@@ -29,7 +29,7 @@ export const leftovers: Check = {
     // Replica disks outlive runs, and backups their standby: neither is left over.
     const others = tagged.filter(
       ({ tags }) =>
-        !['replica-disk', 'backup'].includes(tags['standby-role'] ?? '') &&
+        !/^(replica-disk|backup|drill-.*)$/.test(tags['standby-role'] ?? '') &&
         !runs.includes(tags['standby-run'] ?? ''),
     );
     if (others.length === 0) return [ok('NO_LEFTOVERS', `${tagged.length} resources, all of them in use`)];
