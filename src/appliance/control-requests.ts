@@ -11,6 +11,7 @@ import type { FrameCredit } from './frame-credit.ts';
 import type { Joins } from './joins.ts';
 import type { Masters } from './masters.ts';
 import type { Replicas } from './replicas.ts';
+import type { Restores } from './restores.ts';
 
 /** What control may ask of an appliance: the methods of wire/control-session.ts. */
 export interface EngineParts {
@@ -22,6 +23,7 @@ export interface EngineParts {
   readonly replicas: Replicas;
   readonly bandwidth: Bandwidth;
   readonly fences: Fences;
+  readonly restores: Restores;
   readonly credit: FrameCredit;
 }
 
@@ -37,7 +39,8 @@ export function controlHandlers(parts: EngineParts): Handlers {
   };
 }
 
-function requestsOfControl({ masters, joins, replicas, bandwidth, fences }: EngineParts): Handlers {
+function requestsOfControl(parts: EngineParts): Handlers {
+  const { masters, joins, replicas, bandwidth, fences, restores } = parts;
   const seen = new Map<string, number>();
   const done = async (work: Promise<unknown>) => {
     await work;
@@ -49,7 +52,13 @@ function requestsOfControl({ masters, joins, replicas, bandwidth, fences }: Engi
     pendingJoins: async () => ({ pending: joins.pending() as Result<'pendingJoins'>['pending'] }),
     grantJoin: (grant) => done(joins.grant(grant)),
     masters: async () => ({ masters: masters.list() as Result<'masters'>['masters'] }),
-    openReplica: (spec) => done(replicas.open(spec)),
+    openReplica: (spec) => {
+      restores.assertNotRead(
+        spec.scenarioId,
+        spec.disks.map(({ lun }) => lun),
+      );
+      return done(replicas.open(spec));
+    },
     startCopy: ({ scenarioId, options }) => done(replicas.get(scenarioId).startCopy(options)),
     progress: (params, connection) => progressOf(replicas, seen, params, connection),
     stopCopy: ({ scenarioId }) => done(replicas.get(scenarioId).stopCopy()),
@@ -65,7 +74,21 @@ function requestsOfControl({ masters, joins, replicas, bandwidth, fences }: Engi
       (await replicas.readiness(scenarioId, diskId, connection.signal)) as Result<'readiness'>,
     bandwidth: async () => bandwidth.schedule,
     setBandwidth: (schedule) => done(bandwidth.set(schedule)),
-    unseal: ({ scenarioId }) => done(replicas.get(scenarioId).unseal()),
+    unseal: ({ scenarioId }) => {
+      const replica = replicas.get(scenarioId);
+      restores.assertNotRead(
+        scenarioId,
+        replica.spec.disks.map(({ lun }) => lun),
+      );
+      return done(replica.unseal());
+    },
+    patchReplica: async ({ scenarioId, bootDiskId }) =>
+      (await replicas.get(scenarioId).patch.apply(bootDiskId)) as Result<'patchReplica'>,
+    unpatchReplica: ({ scenarioId }) => done(replicas.get(scenarioId).patch.remove()),
+    hold: async ({ scenarioId, ...hold }) =>
+      (await replicas.get(scenarioId).hold.take(hold)) as Result<'hold'>,
+    release: async ({ scenarioId, holdId }) =>
+      (await replicas.get(scenarioId).hold.release(holdId)) as Result<'release'>,
     fence: ({ scenarioId, fenced, insist }) => {
       const { masterId } = replicas.get(scenarioId).spec;
       const session = masters.session(masterId);
@@ -73,7 +96,13 @@ function requestsOfControl({ masters, joins, replicas, bandwidth, fences }: Engi
         ? fences.add({ scenarioId, masterId }, session, insist)
         : fences.release(scenarioId, session);
     },
-    closeReplica: ({ scenarioId }) => done(replicas.remove(scenarioId)),
+    openRestore: (spec) => done(restores.open(spec)),
+    restoreState: async ({ scenarioId }) => restores.state(scenarioId),
+    closeRestore: ({ scenarioId }) => done(restores.closeRestore(scenarioId)),
+    closeReplica: async ({ scenarioId }) => {
+      await restores.closeRestore(scenarioId);
+      return done(replicas.remove(scenarioId));
+    },
   };
 }
 

@@ -1,19 +1,23 @@
 import { clear } from '../block/chunk-writer.ts';
 import { CHUNK_BYTES, chunkCount } from '../block/chunks.ts';
 import { openDevice } from '../block/open-device.ts';
+import type { Log } from '../log.ts';
 import { LIMITS } from '../wire/limits.ts';
 import { mapPath, readDurableMap, writeDurableMap } from './durable-map.ts';
+import { guardDisk } from './guarded-device.ts';
 import { assertLun, lunPath } from './luns.ts';
 import type { ReceivingDisk } from './receiver.ts';
 import { assertMarkedDisks } from './replica-disk-mark.ts';
 import type { ReplicaSpecOnWire } from './replica-record.ts';
+import { takeBackPatch } from './sealed-patch-record.ts';
 import { assertNoImport, readSeedMark } from './seed-mark.ts';
 
-/** The replica disks of one scenario, open for writing, each with what is known to be durable on it. Seeded is not blank. */
+/** The replica disks of one scenario, open for writing, each with what is known of it and without a patch. Seeded is not blank. */
 export async function openReplicaDisks(
   spec: ReplicaSpecOnWire,
   stateFolder: string,
   lunsFolder: string,
+  log?: Log,
 ): Promise<ReceivingDisk[]> {
   const opened: ReceivingDisk[] = [];
   const seed = await readSeedMark(stateFolder, spec.scenarioId);
@@ -25,12 +29,16 @@ export async function openReplicaDisks(
     for (const disk of spec.disks) {
       const path = mapPath(stateFolder, spec.scenarioId, disk.diskId);
       const durable = await readDurableMap(path, spec.epoch, chunkCount(disk.sizeBytes));
-      const device = await openDevice(lunPath(lunsFolder, disk.lun), { mode: 'write', exclusive: true });
       const { diskId, sizeBytes } = disk;
+      const opening = openDevice(lunPath(lunsFolder, disk.lun), { mode: 'write', exclusive: true });
+      const key = opened.find(({ signatures }) => signatures)?.signatures?.key;
+      const keep = { stateFolder, scenarioId: spec.scenarioId, diskId, sizeBytes, key, log };
+      const guarded = await guardDisk(await opening, keep);
       const blank = disk.blank && !seed;
       const saveMap = (set: ReceivingDisk['durable']) => writeDurableMap(path, spec.epoch, set);
-      opened.push({ diskId, sizeBytes, blank, device, durable, written: durable.copy(), saveMap });
+      opened.push({ diskId, sizeBytes, blank, ...guarded, durable, written: durable.copy(), saveMap });
     }
+    await takeBackPatch({ stateFolder, spec, log }, opened);
     return opened;
   } catch (error) {
     await closeDisks(opened);

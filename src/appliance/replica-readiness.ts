@@ -1,9 +1,10 @@
 import { openDevice } from '../block/open-device.ts';
 import type { Clock } from '../clock.ts';
 import { StandbyError } from '../errors.ts';
-import { readReadiness } from '../guest/readiness/readiness.ts';
+import { patchedReadiness } from '../guest/sealed/patched-readiness.ts';
 import type { Readiness } from '../model/readiness.ts';
 import type { CopyProgress } from '../wire/control-session.ts';
+import { PATCH_CHANGES_MAX } from '../wire/patch-messages.ts';
 import { lunPath } from './luns.ts';
 import type { Replica } from './replica.ts';
 
@@ -26,13 +27,20 @@ export async function readinessOfReplica(replica: Replica, look: Look): Promise<
   const { diskId, lunsFolder, clock, signal } = look;
   const disk = replica.spec.disks.find((one) => one.diskId === diskId);
   if (!disk) throw failed('DISK_UNKNOWN', `The replica has no disk ${diskId}.`);
+  if (await replica.patch.isThere()) {
+    throw failed(
+      'REPLICA_PATCHED',
+      'It is patched for the snapshots of a switchover.',
+      'Try again after them.',
+    );
+  }
   const device = await openDevice(lunPath(lunsFolder, disk.lun), { mode: 'read' });
   try {
     for (let looks = 0; looks < LOOKS_MAX; looks++) {
       if (looks > 0) await clock.sleep(PAUSE_MS, signal);
       const before = positionOf(replica.progress());
       if (before === undefined) continue;
-      const found = await settled(readReadiness(device, { signal }));
+      const found = await settled(patchedReadiness(device, { signal }));
       if (positionOf(replica.progress()) !== before) continue;
       if (found.status === 'rejected') throw found.reason;
       return within(found.value);
@@ -66,7 +74,14 @@ function within(found: Readiness): Readiness {
     ...(expected === undefined ? {} : { expected }),
     ...(next === undefined ? {} : { next: short(next) }),
   }));
-  return { ...found, os: { ...found.os, name: short(found.os.name) }, verdicts };
+  const { sealed } = found;
+  const changes = sealed?.changes.slice(0, PATCH_CHANGES_MAX).map(short);
+  return {
+    ...found,
+    ...(sealed && changes ? { sealed: { verdict: sealed.verdict, changes } } : {}),
+    os: { ...found.os, name: short(found.os.name) },
+    verdicts,
+  };
 }
 
 /** The consistent position of the disks; undefined while they move. */

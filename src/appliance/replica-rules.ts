@@ -3,10 +3,45 @@ import type { CopyProgress } from '../wire/control-session.ts';
 import type { ReplicaRecord, ReplicaSpecOnWire } from './replica-record.ts';
 
 /** What may be done with a replica, and in which words it is refused. */
-export function stateOf(record: ReplicaRecord, masterHere: boolean): CopyProgress['state'] {
+function stateOf(record: ReplicaRecord, masterHere: boolean): CopyProgress['state'] {
   if (record.sealed) return 'sealed';
   const needsMaster = ['copying', 'proving', 'draining', 'replicating'].includes(record.phase);
   return needsMaster && !masterHere ? 'master-away' : record.phase;
+}
+
+/** What the record does not know. */
+interface Moving {
+  readonly masterHere: boolean;
+  readonly doneBytes: number;
+  bytesPerSecond(): number;
+  readonly replication: CopyProgress['replication'] | undefined;
+  readonly problem: CopyProgress['error'] | undefined;
+}
+
+export function progressOfReplica(record: ReplicaRecord, now: Moving): CopyProgress {
+  const { spec, phase, sentBytes, wireBytes, resentBlocks, leftOutBytes, live } = record;
+  const { startedAtMs, endedAtMs, digests } = record;
+  const totalBytes = spec.disks.reduce((sum, disk) => sum + disk.sizeBytes, 0);
+  const state = stateOf(record, now.masterHere);
+  const { replication } = now;
+  const error = record.error ?? now.problem;
+  return {
+    scenarioId: spec.scenarioId,
+    epoch: spec.epoch,
+    state,
+    doneBytes: phase === 'synchronised' || live?.whole ? totalBytes : now.doneBytes,
+    totalBytes,
+    sentBytes,
+    wireBytes,
+    resentBlocks,
+    ...(leftOutBytes === undefined ? {} : { leftOutBytes }),
+    ...(state === 'copying' ? { bytesPerSecond: now.bytesPerSecond() } : {}),
+    ...(startedAtMs === undefined ? {} : { startedAtMs }),
+    ...(endedAtMs === undefined ? {} : { endedAtMs }),
+    ...(digests ? { digests } : {}),
+    ...(error ? { error } : {}),
+    ...(replication ? { replication } : {}),
+  };
 }
 
 export function notSynchronised(record: ReplicaRecord): StandbyError {

@@ -11,6 +11,7 @@ import { LivePhases } from './live-phases.ts';
 import type { LiveWorld } from './live-replica.ts';
 import { ReplicaBook } from './replica-book.ts';
 import { isAway, ReplicaCopy } from './replica-copy.ts';
+import { ReplicaHold } from './replica-hold.ts';
 import { newRecord, type ReplicaRecord, type ReplicaSpecOnWire } from './replica-record.ts';
 import {
   assertNotSealed,
@@ -18,10 +19,11 @@ import {
   MASTER_REBOOTED,
   masterAway,
   notSynchronised,
+  progressOfReplica,
   replicaClosed,
   resyncNeeded,
-  stateOf,
 } from './replica-rules.ts';
+import { ReplicaPatch } from './sealed-patch.ts';
 
 /**
  * One scenario's replica on this appliance. Promises: what control asked is on disk before it is answered; what is
@@ -44,6 +46,8 @@ export class Replica {
   readonly #book: ReplicaBook;
   readonly #copy: ReplicaCopy;
   readonly #live: LivePhases;
+  readonly hold: ReplicaHold;
+  readonly patch: ReplicaPatch;
   /** The session that took the current copy or stream. */
   #taker: Connection | undefined;
   readonly #inTurn = makeInTurn();
@@ -69,12 +73,26 @@ export class Replica {
       endCopy: (reason) => this.#copy.end(reason),
       forgetChunks: () => this.#copy.forgetChunks(),
     });
+    this.patch = new ReplicaPatch(world, {
+      inTurn,
+      record: () => this.#record,
+      openLive: () => this.#live.opened(),
+    });
+    this.hold = new ReplicaHold({
+      clock: world.clock,
+      inTurn,
+      record: () => this.#record,
+      live: () => this.#live.replica,
+      isMasterHere: () => world.session(this.spec.masterId) !== undefined,
+      scrub: () => this.#live.scrub(),
+    });
   }
 
   static async load(world: ReplicaWorld, record: ReplicaRecord): Promise<Replica> {
     const replica = new Replica(world, record);
     await replica.#copy.load();
-    await replica.#live.load();
+    // A sealed replica that is patched is opened, and put back, by whoever needs its disks.
+    if (!record.sealed || !(await replica.patch.isThere())) await replica.#live.load();
     return replica;
   }
 
@@ -103,9 +121,11 @@ export class Replica {
     if (spec.epoch > this.spec.epoch) this.#live.giveUpAsking('a new epoch begins');
     return this.#inTurn(async () => {
       if (spec.epoch > this.spec.epoch) {
+        await this.patch.takeBackIfPossible();
         await this.#end('a new epoch begins');
         await this.#live.close('a new epoch begins');
         await this.#book.replace(newRecord(spec));
+        await this.patch.forget();
         await removeJournals(this.#world.stateFolder, this.spec.scenarioId);
         await this.#copy.load();
         return;
@@ -170,6 +190,8 @@ export class Replica {
       const isWhole = live ? live.whole : phase === 'synchronised';
       if (!isWhole || !digests || synchronisedAtMs === undefined) throw notSynchronised(this.#record);
       const sealed = { epoch: spec.epoch, synchronisedAtMs, digests };
+      await this.patch.takeBack();
+      this.hold.end('the replica was sealed for a switchover');
       const position = live ? await this.#live.seal(options) : undefined;
       // The disks were synced; from here on the record makes sure that nobody writes them.
       if (!this.#record.sealed) await this.#book.save({ sealed: true });
@@ -180,6 +202,7 @@ export class Replica {
   unseal(): Promise<void> {
     return this.#inTurn(async () => {
       if (!this.#record.sealed) return;
+      await this.patch.takeBack();
       await this.#book.save({ sealed: false });
       await this.#live.unseal();
       const session = this.#world.session(this.spec.masterId);
@@ -202,6 +225,7 @@ export class Replica {
   scrub(): Promise<void> {
     return this.#inTurn(async () => {
       assertNotSealed(this.#record);
+      this.hold.assertNone();
       await this.#live.scrub();
     });
   }
@@ -211,6 +235,7 @@ export class Replica {
     this.#isClosed = true;
     this.#live.giveUpAsking(reason);
     return this.#inTurn(async () => {
+      this.hold.end(reason);
       await this.#copy.end(reason);
       await this.#live.close(reason);
     });
@@ -218,34 +243,19 @@ export class Replica {
 
   /** Before its record goes: the journal goes, and the master forgets. */
   async forget(): Promise<void> {
+    await this.#inTurn(() => this.patch.takeBackIfPossible());
     await this.close('control closed the replica');
     await this.#inTurn(() => this.#live.drop('control closed the replica', true));
   }
 
   progress(): CopyProgress {
-    const { spec, phase, sentBytes, wireBytes, resentBlocks, leftOutBytes, live } = this.#record;
-    const { startedAtMs, endedAtMs, digests } = this.#record;
-    const totalBytes = spec.disks.reduce((sum, disk) => sum + disk.sizeBytes, 0);
-    const state = stateOf(this.#record, this.#world.session(spec.masterId) !== undefined);
-    const replication = this.#live.replication();
-    const error = this.#record.error ?? this.#live.problemNow;
-    return {
-      scenarioId: spec.scenarioId,
-      epoch: spec.epoch,
-      state,
-      doneBytes: phase === 'synchronised' || live?.whole ? totalBytes : this.#copy.doneBytes,
-      totalBytes,
-      sentBytes,
-      wireBytes,
-      resentBlocks,
-      ...(leftOutBytes === undefined ? {} : { leftOutBytes }),
-      ...(state === 'copying' ? { bytesPerSecond: this.#copy.bytesPerSecond } : {}),
-      ...(startedAtMs === undefined ? {} : { startedAtMs }),
-      ...(endedAtMs === undefined ? {} : { endedAtMs }),
-      ...(digests ? { digests } : {}),
-      ...(error ? { error } : {}),
-      ...(replication ? { replication } : {}),
-    };
+    return progressOfReplica(this.#record, {
+      masterHere: this.#world.session(this.spec.masterId) !== undefined,
+      doneBytes: this.#copy.doneBytes,
+      bytesPerSecond: () => this.#copy.bytesPerSecond,
+      replication: this.#live.replication(),
+      problem: this.#live.problemNow,
+    });
   }
 
   /** Resolves when the version is another one, or after `waitMs`, or when nobody waits any more. */
@@ -379,6 +389,7 @@ export class Replica {
   /** Nothing is taken from the master any more when this returns; what it is told to stop it may hear later. */
   async #end(reason: string): Promise<void> {
     this.#taker = undefined;
+    this.hold.end(reason);
     await this.#copy.end(reason);
     await this.#live.stop(reason);
   }

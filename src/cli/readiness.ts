@@ -33,10 +33,14 @@ async function readiness(call: Call): Promise<unknown> {
 async function shown(call: Call, subject: string, found: Readiness): Promise<unknown> {
   const generation = found.generation ? `, generation ${found.generation}` : '';
   await tellAll(call, `${subject}: ${found.os.name}${generation}`, found.verdicts);
-  note(call, `${subject}: ${WORDS[found.verdict]}`);
+  for (const change of found.sealed?.changes ?? []) note(call, `A switchover changes in the copy: ${change}`);
+  const isCured = found.sealed?.verdict === 'ready';
+  note(call, `${subject}: ${isCured ? CURED : WORDS[found.verdict]}`);
   return found.verdict === 'not ready' ? new Outcome(found, CHECKS_FAILED) : found;
 }
 
+const CURED =
+  'NOT READY as it is. A switchover changes that in the copy; better cure it on the master, and copy again.';
 const WORDS = {
   ready: 'nothing was found that would stop its start in Azure.',
   'not ready': 'NOT READY. Cure what failed on the master, and copy again.',

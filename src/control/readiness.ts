@@ -1,5 +1,5 @@
 import { openDevice } from '../block/open-device.ts';
-import { readReadiness } from '../guest/readiness/readiness.ts';
+import { patchedReadiness } from '../guest/sealed/patched-readiness.ts';
 import type { Readiness } from '../model/readiness.ts';
 import { withAppliance } from './bookmarks.ts';
 import type { Context } from './context.ts';
@@ -12,7 +12,7 @@ export async function readinessOfDisk(
 ): Promise<Readiness & { readonly disk: string }> {
   const device = await openDevice(disk, { mode: 'read' });
   try {
-    return { disk, ...(await readReadiness(device, signal ? { signal } : {})) };
+    return { disk, ...(await patchedReadiness(device, signal ? { signal } : {})) };
   } finally {
     await device.close();
   }

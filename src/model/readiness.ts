@@ -8,4 +8,8 @@ export interface Readiness {
   /** The generation of VM that starts it; absent when none would. */
   readonly generation?: 1 | 2 | undefined;
   readonly verdicts: readonly Verdict[];
+  /** Not ready as it is; what a switchover would change in the sealed copy, and what is then to be said of that. */
+  readonly sealed?:
+    | { readonly verdict: Readiness['verdict']; readonly changes: readonly string[] }
+    | undefined;
 }

@@ -14,8 +14,10 @@ import { createStandbyDiskId, type MadeDisk } from './steps/create-standby-disk.
 import { CREATE_VIRTUAL_MACHINE, type MadeMachine } from './steps/create-virtual-machine.ts';
 import { BOOT_WORDS, DECLARE_SWITCHED_OVER } from './steps/declare-switched-over.ts';
 import { DRAIN_MASTER, type Drained } from './steps/drain-master.ts';
+import { PATCH_REPLICA, type Patched } from './steps/patch-replica.ts';
 import { type BootProof, PROVE_BOOT } from './steps/prove-boot.ts';
 import { REDIRECT_CLIENTS, type Redirected } from './steps/redirect-clients.ts';
+import { type BackupRequested, REQUEST_BACKUP } from './steps/request-backup.ts';
 import { SEAL_REPLICA, type Sealed } from './steps/seal-replica.ts';
 import { type MadeSnapshot, snapshotDiskId } from './steps/snapshot-disk.ts';
 import { type Running, WAIT_RUNNING } from './steps/wait-running.ts';
@@ -76,6 +78,8 @@ export interface SwitchoverReport {
       readonly point: ReplicaPoint;
     };
   };
+  /** What the standby's disks have otherwise than the master's, and what was left. */
+  readonly patch?: Patched;
   readonly boot?: {
     readonly outcome: BootProof['outcome'];
     readonly bootMs: number;
@@ -85,6 +89,8 @@ export interface SwitchoverReport {
   readonly planned?: Drained;
   /** The record that leads clients to the standby, and what it was before. */
   readonly redirected?: Redirected['record'];
+  /** The backup that was asked for; how it ended is told by its own run and events. */
+  readonly backup?: BackupRequested;
   readonly events: readonly WorkEvent[];
   readonly checklist: readonly string[];
   readonly tell: readonly string[];
@@ -100,8 +106,10 @@ export function switchoverReport(work: ReportWork, run: RunRecord): SwitchoverRe
   const vm = vmOf(work, outputs);
   const sealed = outputs.get(SEAL_REPLICA) as Sealed | undefined;
   const boot = outputs.get(PROVE_BOOT) as BootProof | undefined;
+  const patch = outputs.get(PATCH_REPLICA) as Patched | undefined;
   const drained = outputs.get(DRAIN_MASTER) as Drained | undefined;
   const redirected = outputs.get(REDIRECT_CLIENTS) as Redirected | undefined;
+  const backup = outputs.get(REQUEST_BACKUP) as BackupRequested | undefined;
   const declared = outputs.has(DECLARE_SWITCHED_OVER);
   // A VM that was only started again has no commit point: nothing new was made.
   const restarted = declared && !outputs.has(COMMIT_SWITCHOVER);
@@ -123,9 +131,11 @@ export function switchoverReport(work: ReportWork, run: RunRecord): SwitchoverRe
     ...(vm ? { vm } : {}),
     addresses,
     ...(sealed ? { copied: copiedOf(sealed) } : {}),
+    ...(patch ? { patch } : {}),
     ...(boot ? { boot: { outcome: boot.outcome, bootMs: boot.bootMs, verdicts: boot.verdicts } } : {}),
     ...(drained ? { planned: drained } : {}),
     ...(redirected?.record ? { redirected: redirected.record } : {}),
+    ...(backup ? { backup } : {}),
     events:
       live && vm && boot ? eventsOf(scenario, { vm, boot, restarted, sealed, drained, redirected }) : [],
     checklist: live ? operationChecklist(inventory, boot?.address) : [],
@@ -269,6 +279,7 @@ export function reportNotices(report: SwitchoverReport): Notice[] {
       report.addresses.map((one) => [one.masterNicId, one.privateIp ?? '-', one.publicIp ?? '-']),
     ),
     ...copiedNotices(report, text),
+    ...patchNotices(report.patch, text, table),
     ...table(
       'Boot proof',
       ['check', 'verdict', 'found'],
@@ -285,9 +296,38 @@ export function reportNotices(report: SwitchoverReport): Notice[] {
     ...report.events.map((event) =>
       text(event.code === 'SWITCHOVER_COMPLETE' ? 'success' : event.level, event.text),
     ),
+    ...(report.backup
+      ? [text(report.backup.manual === undefined ? 'info' : 'warning', backupText(report.backup))]
+      : []),
     ...(report.checklist.length > 0 ? [text('info', `Operation check:\n${numbered(report.checklist)}`)] : []),
     ...(report.tell.length > 0 ? [text(report.redirected ? 'info' : 'warning', report.tell.join('\n'))] : []),
   ];
+}
+
+function patchNotices(
+  patch: SwitchoverReport['patch'],
+  text: (level: 'info' | 'warning', line: string) => Notice,
+  table: (title: string, columns: readonly string[], rows: readonly (readonly string[])[]) => Notice[],
+): Notice[] {
+  if (!patch) return [];
+  const rows = (some: Patched['changes'], how: string) =>
+    some.map((one) => [one.diskId, how, `${one.code}: ${one.text}`]);
+  const notReady = `Not ready to start in Azure, also with the changes: ${patch.faults.join(', ')}. Look: standby readiness`;
+  return [
+    ...table(
+      'Changed in the copy for Azure; the replica is as it was',
+      ['disk', 'how', 'what'],
+      [...rows(patch.changes, 'changed'), ...rows(patch.left, 'left')],
+    ),
+    ...(patch.leftOut ? [text('warning', `The copy was not patched for Azure: ${patch.leftOut}.`)] : []),
+    ...(patch.verdict === 'not ready' ? [text('warning', notReady)] : []),
+  ];
+}
+
+function backupText({ runId, notBeforeMs, manual }: BackupRequested): string {
+  if (manual !== undefined || runId === undefined) return manual ?? '';
+  const when = notBeforeMs === undefined ? '' : `, not before ${timeText(notBeforeMs)}`;
+  return `A backup of the standby was asked for${when}; nothing waits for it: standby runs ${runId}`;
 }
 
 function copiedNotices(

@@ -17,8 +17,10 @@ import {
 import { declareSwitchedOverStep } from './steps/declare-switched-over.ts';
 import { drainMasterStep } from './steps/drain-master.ts';
 import { fenceMasterStep } from './steps/fence-master.ts';
+import { patched, patchReplicaStep, unpatchReplicaStep } from './steps/patch-replica.ts';
 import { proveBootStep } from './steps/prove-boot.ts';
 import { redirectClientsStep } from './steps/redirect-clients.ts';
+import { requestBackupStep } from './steps/request-backup.ts';
 import { runScriptStep } from './steps/run-script.ts';
 import { sealReplicaStep } from './steps/seal-replica.ts';
 import { snapshotDiskStep } from './steps/snapshot-disk.ts';
@@ -53,6 +55,7 @@ export function switchoverPlan(work: Work, options: SwitchoverOptions = {}): Pla
       ...standbyStages(work, blueprint, sealReplicaStep(work, { ...options.seal, lenient: false }), {
         planned: options.planned === true,
       }),
+      ...(work.scenario.backup ? [[requestBackupStep(work)]] : []),
     ]),
   };
 }
@@ -78,7 +81,12 @@ export function standbyStages(
     [seal],
     ...scripts('after-seal'),
     ...scripts('before-build'),
-    [...blueprint.disks.map((part) => snapshotDiskStep(work, part)), ...publicIps],
+    [patchReplicaStep(work)],
+    [
+      ...blueprint.disks.map((part) => snapshotDiskStep(work, part, (context) => patched(work, context))),
+      ...publicIps,
+    ],
+    [unpatchReplicaStep(work)],
     [
       ...blueprint.disks.map((part) => createStandbyDiskStep(work, blueprint, part)),
       ...blueprint.nics.map((part) => createNetworkInterfaceStep(work, part)),

@@ -118,9 +118,19 @@ function sessionOver(connection: Connection, hello: ApplianceHello): ControlSess
       connection.request('readiness', { scenarioId, diskId }, SLOW_REQUEST_MS),
     bandwidth: () => connection.request('bandwidth', {}),
     setBandwidth: async (schedule) => void (await connection.request('setBandwidth', schedule)),
-    unseal: async (scenarioId) => void (await connection.request('unseal', { scenarioId })),
+    unseal: async (scenarioId) => void (await connection.request('unseal', { scenarioId }, SLOW_REQUEST_MS)),
+    patchReplica: (scenarioId, bootDiskId) =>
+      connection.request('patchReplica', { scenarioId, bootDiskId }, SLOW_REQUEST_MS),
+    unpatchReplica: async (scenarioId) =>
+      void (await connection.request('unpatchReplica', { scenarioId }, SLOW_REQUEST_MS)),
+    hold: (scenarioId, hold) => connection.request('hold', { scenarioId, ...hold }, SLOW_REQUEST_MS),
+    release: (scenarioId, holdId) => connection.request('release', { scenarioId, holdId }, SLOW_REQUEST_MS),
     fence: (scenarioId, fenced, insist = false) =>
       connection.request('fence', { scenarioId, fenced, insist }, SLOW_REQUEST_MS),
+    openRestore: async (spec) => void (await connection.request('openRestore', spec, SLOW_REQUEST_MS)),
+    restoreState: async (scenarioId) => (await connection.request('restoreState', { scenarioId })).restore,
+    closeRestore: async (scenarioId) =>
+      void (await connection.request('closeRestore', { scenarioId }, SLOW_REQUEST_MS)),
     closeReplica: async (scenarioId) =>
       void (await connection.request('closeReplica', { scenarioId }, SLOW_REQUEST_MS)),
     close: async () => {

@@ -1,6 +1,9 @@
 import type { MasterInventory } from '../model/disk.ts';
 import type { Readiness } from '../model/readiness.ts';
 import type { DiskDigest } from '../model/scenario.ts';
+import type { SealedPatch } from '../model/sealed-patch.ts';
+import type { HeldReplica, HoldRequest, ReleasedHold } from './hold-messages.ts';
+import type { RestoreSpec } from './restore-messages.ts';
 
 /** What control can ask of an appliance over port 25000. Implemented by control-client.ts; every call has a time limit. */
 export interface ControlSession {
@@ -24,6 +27,16 @@ export interface ControlSession {
   seal(scenarioId: string, options?: SealOptions): Promise<SealedReplica>;
   /** Takes the seal back (switchover --undo); the replica may be written again. */
   unseal(scenarioId: string): Promise<void>;
+  /** Gives a sealed replica what its snapshots need, until `unpatchReplica`, `unseal` or a new epoch. Again: no change. */
+  patchReplica(scenarioId: string, bootDiskId: string): Promise<SealedPatch>;
+  unpatchReplica(scenarioId: string): Promise<void>;
+  /**
+   * Has the disks stand still at one consistent position while what the master sends is taken as ever. Ends by itself
+   * after `ms`, and when replication needs it to: `renew` then throws HOLD_ENDED.
+   */
+  hold(scenarioId: string, hold: HoldRequest): Promise<HeldReplica>;
+  /** Answers whether it had lasted until now. */
+  release(scenarioId: string, holdId: string): Promise<ReleasedHold>;
   /**
    * Keeps the scenario's master off the network, now and whenever it comes back; or lets it on again. `insist`: also one
    * that is away, or whose command fails; otherwise nothing of it stays then.
@@ -42,6 +55,11 @@ export interface ControlSession {
   /** What this appliance may receive from its masters together, by hour of its day (UTC); nothing set: no limit. */
   bandwidth(): Promise<BandwidthSchedule>;
   setBandwidth(schedule: BandwidthSchedule): Promise<void>;
+  /** The way home: its master's machine, or one that takes its place, is sent what differs from these disks. */
+  openRestore(spec: RestoreSpec): Promise<void>;
+  /** Undefined while none is open. */
+  restoreState(scenarioId: string): Promise<RestoreState | undefined>;
+  closeRestore(scenarioId: string): Promise<void>;
   /** Forgets a scenario on this appliance (its disks stay as they are). */
   closeReplica(scenarioId: string): Promise<void>;
   close(): Promise<void>;
@@ -226,6 +244,22 @@ export interface SealOptions {
   readonly point?: ReplicaPoint;
   /** False: changes in the journal that are not on the disks yet are left out (G-75). */
   readonly drain?: boolean;
+}
+
+export interface RestoreState {
+  readonly restoreId: string;
+  readonly final: boolean;
+  /** A machine is here and works on it. */
+  readonly connected: boolean;
+  readonly doneBytes: number;
+  readonly totalBytes: number;
+  readonly sentBytes: number;
+  readonly wireBytes: number;
+  /** Both ends read all of their disks and agreed; `sentBytes`: of all attempts. */
+  readonly proven?:
+    | { readonly atMs: number; readonly digests: readonly DiskDigest[]; readonly sentBytes: number }
+    | undefined;
+  readonly problem?: string | undefined;
 }
 
 export interface FenceOutcome {

@@ -1,21 +1,19 @@
 import { z } from 'zod';
-import { bytes, id, text } from './fields.ts';
+import { bytes, digestSchema, hex, id, sequence, text } from './fields.ts';
+import { holdMethods } from './hold-messages.ts';
 import { inventorySchema } from './inventory.ts';
 import { LIMITS } from './limits.ts';
+import { patchMethods, sealedReadinessSchema } from './patch-messages.ts';
+import { restoreHellos, restoreMethods } from './restore-messages.ts';
 
 /**
  * Every request that may be sent over port 25000, with what it carries and what it answers. Both ends validate;
  * which role may ask what is decided by where a handler is registered (src/appliance/listener.ts, src/master/engine.ts).
  */
-const hex = (digits: number) => z.string().regex(new RegExp(`^[0-9a-f]{${digits}}$`));
 const pem = z.string().min(1).max(16_384);
 const base64 = z.string().max(Math.ceil(LIMITS.sliceBytes / 3) * 4 + 8);
 const none = z.object({});
 const done = z.object({});
-/** A sequence of a change stream: 64 bits, so it travels as decimal digits. */
-const sequence = z.string().regex(/^\d{1,19}$/);
-
-export const digestSchema = z.object({ diskId: id, digest: hex(64), sizeBytes: bytes });
 
 export const errorSchema = z.object({
   code: z.string().max(64),
@@ -175,6 +173,7 @@ const readinessSchema = z.object({
   os: z.object({ family: z.enum(['windows', 'linux', 'unknown']), name: text }),
   generation: z.union([z.literal(1), z.literal(2)]).optional(),
   verdicts: z.array(verdictSchema).max(200),
+  sealed: sealedReadinessSchema.optional(),
 });
 
 export const pendingJoinSchema = z.object({
@@ -194,6 +193,7 @@ export const helloSchema = z.discriminatedUnion('purpose', [
   }),
   z.object({ purpose: z.literal('lane'), protocol: z.int(), scenarioId: id, attempt: id }),
   z.object({ purpose: z.literal('changes'), protocol: z.int(), scenarioId: id, epoch: z.int() }),
+  ...restoreHellos,
 ]);
 
 const scenario = z.object({ scenarioId: id });
@@ -303,6 +303,9 @@ export const methods = {
   bandwidth: { params: none, result: bandwidthSchema },
   setBandwidth: { params: bandwidthSchema, result: done },
   unseal: { params: scenario, result: done },
+  ...holdMethods,
+  ...patchMethods,
+  ...restoreMethods,
   /** Keeps the scenario's master off the network, now and in every later session of it; or lets it on again. */
   fence: {
     /** `insist`: it is remembered also when the master is away or fails; otherwise nothing of it stays then. */
@@ -325,6 +328,8 @@ export const methods = {
           identity: text.optional(),
         }),
       ),
+      /** Of a block-level copy: signatures are made with it; without one, with the attempt's id. */
+      signatureKey: id.optional(),
     }),
     result: z.object({ identities: z.array(z.object({ diskId: id, identity: text })) }),
   },

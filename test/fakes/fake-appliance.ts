@@ -2,13 +2,17 @@ import { StandbyError } from '../../src/errors.ts';
 import { GIB } from '../../src/model/disk.ts';
 import type { Readiness } from '../../src/model/readiness.ts';
 import type { DiskDigest } from '../../src/model/scenario.ts';
+import type { SealedPatch } from '../../src/model/sealed-patch.ts';
 import type {
   ControlSession,
   CopyOptions,
   CopyProgress,
   FenceOutcome,
   ReplicaSpec,
+  RestoreState,
 } from '../../src/wire/control-session.ts';
+import type { HeldReplica, HoldRequest } from '../../src/wire/hold-messages.ts';
+import type { RestoreSpec } from '../../src/wire/restore-messages.ts';
 import { ENGINE_VERSION } from '../../src/wire/version.ts';
 import { APPLIANCE_VM_ID, type FakeCloud } from './fake-cloud.ts';
 import { FakeLive } from './fake-live.ts';
@@ -33,10 +37,26 @@ export class FakeAppliance {
   starts = 0;
   /** What it finds in the replica. */
   readiness: Readiness = { verdict: 'ready', os: { family: 'linux', name: 'Linux' }, verdicts: [] };
+  /** What it would change on a sealed replica, and whether it is changed now. */
+  patch: SealedPatch = {
+    changes: [{ diskId: 'disk0', code: 'GPT_BACKUP', text: 'The backup of the GPT goes to the end.' }],
+    left: [],
+    verdict: 'ready',
+    faults: [],
+  };
+  patched = false;
+  patches = 0;
   /** There from the first start with a live capture method on; a new epoch makes a new one. */
   live: FakeLive | undefined;
   /** Changes each new live replica before anybody sees it. */
   prepare: (live: FakeLive) => void = () => undefined;
+  /** Whose drill the disks stand still for, and why a hold is over before its time. */
+  held: { readonly holdId: string; readonly replica: HeldReplica } | undefined;
+  holdEnds: string | undefined;
+  /** What control has opened, and whether a machine comes to be restored. */
+  restore: RestoreSpec | undefined;
+  restorer = true;
+  restoreLooks = 0;
   #polls = 0;
 
   constructor(fake: FakeCloud) {
@@ -72,6 +92,7 @@ export class FakeAppliance {
           lun,
           path: `/dev/lun${lun}`,
           sizeBytes: (this.#fake.disks.get(diskId.toLowerCase())?.sizeGib ?? 1) * GIB,
+          ...this.#ownerOf(lun),
         })),
       offerJoin: async () => undefined,
       pendingJoins: async () => [],
@@ -107,8 +128,15 @@ export class FakeAppliance {
         this.live?.stop();
         this.phase = 'idle';
       },
+      hold: async (_scenarioId, request) => this.#hold(request, expectSpec().epoch),
+      release: async (_scenarioId, holdId) => {
+        const held = this.held?.holdId === holdId;
+        if (held) this.#endHold();
+        return { held, ...(held ? {} : { why: this.holdEnds ?? 'it was never held' }) };
+      },
       seal: async (_scenarioId, options = {}) => {
         const { epoch } = expectSpec();
+        this.#endHold();
         if (this.live) return this.live.seal(options, epoch);
         if (this.phase !== 'synchronised')
           throw new StandbyError({ code: 'NOT_SYNCHRONISED', what: 'Not whole.' });
@@ -123,10 +151,19 @@ export class FakeAppliance {
         return { outcome: this.fenceOutcome };
       },
       readiness: async () => this.readiness,
+      patchReplica: async () => {
+        this.patched = this.patch.changes.length > 0;
+        this.patches++;
+        return this.patch;
+      },
+      unpatchReplica: async () => {
+        this.patched = false;
+      },
       bandwidth: async () => ({}),
       setBandwidth: async () => undefined,
       unseal: async () => {
         this.sealed = false;
+        this.patched = false;
         this.live?.unseal();
       },
       bookmark: async (_scenarioId, name) => this.#expectLive().bookmark(name),
@@ -138,10 +175,74 @@ export class FakeAppliance {
         this.spec = { ...expectSpec(), rewind };
       },
       scrub: async () => this.#expectLive().scrub(),
+      openRestore: async (spec) => {
+        if (this.restore?.restoreId === spec.restoreId) return;
+        this.restore = spec;
+        this.restoreLooks = 0;
+      },
+      restoreState: async () => this.#restoreState(),
+      closeRestore: async () => {
+        this.restore = undefined;
+      },
       closeReplica: async () => {
         this.spec = undefined;
       },
       close: async () => undefined,
+    };
+  }
+
+  #hold({ holdId, renew }: HoldRequest, epoch: number): HeldReplica {
+    if (this.holdEnds !== undefined) this.#endHold();
+    if (this.held?.holdId === holdId) return this.held.replica;
+    if (this.held) throw new StandbyError({ code: 'REPLICA_HELD', what: 'Another drill.', retry: 'later' });
+    if (renew) {
+      throw new StandbyError({
+        code: 'HOLD_ENDED',
+        what: 'The disks do not stand still any more.',
+        why: this.holdEnds ?? 'it was never held',
+      });
+    }
+    if (this.live) this.live.holding = true;
+    const position = this.live && {
+      sequence: String(this.live.applied),
+      timeMs: this.live.masterNow(),
+    };
+    const replica = {
+      epoch,
+      synchronisedAtMs: 1,
+      digests: this.digests(),
+      ...(position ? { position } : {}),
+    };
+    this.held = { holdId, replica };
+    return replica;
+  }
+
+  #endHold(): void {
+    this.held = undefined;
+    if (this.live) this.live.holding = false;
+  }
+
+  #ownerOf(lun: number): { scenarioId: string; diskId: string } | undefined {
+    const disk = this.spec?.disks.find((one) => one.lun === lun);
+    return this.spec && disk && { scenarioId: this.spec.scenarioId, diskId: disk.diskId };
+  }
+
+  /** The machine is here at the second look, and done at the third. */
+  #restoreState(): RestoreState | undefined {
+    if (!this.restore) return undefined;
+    const { restoreId, final, disks } = this.restore;
+    const looks = ++this.restoreLooks;
+    const totalBytes = disks.reduce((sum, disk) => sum + disk.sizeBytes, 0);
+    const digests = disks.map(({ diskId, sizeBytes }) => ({ diskId, sizeBytes, digest: 'd'.repeat(64) }));
+    return {
+      restoreId,
+      final,
+      connected: looks > 1,
+      doneBytes: looks > 1 ? totalBytes : 0,
+      totalBytes,
+      sentBytes: 0,
+      wireBytes: 0,
+      ...(looks > 2 && this.restorer ? { proven: { atMs: 1, digests, sentBytes: 4096 } } : {}),
     };
   }
 
@@ -172,7 +273,7 @@ export class FakeAppliance {
     return {
       scenarioId: spec.scenarioId,
       epoch: spec.epoch,
-      state: this.phase,
+      state: this.sealed ? 'sealed' : this.phase,
       doneBytes: done,
       totalBytes,
       sentBytes: done,

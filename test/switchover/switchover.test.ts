@@ -14,8 +14,15 @@ const benches: Bench[] = [];
 async function synchronised(): Promise<Bench> {
   const on = await Bench.open();
   benches.push(on);
+  on.fake.beforeChange = (name) => assertPatched(on, name);
   await on.run('run-0', synchronisePlan(on.work('run-0'), { lanes: 2, compression: 'none' }));
   return on;
+}
+
+/** Whenever it died before: a snapshot is never made of a replica without its patch. */
+function assertPatched(on: Bench, change: string): void {
+  if (change === 'disks.createSnapshot' && !on.appliance.patched)
+    throw new Error('a snapshot would be made without the patch');
 }
 
 afterEach(async () => {
@@ -40,6 +47,7 @@ async function world(on: Bench) {
     synchronisedAtMs,
     digests,
     sealed: on.appliance.sealed,
+    patched: on.appliance.patched,
     events: (await on.store.events.list({ runId: RUN })).map((event) => event.code),
   };
 }
@@ -100,6 +108,50 @@ describe('a switchover', () => {
     await on.undo(RUN, plan(on));
     expect((await on.status()).state).toBe('synchronised');
     expect(on.appliance.sealed).toBe(false);
+  });
+});
+
+describe('the patch of the sealed copy', () => {
+  it('is off the replica again when the standby is there, and told in the report', async () => {
+    const on = await synchronised();
+    const run = await on.run(RUN, plan(on));
+    expect(on.appliance.patched).toBe(false);
+    const { patch } = switchoverReport(on.work(RUN), run);
+    expect(patch).toMatchObject({ changes: [{ diskId: 'disk0', code: 'GPT_BACKUP' }], verdict: 'ready' });
+    expect(JSON.stringify(reportNotices(switchoverReport(on.work(RUN), run)))).toContain('GPT_BACKUP');
+  });
+
+  it('left out is never made, and one that a failed try left is taken back before the snapshots', async () => {
+    const on = await synchronised();
+    await on.crash(RUN, plan(on), { stepId: 'patch-replica', phase: 'acted' });
+    expect(on.appliance.patched).toBe(true);
+    const made: boolean[] = [];
+    on.fake.beforeChange = (name) => {
+      if (name === 'disks.createSnapshot') made.push(on.appliance.patched);
+    };
+    on.changes = { ...on.changes, leaveOut: { patch: true } };
+    const run = await on.run(RUN, plan(on));
+    expect(made).toEqual([false, false]);
+    expect(switchoverReport(on.work(RUN), run).patch).toMatchObject({
+      changes: [],
+      leftOut: '--no-patch was given',
+    });
+  });
+
+  it('that does not cure everything stops nothing, and the report names what stands in the way', async () => {
+    const on = await synchronised();
+    const left = { diskId: 'disk0', code: 'VMBUS_START', text: 'vmbus: ControlSet001: no such service' };
+    on.appliance.patch = {
+      ...on.appliance.patch,
+      left: [left],
+      verdict: 'not ready',
+      faults: ['VMBUS_START'],
+    };
+    const run = await on.run(RUN, plan(on));
+    expect((await on.status()).state).toBe('switched-over');
+    const told = JSON.stringify(reportNotices(switchoverReport(on.work(RUN), run)));
+    expect(told).toContain('no such service');
+    expect(told).toContain('Not ready to start in Azure, also with the changes: VMBUS_START');
   });
 });
 

@@ -4,7 +4,7 @@
  * because Azure calls a snapshot made before its data is there. Undo deletes it.
  */
 import { StandbyError } from '../../errors.ts';
-import type { Step } from '../../plan/plan.ts';
+import type { Step, StepContext } from '../../plan/plan.ts';
 import { actionsOf } from '../../ports/cloud-actions.ts';
 import { type DiskPart, RESOURCE_TYPES, scenarioTag, tagsFor } from '../blueprint.ts';
 import { CLOUD_RETRY, durably } from '../durably.ts';
@@ -17,7 +17,12 @@ export interface MadeSnapshot {
   readonly snapshotId: string;
 }
 
-export function snapshotDiskStep(work: Work, part: DiskPart): Step<MadeSnapshot> {
+export function snapshotDiskStep(
+  work: Work,
+  part: DiskPart,
+  /** Looks that the replica is as it is to be. */
+  before: (context: StepContext) => Promise<unknown> = async () => undefined,
+): Step<MadeSnapshot> {
   const { cloud, scenario } = work;
   const { resourceGroup } = scenario.vm;
   const look = () => cloud.disks.getSnapshot(resourceGroup, part.snapshotName);
@@ -30,6 +35,7 @@ export function snapshotDiskStep(work: Work, part: DiskPart): Step<MadeSnapshot>
     async run(context) {
       const replica = await cloud.disks.get(resourceGroup, part.replicaName);
       if (!replica) throw replicaMissing(work, part);
+      await before(context);
       const snapshot = await durably(context, (operation) =>
         cloud.disks.createSnapshot(
           {
