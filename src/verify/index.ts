@@ -27,6 +27,7 @@ import { policies } from './checks/policies.ts';
 import { proof } from './checks/proof.ts';
 import { providers } from './checks/providers.ts';
 import { quota } from './checks/quota.ts';
+import { readiness } from './checks/readiness.ts';
 import { redirect } from './checks/redirect.ts';
 import { replication } from './checks/replication.ts';
 import { resourceNames } from './checks/resource-names.ts';
@@ -79,6 +80,7 @@ export const CHECKS: readonly Check[] = [
   replication,
   bookmarks,
   proof,
+  readiness,
   drill,
   redirect,
   cost,

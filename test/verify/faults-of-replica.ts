@@ -1,3 +1,4 @@
+import type { Readiness } from '../../src/model/readiness.ts';
 import type { CopyProgress, Replication } from '../../src/wire/control-session.ts';
 import { ENGINE_VERSION } from '../../src/wire/version.ts';
 import { NOW_MS, rightCloud, scenario } from '../fakes/scene.ts';
@@ -35,6 +36,15 @@ const REPLICATION: Replication = {
   proving: false,
 };
 
+const READY: Readiness = { verdict: 'ready', os: { family: 'windows', name: 'Windows' }, verdicts: [] };
+const NO_DRIVER: Readiness = {
+  ...READY,
+  verdict: 'not ready',
+  verdicts: [
+    { code: 'VMBUS_START', status: 'error', title: 'Start of vmbus', found: 'ControlSet001: 3 (on demand)' },
+  ],
+};
+
 interface Live {
   readonly replication?: Partial<Replication>;
   readonly progress?: Partial<CopyProgress>;
@@ -42,6 +52,7 @@ interface Live {
   readonly speed?: number;
   readonly state?: 'replicating' | 'resync-needed';
   readonly moment?: 'watch' | 'switchover';
+  readonly readiness?: Partial<Readiness>;
 }
 
 function live(change: Live): PlantedFault['given'] {
@@ -59,6 +70,7 @@ function live(change: Live): PlantedFault['given'] {
         status: status({ state: change.state ?? 'replicating' }),
         session: session({
           progress: async () => progress,
+          ...(change.readiness ? { readiness: async () => ({ ...READY, ...change.readiness }) } : {}),
           bookmarks: async () => ({ bookmarks: known, rewindFromMs: 0 }),
         }),
       },
@@ -194,6 +206,28 @@ export const faultsOfReplica: readonly PlantedFault[] = [
     given: live({
       replication: { proof: { sequence: '9', atMs: NOW_MS - 30 * 24 * HOUR_MS, equal: true, digests: [] } },
     }),
+  },
+  {
+    fault: 'a replica whose server would not start',
+    found: ['error NOT_READY'],
+    given: live({
+      readiness: { ...NO_DRIVER, sealed: { verdict: 'not ready', changes: ['something else'] } },
+    }),
+  },
+  {
+    fault: 'a replica whose server would not start, and its sealed copy would',
+    found: [],
+    given: live({ readiness: { ...NO_DRIVER, sealed: { verdict: 'ready', changes: ['vmbus: Start = 0'] } } }),
+  },
+  {
+    fault: 'a replica whose server would not start, at switchover',
+    found: ['warning NOT_READY_NOW'],
+    given: live({ readiness: NO_DRIVER, moment: 'switchover' }),
+  },
+  {
+    fault: 'a replica that holds what cannot be read',
+    found: ['skipped READINESS_UNKNOWN'],
+    given: live({ readiness: { verdict: 'not proven' } }),
   },
   {
     fault: 'a live scenario without a proof',

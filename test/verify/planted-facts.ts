@@ -77,7 +77,8 @@ export function session(change: Partial<ControlSession> = {}): ControlSession {
     throw new StandbyError({ code: 'REPLICA_UNKNOWN', what: 'No such replica.' });
   };
   const masters = async () => [{ masterId: 'master-1', connected: true, engineVersion: ENGINE_VERSION }];
-  return { hello, progress, masters, ...change } as unknown as ControlSession;
+  const readiness = async () => ({ verdict: 'ready', os: { family: 'linux', name: 'Linux' }, verdicts: [] });
+  return { hello, progress, masters, readiness, ...change } as unknown as ControlSession;
 }
 
 export interface PlantedFault {

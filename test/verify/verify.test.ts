@@ -19,7 +19,8 @@ import { faults } from './planted-faults.ts';
 /** What a scenario at rest, without a ladder, a redirection or a health check, has nothing to be looked at for. */
 const NOTHING_THERE = [
   ...['LADDER_NONE', 'PORTS_NOT_NAMED', 'DRILL_NONE', 'REDIRECT_NONE'],
-  ...['SPACE_UNKNOWN', 'SPEED_UNKNOWN', 'BOOKMARKS_UNKNOWN', 'REACH_UNKNOWN', 'ENGINE_NOT_ASKED'],
+  ...['SPACE_UNKNOWN', 'SPEED_UNKNOWN', 'BOOKMARKS_UNKNOWN', 'READINESS_NONE'],
+  ...['REACH_UNKNOWN', 'ENGINE_NOT_ASKED'],
 ];
 
 async function codes(given: VerifyFacts): Promise<string[]> {
@@ -51,7 +52,7 @@ describe('a scenario in which everything is right', () => {
     const verdicts = await verifyScenario(facts({ session: sessionWith(true), moment: 'watch' }));
     expect(verdicts.filter((one) => one.status !== 'ok').map((one) => one.code)).toEqual([
       ...['LADDER_NONE', 'PORTS_NOT_NAMED', 'SPACE_UNKNOWN', 'SPEED_UNKNOWN', 'BOOKMARKS_UNKNOWN'],
-      ...['DRILL_NONE', 'REDIRECT_NONE'],
+      ...['READINESS_NONE', 'DRILL_NONE', 'REDIRECT_NONE'],
     ]);
     const titles = [...new Set(verdicts.map((one) => one.title))];
     expect(titles).toEqual(CHECKS.map((check) => check.title));
