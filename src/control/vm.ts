@@ -101,6 +101,13 @@ export async function stopVm(
   const status = await statusOf(context, scenario);
   const unfinished = await onlyUnfinished(context, scenario, VM_STOP);
   if (unfinished) return resumeVmStop(context, unfinished);
+  if (status.state === 'failing-back') {
+    throw inputError(
+      'FAILBACK_UNFINISHED',
+      `The standby VM of ${scenario.name} is what its failback comes from.`,
+      `Finish it: standby failback ${scenario.name} --finish, or give it up: standby failback ${scenario.name} --undo`,
+    );
+  }
   if (status.standbyVmId === undefined) {
     throw inputError(
       'NO_STANDBY',

@@ -16,6 +16,7 @@ import { awaitRestoreStep, closeRestoreStep, openRestoreStep } from './steps/ope
 import { redirectBackStep } from './steps/redirect-back.ts';
 import { removeCopiesStep } from './steps/remove-copies.ts';
 import { removeStandbyStep } from './steps/remove-standby.ts';
+import { requestBackupStep } from './steps/request-backup.ts';
 import { sealForRestoreStep } from './steps/seal-for-restore.ts';
 import { stopStandbyStep } from './steps/stop-standby.ts';
 import { tellingWhatIsLeft } from './telling.ts';
@@ -73,6 +74,8 @@ export function failbackPlan(work: Work, options: FailbackOptions): Plan {
         }),
       ],
       ...(removeStandby ? [[removeStandbyStep(work, vmId)]] : []),
+      // Of the disks that are kept (H-14).
+      ...(work.scenario.backup && !removeStandby ? [[requestBackupStep(work)]] : []),
       [declareFailedBackStep(work, { removed: removeStandby, hasStandby: true })],
     ]),
   };

@@ -31,7 +31,9 @@ export function runbook(facts: RunbookFacts): string {
     halfWay(facts),
     '## 5. Check, then tell',
     check(facts),
-    '## 6. Do not',
+    '## 6. Come home',
+    comeHome(facts),
+    '## 7. Do not',
     doNot(facts),
   ];
   return `${parts.join('\n\n')}\n`;
@@ -149,6 +151,23 @@ function check({ scenario, inventory }: RunbookFacts): string {
             'records, and the owners of systems that call this server by its address.',
           ]),
     ].join('\n'),
+  ].join('\n\n');
+}
+
+function comeHome({ scenario, inventory }: RunbookFacts): string {
+  const { name } = scenario;
+  return [
+    `When ${inventory.hostName} can be used again, or new hardware is there. While the standby works, on control:`,
+    commands(`standby failback ${name} --prepare`),
+    [
+      'It waits for the server: start that from any Linux rescue system, and name every disk that is to be written',
+      '(`standby restore --target /dev/sdX`; new hardware gets a token first, from the next line on control).',
+    ].join('\n'),
+    commands(`standby restore-token ${name}`),
+    'Leave the rescue system waiting. When the users can do without the server for a while:',
+    commands(`standby failback ${name} --finish`),
+    'It stops the standby, sends the rest and proves both ends equal. Then start the server and its engine, and protect it again:',
+    commands(`standby run ${name}`, `standby vm stop ${name} --remove`),
   ].join('\n\n');
 }
 

@@ -45,7 +45,7 @@ export function switchedOverEvents(
     {
       level: 'info',
       code: 'FAILBACK_HINT',
-      text: `To go back later, restore the master from the active VM "${scenario.vm.name}" (bare metal recovery): its disks now hold the newest data.`,
+      text: `To go back later, restore the master from the active VM "${scenario.vm.name}", whose disks now hold the newest data: standby failback ${scenario.name}`,
     },
     {
       level: 'info',

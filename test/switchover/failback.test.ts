@@ -1,4 +1,5 @@
 import { afterEach, describe, expect, it } from 'vitest';
+import type { Scenario } from '../../src/model/scenario.ts';
 import type { Plan } from '../../src/plan/plan.ts';
 import { undoPlan } from '../../src/plan/runner.ts';
 import {
@@ -12,7 +13,7 @@ import { vmStopPlan } from '../../src/switchover/vm.ts';
 import { synchronisePlan } from '../../src/synchronise/synchronise.ts';
 import { Bench, type Phase } from '../fakes/bench.ts';
 import { APPLIANCE_VM_ID } from '../fakes/fake-cloud.ts';
-import { inventory } from '../fakes/scene.ts';
+import { inventory, scenario } from '../fakes/scene.ts';
 
 const benches: Bench[] = [];
 const KILLED = ['started', 'acted', 'before-done'] as const satisfies readonly Phase[];
@@ -103,6 +104,21 @@ describe('a failback', () => {
     expect((await on.status()).standbyVmId).toBeUndefined();
     expect([...on.fake.machines.values()].map((one) => one.name)).toEqual(['appliance']);
     expect(on.fake.snapshots.size).toBe(0);
+  });
+
+  it('asks for the backup of a standby that is kept, once, and of none that is removed', async () => {
+    const on = await switchedOver();
+    let asked = 0;
+    const backup = { window: { from: '01:00', to: '02:00' } } as unknown as Scenario['backup'];
+    on.changes = {
+      ...on.changes,
+      scenario: { ...scenario(), ...(backup ? { backup } : {}) },
+      requestBackup: async () => ({ runId: `backup-${++asked}` }),
+    };
+    const removing = failbackPlan(on.work(RUN), { vmId: vmIdOf(on), removeStandby: true });
+    expect(removing.stages.flat().map((step) => step.id)).not.toContain('request-backup');
+    await on.run(RUN, finishing(on));
+    expect(asked).toBe(1);
   });
 
   it('that is prepared can be given up: the standby goes on, and nothing is left of it', async () => {
