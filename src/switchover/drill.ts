@@ -5,6 +5,7 @@ import { blueprintOf } from './blueprint.ts';
 import { attempts } from './drill-attempt.ts';
 import { drillWork } from './drill-work.ts';
 import { addressesOf } from './made-addresses.ts';
+import { checkIsolationStep } from './steps/check-isolation.ts';
 import { createNetworkInterfaceStep } from './steps/create-network-interface.ts';
 import { createStandbyDiskStep } from './steps/create-standby-disk.ts';
 import {
@@ -41,14 +42,16 @@ export function drillPlan(original: Work, options: DrillOptions): Plan {
   const { isGivenUp, isKept } = options;
   const work = drillWork(original);
   const blueprint = blueprintOf(work);
+  const { drill: subnet } = original.scenario;
   const vmIdOf = (context: StepContext) => context.output<MadeMachine>(CREATE_VIRTUAL_MACHINE).vmId;
   const pictured: Step[][] = [
     [verifyScenarioStep(work, refusalToDrill)],
+    ...(subnet ? [[checkIsolationStep(work, subnet)]] : []),
     [stillReplicaStep(work)],
     blueprint.disks.map((part) => whileStill(work, snapshotDiskStep(work, part))),
   ];
   const tried: Step[][] = [
-    ...(original.scenario.drill ? [] : [[makeDrillNetworkStep(work)]]),
+    ...(subnet ? [] : [[makeDrillNetworkStep(work)]]),
     [
       ...blueprint.disks.map((part) => createStandbyDiskStep(work, blueprint, part)),
       ...blueprint.nics.map((part) => createNetworkInterfaceStep(work, part)),

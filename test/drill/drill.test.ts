@@ -8,7 +8,7 @@ import { switchoverPlan } from '../../src/switchover/switchover.ts';
 import { synchronisePlan } from '../../src/synchronise/synchronise.ts';
 import { LIST_PRICES } from '../../src/verify/prices.ts';
 import { Bench, type Phase } from '../fakes/bench.ts';
-import { NETWORK_ID } from '../fakes/fake-cloud.ts';
+import { NETWORK_ID, NSG_ID } from '../fakes/fake-cloud.ts';
 import { inventory, scenario } from '../fakes/scene.ts';
 
 const benches: Bench[] = [];
@@ -52,6 +52,18 @@ function plan(on: Bench, options: Partial<DrillOptions> = {}, runId = RUN) {
     },
     ...options,
   });
+}
+
+/** Nothing leaves the subnet of the scene any more. */
+function guard({ fake }: Bench): void {
+  const all = { sourcePrefixes: ['*'], destinationPrefixes: ['*'], destinationPorts: ['*'], protocol: '*' };
+  const rule = { name: 'nothing', priority: 100, direction: 'Outbound', access: 'Deny', ...all } as const;
+  const group = { id: `${NSG_ID}-drills`, name: 'drills', location: 'japaneast', rules: [rule], tags: {} };
+  fake.securityGroups.push(group);
+  fake.networks = fake.networks.map((network) => ({
+    ...network,
+    subnets: network.subnets.map((subnet) => ({ ...subnet, securityGroupId: group.id })),
+  }));
 }
 
 const reportOf = (runId = RUN): DrillReport => {
@@ -107,10 +119,20 @@ describe('a drill', () => {
   it('uses the subnet for drills when the scenario names one, and makes no network', async () => {
     const drill = { virtualNetworkId: NETWORK_ID, subnetName: 'servers' };
     const on = await ready({ scenario: scenario({ drill }) });
+    guard(on);
     await on.run(RUN, plan(on, { isKept: true }));
     expect(on.fake.ownNetworks.size + on.fake.ownGroups.size).toBe(0);
     for (const nic of on.fake.nics.values()) expect(nic.subnetId).toBe(`${NETWORK_ID}/subnets/servers`);
     expect(reportOf().network).toBe('the subnet for drills');
+  });
+
+  it('starts nothing in a subnet for drills that something leaves, and says what', async () => {
+    const drill = { virtualNetworkId: NETWORK_ID, subnetName: 'servers' };
+    const on = await ready({ scenario: scenario({ drill }) });
+    const made = [...on.fake.made];
+    await on.run(RUN, plan(on));
+    expect(reportOf()).toMatchObject({ outcome: 'failed', failure: { code: 'DRILL_NOT_ISOLATED' } });
+    expect(on.fake.made).toEqual(made);
   });
 
   it('never calls passed what was not seen', async () => {
