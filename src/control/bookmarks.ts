@@ -3,6 +3,7 @@ import { inputError } from '../errors.ts';
 import { isLiveCapture } from '../model/capture.ts';
 import type { Scenario } from '../model/scenario.ts';
 import type { ControlSession, ReplicaBookmark } from '../wire/control-session.ts';
+import { keepReadiness } from './bookmark-readiness.ts';
 import type { Context } from './context.ts';
 import { appendEvent } from './events.ts';
 import { scenarioNamed } from './scenario-named.ts';
@@ -18,15 +19,18 @@ export async function setBookmark(
   const problem = bookmarkProblem(wanted);
   if (problem) throw inputError('BOOKMARK_NAME_INVALID', problem, 'Choose another name.');
   const scenario = await liveScenario(context, name);
-  const made = await withAppliance(context, scenario, (session) => session.bookmark(scenario.id, wanted));
-  await appendEvent(context, {
-    level: 'info',
-    code: 'BOOKMARK_SET',
-    text: `Bookmark "${made.name}" of "${scenario.name}" is at position ${made.sequence}, ${isoTime(made.timeMs)} by the master's clock.`,
-    scenarioId: scenario.id,
-    data: { ...made },
+  return await withAppliance(context, scenario, async (session) => {
+    const made = await session.bookmark(scenario.id, wanted);
+    await appendEvent(context, {
+      level: 'info',
+      code: 'BOOKMARK_SET',
+      text: `Bookmark "${made.name}" of "${scenario.name}" is at position ${made.sequence}, ${isoTime(made.timeMs)} by the master's clock.`,
+      scenarioId: scenario.id,
+      data: { ...made },
+    });
+    await keepReadiness(context, scenario, made, session);
+    return made;
   });
-  return made;
 }
 
 /** `latest` means something else, and what is shown in lists should be typed easily. */

@@ -1,6 +1,7 @@
 import { openDevice } from '../block/open-device.ts';
 import { patchedReadiness } from '../guest/sealed/patched-readiness.ts';
 import type { Readiness } from '../model/readiness.ts';
+import { type BookmarkReadiness, bootDiskOf, keptReadiness } from './bookmark-readiness.ts';
 import { withAppliance } from './bookmarks.ts';
 import type { Context } from './context.ts';
 import { scenarioNamed } from './scenario-named.ts';
@@ -24,8 +25,17 @@ export async function readinessOfScenario(
   name: string,
 ): Promise<Readiness & { readonly scenario: string; readonly diskId: string }> {
   const scenario = await scenarioNamed(context, name);
-  const master = await context.store.masters.get(scenario.masterId);
-  const diskId = master?.inventory.disks.find(({ boot }) => boot)?.id ?? 'disk0';
+  const diskId = await bootDiskOf(context, scenario);
   const found = await withAppliance(context, scenario, (session) => session.readiness(scenario.id, diskId));
   return { scenario: scenario.name, diskId, ...found };
+}
+
+/** As it was looked at when the bookmark was set; the replica stays where it is. */
+export async function readinessOfBookmark(
+  context: Context,
+  name: string,
+  bookmark: string,
+): Promise<BookmarkReadiness & { readonly scenario: string }> {
+  const scenario = await scenarioNamed(context, name);
+  return { scenario: scenario.name, ...(await keptReadiness(context, scenario, bookmark)) };
 }

@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { listBookmarks, setBookmark } from '../../src/control/bookmarks.ts';
 import { listEvents } from '../../src/control/events.ts';
+import { readinessOfBookmark } from '../../src/control/readiness.ts';
 import { runScenario } from '../../src/control/run.ts';
 import { removeScenario } from '../../src/control/scenario-remove.ts';
 import { scrubScenario } from '../../src/control/scrub.ts';
@@ -175,6 +176,24 @@ describe('Bookmarks and scrubs', () => {
     expect((await listBookmarks(world.context, 'web')).bookmarks).toMatchObject([
       { name: 'before the change' },
     ]);
+    expect(await readinessOfBookmark(world.context, 'web', 'before the change')).toMatchObject({
+      scenario: 'web',
+      verdict: 'ready',
+      faults: [],
+    });
+    world.appliance.readiness = {
+      verdict: 'not ready',
+      os: { family: 'linux', name: 'Debian' },
+      verdicts: [{ code: 'ROOT_NAME', status: 'error', title: 'Root', found: 'root=/dev/sda1' }],
+    };
+    await setBookmark(world.context, 'web', 'after the change');
+    expect(await readinessOfBookmark(world.context, 'web', 'after the change')).toMatchObject({
+      verdict: 'not ready',
+      faults: [{ code: 'ROOT_NAME', found: 'root=/dev/sda1' }],
+    });
+    await expect(readinessOfBookmark(world.context, 'web', 'never set')).rejects.toMatchObject({
+      code: 'BOOKMARK_NOT_LOOKED_AT',
+    });
     expect((await scrubScenario(world.context, 'web')).proof.equal).toBe(true);
     expect((await status()).status.state).toBe('replicating');
     live().differs = true;
