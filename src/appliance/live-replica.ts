@@ -114,7 +114,7 @@ export class LiveReplica {
   static async open(options: LiveReplicaOptions): Promise<LiveReplica> {
     const { world, spec, live } = options;
     const { stateFolder, lunsFolder, clock, log } = world;
-    const disks = await openReplicaDisks(spec, stateFolder, lunsFolder);
+    const disks = await openReplicaDisks(spec, stateFolder, lunsFolder, log);
     let journal: Journal | undefined;
     try {
       const folder = journalFolder(stateFolder, spec.scenarioId, spec.epoch);

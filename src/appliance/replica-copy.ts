@@ -74,7 +74,9 @@ export class ReplicaCopy {
       const identity = identities.find((one) => one.diskId === diskId)?.identity;
       return { diskId, sizeBytes, excluded, ...(identity === undefined ? {} : { identity }) };
     });
-    const accepted = await session.request('copyStart', { scenarioId: spec.scenarioId, options, disks });
+    const { scenarioId } = spec;
+    const { signatureKey } = this.#run;
+    const accepted = await session.request('copyStart', { scenarioId, options, disks, signatureKey });
     if (identities.length === 0) await this.#book.save({ identities: accepted.identities });
   }
 
@@ -143,9 +145,9 @@ export class ReplicaCopy {
   }
 
   async #openDisks(): Promise<ReceivingDisk[]> {
-    const { stateFolder, lunsFolder } = this.#world;
+    const { stateFolder, lunsFolder, log } = this.#world;
     const live = this.#host.liveDisks();
-    if (!live) return await openReplicaDisks(this.#spec, stateFolder, lunsFolder);
+    if (!live) return await openReplicaDisks(this.#spec, stateFolder, lunsFolder, log);
     return live.map((disk) => {
       const declared = this.#spec.disks.find(({ diskId }) => diskId === disk.diskId)?.blank ?? false;
       const blank = declared && disk.blank;

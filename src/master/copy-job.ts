@@ -130,7 +130,7 @@ export class CopyJob {
     const signal = AbortSignal.any([over.signal, this.#over.signal]);
     const { checksum, spoil } = this.#options;
     const { compression, mode } = start.options;
-    const signatureKey = mode === 'block' ? attempt : undefined;
+    const signatureKey = mode === 'block' ? (start.signatureKey ?? attempt) : undefined;
     const sender = new Sender({ disks, compression, signatureKey, checksum, signal, spoil });
     const lanes: Lane[] = [];
     try {
