@@ -1,6 +1,6 @@
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import type { Command } from 'commander';
-import { inputError } from '../errors.ts';
+import { inputError, messageOf } from '../errors.ts';
 import type { WindowsTools } from '../master/windows/powershell.ts';
 import { ENGINE_PORT } from '../model/appliance.ts';
 import { type Call, leaf } from './command.ts';
@@ -13,13 +13,38 @@ export function addEngineCommands(program: Command, shell: Shell): void {
   const engine = program
     .command('engine')
     .description('The processes that run on the master and on the appliance');
-  leaf(
-    engine,
-    'master',
-    'Runs on the master: sends its disks to the appliance it has joined',
-    shell,
-    runMaster,
-  )
+  masterOptions(
+    leaf(
+      engine,
+      'master',
+      'Runs on the master: sends its disks to the appliance it has joined',
+      shell,
+      runMaster,
+    ),
+  ).addHelpText(
+    'after',
+    [
+      '',
+      'A guest on served disks, with QEMU:',
+      '  standby engine master --nbd /run/standby/nbd.sock',
+      '  qemu-system-x86_64 ... -blockdev driver=nbd,node-name=d0,export=disk0,reconnect-delay=3600,server.type=unix,server.path=/run/standby/nbd.sock',
+      'It serves them from its start, whether the appliance is reached or not. With reconnect-delay the guest waits when the engine is restarted.',
+    ].join('\n'),
+  );
+  leaf(engine, 'appliance', 'Runs on the appliance: receives disks on port 25000', shell, runAppliance)
+    .requiredOption('--state <folder>', 'where the engine keeps its certificate and its records')
+    .option('--enrol <file>', 'the one-time enrolment file; needed at the first start only')
+    .requiredOption('--luns <folder>', 'the folder in which data disks appear as lun<N>')
+    .option(
+      '--listen <address:port>',
+      'where to listen; STANDBY_LISTEN wins over it',
+      `0.0.0.0:${ENGINE_PORT}`,
+    );
+}
+
+/** What the master's engine takes; its service takes the same. */
+export function masterOptions(command: Command): Command {
+  return command
     .option(
       '--state <folder>',
       'where the engine keeps its certificate (default: master/ in the home folder)',
@@ -46,25 +71,7 @@ export function addEngineCommands(program: Command, shell: Shell): void {
       'captures that compare: where a disk is read once --before is done; may be repeated',
       (value: string, before: readonly string[] = []) => [...before, value],
     )
-    .addHelpText(
-      'after',
-      [
-        '',
-        'A guest on served disks, with QEMU:',
-        '  standby engine master --nbd /run/standby/nbd.sock',
-        '  qemu-system-x86_64 ... -blockdev driver=nbd,node-name=d0,export=disk0,reconnect-delay=3600,server.type=unix,server.path=/run/standby/nbd.sock',
-        'It serves them from its start, whether the appliance is reached or not. With reconnect-delay the guest waits when the engine is restarted.',
-      ].join('\n'),
-    );
-  leaf(engine, 'appliance', 'Runs on the appliance: receives disks on port 25000', shell, runAppliance)
-    .requiredOption('--state <folder>', 'where the engine keeps its certificate and its records')
-    .option('--enrol <file>', 'the one-time enrolment file; needed at the first start only')
-    .requiredOption('--luns <folder>', 'the folder in which data disks appear as lun<N>')
-    .option(
-      '--listen <address:port>',
-      'where to listen; STANDBY_LISTEN wins over it',
-      `0.0.0.0:${ENGINE_PORT}`,
-    );
+    .option('--log <file>', 'write the log to a file, kept to some megabytes, instead of standard error');
 }
 
 export function masterStateFolder(call: Pick<Call, 'options' | 'config'>): string {
@@ -79,19 +86,27 @@ export async function windowsOf({ config }: Pick<Call, 'config'>): Promise<Windo
 }
 
 async function runMaster(call: Call): Promise<void> {
-  const [{ runMasterEngine }, { standardErrorLog }] = await Promise.all([
+  const [{ runMasterEngine }, { standardErrorLog, turningLog }] = await Promise.all([
     import('../master/engine.ts'),
     import('./logging.ts'),
   ]);
+  const { log: file } = call.options;
+  const log =
+    typeof file === 'string' ? turningLog(resolve(file), call.config) : standardErrorLog(call.config);
   const windows = await windowsOf(call);
   if (call.host.interactive) note(call, "This master's engine runs; it keeps this terminal. Ctrl-C ends it.");
-  await runMasterEngine({
+  const running = runMasterEngine({
     stateFolder: masterStateFolder(call),
     clock: call.shell.clock,
-    log: standardErrorLog(call.config),
+    log,
     signal: call.shell.signal,
     ...(windows ? { windows } : {}),
     ...liveSettings(call.options),
+  });
+  await running.catch((error: unknown) => {
+    // A service has no terminal on which the error is shown.
+    if (typeof file === 'string') log.error('the engine ends', { reason: messageOf(error) });
+    throw error;
   });
 }
 

@@ -4,6 +4,7 @@ import pino from 'pino';
 import type { Config } from '../config.ts';
 import type { Log } from '../log.ts';
 import { redact, redactText } from './redact.ts';
+import { turningFile } from './turning-file.ts';
 
 /** pino writes JSON lines; destinations are synchronous so that a process that is killed leaves what it wrote. */
 export function standardErrorLog(config: Pick<Config, 'logLevel'>): Log {
@@ -14,6 +15,11 @@ export function fileLog(file: string, config: Pick<Config, 'logLevel'>): Log {
   mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
   const destination = pino.destination({ dest: file, sync: true, append: true, mode: 0o600 });
   return logOf(pino({ level: config.logLevel }, destination));
+}
+
+/** For a service whose standard error nobody keeps. */
+export function turningLog(file: string, config: Pick<Config, 'logLevel'>): Log {
+  return logOf(pino({ level: config.logLevel, base: undefined }, turningFile(file)));
 }
 
 function logOf(logger: pino.Logger): Log {

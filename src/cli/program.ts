@@ -26,6 +26,7 @@ import { addRunRecordCommands } from './runs.ts';
 import { addScenarioCommands } from './scenario.ts';
 import { addSeedCommands } from './seed.ts';
 import { addServeCommand } from './serve.ts';
+import { addServiceCommands } from './service.ts';
 import type { Shell } from './shell.ts';
 import { addSwitchoverCommands } from './switchover.ts';
 import { addWatchSettingCommands } from './watch-settings.ts';
@@ -84,6 +85,7 @@ function makeProgram(shell: Shell, progress: { exitCode: number }): Command {
   addInspectCommand(program, shell);
   addReadinessCommand(program, shell);
   addEngineCommands(program, shell);
+  addServiceCommands(program, shell);
   addLocalCommands(program, shell);
   addDemoCommand(program, shell);
   addMenuCommand(program, shell);
