@@ -131,6 +131,7 @@ function halfWay({ scenario }: RunbookFacts): string {
   return [
     'It says what failed, why, what it left behind and what to do. Killed, cut off, closed by mistake: the same command goes on.',
     commands(`standby switchover ${scenario.name}`, `standby runs --scenario ${scenario.name}`),
+    `If Azure has no quota left and a drill is still there (\`standby drill --list\`), it goes with \`standby drill ${scenario.name} --remove\`.`,
     'To give up before the standby is live (afterwards there is no way back but forward):',
     commands(`standby switchover ${scenario.name} --undo`),
   ].join('\n\n');
