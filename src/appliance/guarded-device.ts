@@ -1,3 +1,4 @@
+import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { attachmentOf } from '../block/attachment.ts';
 import { openFolder } from '../block/files.ts';
@@ -28,8 +29,12 @@ export interface KeepOptions {
   readonly log?: Log | undefined;
 }
 
-/** Of the free space of the state folder's file system, so much at most. */
+/** Of the free space of the state folder's file system, so much at most, for all disks together: journals need it more. */
 const SPACE_SHARE = 0.25;
+/** As `stat` counts. */
+const BLOCK_BYTES = 512;
+/** What the files of the disks that are open may grow to. */
+let promisedBytes = 0;
 
 export async function guardDisk(device: QuickDevice, options: KeepOptions): Promise<GuardedDisk> {
   const { stateFolder, scenarioId, diskId, sizeBytes, key, log } = options;
@@ -44,19 +49,36 @@ export async function guardDisk(device: QuickDevice, options: KeepOptions): Prom
   try {
     const identity = await attachmentOf(device);
     if (identity === undefined) return { device };
-    const folder = await openFolder(join(stateFolder, 'replicas', scenarioId));
+    const path = join(stateFolder, 'replicas', scenarioId);
+    const folder = await openFolder(path);
     const name = `${diskId}.signatures`;
-    const freeBytes = (await folder.freeBytes?.()) ?? 0;
-    if (SignatureFile.bytesFor(sizeBytes) > freeBytes * SPACE_SHARE) {
+    const neededBytes = SignatureFile.bytesFor(sizeBytes);
+    const roomBytes = ((await folder.freeBytes?.()) ?? 0) + (await heldBytes(join(path, name)));
+    if (promisedBytes + neededBytes > roomBytes * SPACE_SHARE) {
       // What an earlier, roomier time left there counts for nothing, as nobody keeps it current now.
       await folder.remove(name);
       return { device };
     }
     const signatures = await KeptSignatures.open({ folder, name, sizeBytes, identity, key, onLost });
-    return { device: guardDevice(device, signatures), signatures };
+    promisedBytes += neededBytes;
+    const guarded = guardDevice(device, signatures);
+    const close = async () => {
+      promisedBytes -= neededBytes;
+      await guarded.close();
+    };
+    return { device: { ...guarded, close }, signatures };
   } catch (error) {
     onLost(error);
     return { device };
+  }
+}
+
+async function heldBytes(path: string): Promise<number> {
+  try {
+    return (await stat(path)).blocks * BLOCK_BYTES;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return 0;
+    throw error;
   }
 }
 

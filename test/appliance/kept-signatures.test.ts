@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { readdir, readFile, truncate, writeFile } from 'node:fs/promises';
+import { readdir, readFile, statfs, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -143,6 +143,19 @@ it('finds by the proof what a kept signature does not tell, and sends those chun
   expect(end).toMatchObject({ state: 'synchronised', sentBytes: MIB });
   expect(world.log.lines.filter((line) => line.includes('some chunks are copied again'))).toHaveLength(1);
   expect(await hashOf(copy.lun, copy.sizeBytes)).toBe(await hashOf(copy.disk, copy.sizeBytes));
+});
+
+it('keeps nothing where the files of all open disks might take room that journals need', async () => {
+  const { bavail, bsize } = await statfs(world.folder);
+  const device = await openDevice(path, { mode: 'write' });
+  const facts = { stateFolder: world.folder, scenarioId: 's1', log: world.log };
+  // Each alone would fit: its file may take 1 / 1024 of the disk's size.
+  const sizeBytes = Math.floor(bavail * bsize * 1024 * 0.15);
+  const first = await guardDisk(device, { ...facts, diskId: 'disk0', sizeBytes });
+  const second = await guardDisk(device, { ...facts, diskId: 'disk1', sizeBytes });
+  expect(first.signatures).toBeDefined();
+  expect(second.signatures).toBeUndefined();
+  await first.device.close();
 });
 
 it('has one door: whoever opens a replica disk for writing on the appliance guards it', async () => {
