@@ -42,7 +42,7 @@ export interface DrillReport {
   readonly position?: {
     readonly epoch: number;
     readonly sequence?: string;
-    /** Live: by the master's clock. At rest: when both ends were found equal. */
+    /** Live, once something changed: by the master's clock. Else: when both ends were found equal. */
     readonly at: string;
     readonly ageSeconds: number;
   };
@@ -148,7 +148,8 @@ function stateOf(output: unknown, endedAtMs: number | undefined): DrillReport['s
 
 function positionOf(held: Held | undefined): Pick<DrillReport, 'position'> {
   if (!held) return {};
-  const atMs = held.position?.timeMs ?? held.synchronisedAtMs;
+  // Until its first change a live replica is what both ends agreed on.
+  const atMs = held.position?.timeMs || held.synchronisedAtMs;
   return {
     position: {
       epoch: held.epoch,

@@ -99,6 +99,18 @@ describe('a drill', () => {
     expect(report.cost.unknown.join()).toContain('snapshots');
   });
 
+  it('of a live replica that nothing has changed yet tells when both ends agreed', async () => {
+    const on = await ready(LIVE);
+    const { live } = on.appliance;
+    if (!live) throw new Error('it follows');
+    live.masterNow = () => 0;
+    await on.run(RUN, plan(on));
+    expect(reportOf().position).toMatchObject({
+      sequence: expect.any(String),
+      at: '1970-01-01T00:00:00.001Z',
+    });
+  });
+
   it('has no public address, and every NIC has a security group that denies both directions', async () => {
     const on = await ready();
     await on.run(RUN, plan(on, { isKept: true }));
