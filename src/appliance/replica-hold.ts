@@ -11,7 +11,8 @@ import { assertNotSealed } from './replica-rules.ts';
  * what the master sends is taken and acknowledged as ever. Promises: from `take` until the hold is over no byte of the
  * disks changes, and whoever asked for it learns by `renew` and `release` whether it lasted. It ends by itself after its
  * time, when the journal has no room, and when a switchover, a stop or a new copy needs the disks: replication wins.
- * It is in memory only. Dies at any line: the next start of the engine applies again, and the hold is over.
+ * What a drill has patched is taken back before anything moves. The hold is in memory only. Dies at any line: the next
+ * start of the engine takes a patch back and applies again, and the hold is over.
  */
 interface HoldHost {
   readonly clock: Clock;
@@ -20,6 +21,9 @@ interface HoldHost {
   live(): LiveReplica | undefined;
   isMasterHere(): boolean;
   scrub(): Promise<void>;
+  /** In turn. The disks are as they were before a drill's patch; they may move then. */
+  takeBack(): Promise<void>;
+  fail(error: unknown): Promise<void>;
 }
 
 interface Hold {
@@ -69,8 +73,24 @@ export class ReplicaHold {
     this.#now = undefined;
     this.#ended = { id: now.id, why };
     now.over.abort();
+    void this.#host.inTurn(() => this.#letGo());
+  }
+
+  get isHeld(): boolean {
+    return this.#now !== undefined;
+  }
+
+  /** Unless another one has begun meanwhile. */
+  async #letGo(): Promise<void> {
+    if (this.#now) return;
+    try {
+      await this.#host.takeBack();
+    } catch (error) {
+      // Nothing is applied onto a patched disk: it stays held, and says why it cannot go on.
+      return await this.#host.fail(error);
+    }
     this.#host.live()?.release();
-    void this.#host.inTurn(() => this.#proveIfAsked());
+    await this.#proveIfAsked();
   }
 
   /** A comparison that was asked for before and could not go on meanwhile. */
@@ -89,6 +109,7 @@ export class ReplicaHold {
     const isOpen = !record.live || live !== undefined;
     if (!isWhole || !isOpen || !digests || synchronisedAtMs === undefined) throw notWhole(record);
     if (live?.isProving) throw beingProven();
+    await this.#host.takeBack();
     const position = await live?.hold((why) => this.end(`the journal had no room for more: ${why}`));
     const replica = { epoch: spec.epoch, synchronisedAtMs, digests, ...(position ? { position } : {}) };
     const hold = { id, replica, untilMs, over: new AbortController() };

@@ -76,6 +76,7 @@ export class Replica {
     this.patch = new ReplicaPatch(world, {
       inTurn,
       record: () => this.#record,
+      isStill: () => this.#record.sealed || this.hold.isHeld,
       openLive: () => this.#live.opened(),
     });
     this.hold = new ReplicaHold({
@@ -85,6 +86,8 @@ export class Replica {
       live: () => this.#live.replica,
       isMasterHere: () => world.session(this.spec.masterId) !== undefined,
       scrub: () => this.#live.scrub(),
+      takeBack: async () => (this.#isClosed || this.#record.sealed ? undefined : this.patch.takeBack()),
+      fail,
     });
   }
 
@@ -390,6 +393,7 @@ export class Replica {
   async #end(reason: string): Promise<void> {
     this.#taker = undefined;
     this.hold.end(reason);
+    if (!this.#record.sealed) await this.patch.takeBackIfPossible();
     await this.#copy.end(reason);
     await this.#live.stop(reason);
   }

@@ -11,7 +11,7 @@ import type { ReplicaRecord } from './replica-record.ts';
 import { type PatchBody, readPatch, removePatch, takeBackPatch, writePatch } from './sealed-patch-record.ts';
 
 /**
- * Gives a sealed replica the few bytes that its snapshots need, and takes them back, so that replication goes on with the
+ * Gives a replica that stands still (sealed, or held for a drill) the few bytes that its snapshots need, and takes them back, so that replication goes on with the
  * untouched copy. Promises: what was there is durable in a record before the first byte is changed; `apply` answers when
  * all of the patch is durable, and the same again changes nothing; nobody else writes the disks while the record is
  * there: the seal is not taken off, a new epoch not begun and the disks not opened before it is gone.
@@ -26,6 +26,8 @@ interface PatchWorld {
 interface PatchHost {
   readonly inTurn: InTurn;
   record(): ReplicaRecord;
+  /** Sealed, or held for a drill. */
+  isStill(): boolean;
   /** Of a replica that follows its master: its disks are open, or are opened. */
   openLive(): Promise<{ readonly disks: readonly ReceivingDisk[] }>;
 }
@@ -44,7 +46,7 @@ export class ReplicaPatch {
   /** Throws NOT_SEALED. What cannot be read or proven is left as it is, and told. */
   apply(bootDiskId: string): Promise<SealedPatch> {
     return this.#host.inTurn(async () => {
-      if (!this.#host.record().sealed) throw notSealed();
+      if (!this.#host.isStill()) throw notSealed();
       const before = await readPatch(this.#place);
       if (before?.whole) return before.told;
       return await this.#withDisks(async (disks) => {

@@ -16,6 +16,7 @@ import {
 import { type DrillDeclared, declareDrilledStep } from './steps/declare-drilled.ts';
 import { type KeptFile, keepEvidenceStep } from './steps/keep-evidence.ts';
 import { makeDrillNetworkStep } from './steps/make-drill-network.ts';
+import { patchedStill, patchStillReplicaStep } from './steps/patch-replica.ts';
 import { proveBootStep } from './steps/prove-boot.ts';
 import { proveNothingRemainsStep, removeDrillStep } from './steps/remove-drill.ts';
 import { snapshotDiskStep } from './steps/snapshot-disk.ts';
@@ -48,7 +49,13 @@ export function drillPlan(original: Work, options: DrillOptions): Plan {
     [verifyScenarioStep(work, refusalToDrill)],
     ...(subnet ? [[checkIsolationStep(work, subnet)]] : []),
     [stillReplicaStep(work)],
-    blueprint.disks.map((part) => whileStill(work, snapshotDiskStep(work, part))),
+    [whileStill(work, patchStillReplicaStep(work))],
+    blueprint.disks.map((part) =>
+      whileStill(
+        work,
+        snapshotDiskStep(work, part, () => patchedStill(work)),
+      ),
+    ),
   ];
   const tried: Step[][] = [
     ...(subnet ? [] : [[makeDrillNetworkStep(work)]]),

@@ -41,7 +41,7 @@ async function untilDurable({ master }: Following): Promise<void> {
 const unapplied = async (control: ControlSession) =>
   (await control.progress('s1')).replication?.journal.unappliedChanges ?? 0;
 
-describe('a hold', () => {
+describe('a hold', { timeout: 90_000 }, () => {
   it('keeps the disks at one position while the master goes on and all of it is acknowledged; then they catch up', async () => {
     const all = await replicating();
     const { control, master } = all;

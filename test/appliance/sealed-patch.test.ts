@@ -131,6 +131,39 @@ describe('a patch of a sealed replica', { timeout: 90_000 }, () => {
     await until('both ends are equal by digest', isProven, 30_000);
   });
 
+  it('for a drill is there while the disks are held, and gone before the replica goes on', async () => {
+    const linux = linuxDisk(world.folder, { style: 'uefi' });
+    const all = await prepareFollowing(world, { chunks: linux.length / MIB });
+    linux.copy(all.master.image);
+    await all.open();
+    await all.control.startCopy('s1', LIVE);
+    await untilState(all.control, 'replicating');
+    await untilApplied(all);
+    const before = await readFile(all.lun);
+    const drill = { holdId: 'drill-1', ms: 600_000 };
+    await expect(all.control.patchReplica('s1', 'disk0')).rejects.toMatchObject({ code: 'NOT_SEALED' });
+    await all.control.hold('s1', drill);
+    const { changes } = await all.control.patchReplica('s1', 'disk0');
+    expect(changes.map(({ code }) => code)).toEqual(['GPT_BACKUP']);
+    all.master.write(MIB / 2, Buffer.alloc(4096, 9));
+    all.master.flush();
+    expect(await isSoundTable(await readFile(all.lun))).toBe(true);
+    expect(await all.control.release('s1', drill.holdId)).toEqual({ held: true });
+    expect((await untilApplied(all)).equals(all.master.image)).toBe(true);
+    expect((await readFile(all.lun)).subarray(linux.length).equals(before.subarray(linux.length))).toBe(true);
+
+    // A switchover in the middle of a drill: the seal takes the drill's patch back, and then makes its own.
+    await all.control.hold('s1', { ...drill, holdId: 'drill-2' });
+    await all.control.patchReplica('s1', 'disk0');
+    await all.control.seal('s1');
+    const sealed = await readFile(all.lun);
+    expect(sealed.subarray(0, linux.length).equals(all.master.image)).toBe(true);
+    await all.control.patchReplica('s1', 'disk0');
+    await all.control.unseal('s1');
+    await untilState(all.control, 'replicating');
+    expect((await readFile(all.lun)).equals(sealed)).toBe(true);
+  });
+
   async function restart(control: { close(): Promise<void> }) {
     await control.close();
     for (const one of world.running.splice(0).reverse()) await one.stop();
@@ -199,6 +232,7 @@ describe('killed at any act on its disks, a patch', () => {
         {
           inTurn: makeInTurn(),
           record: () => ({ ...newRecord(spec), sealed: true, live }),
+          isStill: () => true,
           openLive: async () => ({ disks }),
         },
       );

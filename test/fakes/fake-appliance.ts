@@ -219,6 +219,7 @@ export class FakeAppliance {
 
   #endHold(): void {
     this.held = undefined;
+    this.patched = false;
     if (this.live) this.live.holding = false;
   }
 

@@ -3,7 +3,7 @@
  * changes a few values in place on the sealed replica (src/appliance/sealed-patch.ts), each snapshot makes sure of it
  * right before it is made, and after the last one everything is put back. Dies at any line: the same again changes nothing
  * more, and the appliance puts everything back before the replica is written by anybody, whatever becomes of this run.
- * Undo puts it back. What such a change cannot cure is told, and stays as it is: no error, because the standby is needed.
+ * Undo puts it back; a drill has it put back by the end of its hold. What such a change cannot cure is told, and stays as it is: no error, because the standby is needed.
  */
 import type { SealedPatch } from '../../model/sealed-patch.ts';
 import type { Step, StepContext } from '../../plan/plan.ts';
@@ -39,6 +39,19 @@ export async function patched(work: Work, context: StepContext): Promise<Patched
     await session.unpatchReplica(id);
     return { changes: [], left: [], faults: [], leftOut: '--no-patch was given' };
   });
+}
+
+/** Of a drill: the appliance takes it back itself before the replica goes on. */
+export function patchStillReplicaStep(work: Work): Step<SealedPatch> {
+  return {
+    id: PATCH_REPLICA,
+    title: 'Patch the copy so that it starts in Azure, for its snapshots only',
+    run: () => patchedStill(work),
+  };
+}
+
+export function patchedStill(work: Work): Promise<SealedPatch> {
+  return withSession(work, (session) => session.patchReplica(work.scenario.id, bootDiskOf(work)));
 }
 
 export function unpatchReplicaStep(work: Work): Step {
