@@ -25,4 +25,24 @@ function findNode() {
   return existsSync(file) ? file : undefined;
 }
 
-module.exports = { OLDEST, findNode };
+/** Windows Server 2016 and Windows 10; no older one runs the pinned Node. */
+const OLDEST_WINDOWS = [10, 0, 14393];
+
+/** What to say on a Windows that is too old, by its release as `os.release()` has it; undefined on any other system. */
+function oldWindows(platform, release) {
+  if (platform !== 'win32') return undefined;
+  const parts = release.split('.').map(Number);
+  for (let at = 0; at < OLDEST_WINDOWS.length; at++) {
+    if (parts[at] > OLDEST_WINDOWS[at]) return undefined;
+    if (parts[at] < OLDEST_WINDOWS[at]) {
+      return (
+        `This Windows (${release}) does not run Standby: it needs Windows Server 2016 or newer.\n` +
+        'Shut this server down and copy its disks at rest: attach them to a Linux machine, or export them as raw images,\n' +
+        'and join from there with capture at-rest (docs/WINDOWS.md).'
+      );
+    }
+  }
+  return undefined;
+}
+
+module.exports = { OLDEST, findNode, oldWindows };

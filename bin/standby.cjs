@@ -4,10 +4,10 @@
 // Old syntax on purpose: an old Node must be able to read this file to say what is wrong.
 const { spawn } = require('node:child_process');
 const { existsSync, readFileSync } = require('node:fs');
-const { constants } = require('node:os');
+const { constants, release } = require('node:os');
 const { join, sep } = require('node:path');
 const { pathToFileURL } = require('node:url');
-const { OLDEST, findNode } = require('./pinned-node.cjs');
+const { OLDEST, findNode, oldWindows } = require('./pinned-node.cjs');
 
 const ROOT = join(__dirname, '..');
 const FORWARDED = ['SIGTERM', 'SIGHUP', 'SIGINT', 'SIGQUIT'];
@@ -19,6 +19,12 @@ function main() {
   // The one answer that needs nothing: it stays quick whatever the rest loads.
   if (args.length === 1 && args[0] === '--version') {
     process.stdout.write(`${require('../package.json').version}\n`);
+    return;
+  }
+  const tooOld = oldWindows(process.platform, release());
+  if (tooOld !== undefined) {
+    process.stderr.write(`${tooOld}\n`);
+    process.exitCode = 1;
     return;
   }
   const node = findNode();

@@ -46,6 +46,31 @@ describe('The launcher', () => {
     expect(run([workshop.path('bin/standby.cjs'), 'x']).stdout).toBe('the bundle');
   });
 
+  it.each([
+    ['6.3.9600', true],
+    ['10.0.10240', true],
+    ['10.0.14393', false],
+    ['10.0.26100', false],
+  ])('sends Windows %s to a copy at rest: %s', (windows, isOld) => {
+    workshop.write(
+      'windows.cjs',
+      `Object.defineProperty(process, 'platform', { value: 'win32' });
+require('node:os').release = () => '${windows}';`,
+    );
+    workshop.write('src/main.ts', "process.stdout.write('it runs');\n");
+    const { stdout, stderr, status } = run([
+      '--require',
+      workshop.path('windows.cjs'),
+      workshop.path('bin/standby.cjs'),
+      'master',
+      'join',
+    ]);
+    if (isOld) {
+      expect(stderr).toMatch(/needs Windows Server 2016[\s\S]*capture at-rest/);
+      expect([stdout, status]).toEqual(['', 1]);
+    } else expect([stdout, status]).toEqual(['it runs', 0]);
+  });
+
   it('says what to do when no Node is new enough', () => {
     workshop.write('old.cjs', "Object.defineProperty(process, 'version', { value: 'v18.0.0' });\n");
     const { stderr, status } = run([
