@@ -57,7 +57,7 @@ function requestsOfControl(parts: EngineParts): Handlers {
         spec.scenarioId,
         spec.disks.map(({ lun }) => lun),
       );
-      return done(replicas.open(spec));
+      return done(replicas.open(spec).then(() => restores.forgetFinished(spec.scenarioId)));
     },
     startCopy: ({ scenarioId, options }) => done(replicas.get(scenarioId).startCopy(options)),
     progress: (params, connection) => progressOf(replicas, seen, params, connection),
@@ -101,6 +101,7 @@ function requestsOfControl(parts: EngineParts): Handlers {
     closeRestore: ({ scenarioId }) => done(restores.closeRestore(scenarioId)),
     closeReplica: async ({ scenarioId }) => {
       await restores.closeRestore(scenarioId);
+      await restores.forgetFinished(scenarioId);
       return done(replicas.remove(scenarioId));
     },
   };

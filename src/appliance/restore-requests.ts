@@ -39,7 +39,8 @@ function requestsOfRestored(parts: EngineParts, masterId: string): Handlers {
   return {
     restoreOffers: async (ask, connection) => {
       assertEngineAway(parts, masterId);
-      return { offers: await restores.offers(masterId, ask, connection.signal) };
+      const offers = await restores.offers(masterId, ask, connection.signal);
+      return { offers, finished: restores.finished(masterId) };
     },
     restoreProve: async (restore) => {
       // It begins; who asks for its outcome gets its error too.

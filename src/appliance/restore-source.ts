@@ -130,13 +130,27 @@ export class RestoreSource {
 
   async #readAll(): Promise<ReadonlyMap<string, DiskProof>> {
     const { signal } = this.#over;
-    return await this.#parts.hashing(async () => {
-      const proofs = new Map<string, DiskProof>();
-      for (const { diskId, device, sizeBytes } of this.#disks)
-        proofs.set(diskId, await proveDisk(device, { sizeBytes, signal }));
-      return proofs;
-    }, signal);
+    try {
+      return await this.#parts.hashing(async () => {
+        const proofs = new Map<string, DiskProof>();
+        for (const { diskId, device, sizeBytes } of this.#disks)
+          proofs.set(diskId, await proveDisk(device, { sizeBytes, signal }));
+        return proofs;
+      }, signal);
+    } catch (error) {
+      throw signal.aborted ? restoreUnknown() : error;
+    }
   }
+}
+
+/** It was closed, or another one took its place: whoever is restored asks what there is now. */
+export function restoreUnknown(): StandbyError {
+  return new StandbyError({
+    code: 'RESTORE_UNKNOWN',
+    what: 'This restore is not open on the appliance (any more).',
+    next: 'Open it on control: standby failback SCENARIO',
+    retry: 'later',
+  });
 }
 
 function noCounters(): RestoreCounters {

@@ -10,10 +10,15 @@ import type { DiskDigest } from '../model/scenario.ts';
 import type { Connection, LaneFrames } from '../wire/connection.ts';
 import { digestSchema } from '../wire/fields.ts';
 import type { Params, Result } from '../wire/messages.ts';
-import { type RestoreOffer, type RestoreSpec, restoreSpecSchema } from '../wire/restore-messages.ts';
+import {
+  type FinishedRestore,
+  type RestoreOffer,
+  type RestoreSpec,
+  restoreSpecSchema,
+} from '../wire/restore-messages.ts';
 import { assertLun } from './luns.ts';
 import type { Replicas } from './replicas.ts';
-import { RestoreSource, type SourceParts } from './restore-source.ts';
+import { RestoreSource, restoreUnknown, type SourceParts } from './restore-source.ts';
 
 /**
  * The restores that control has opened, one for a scenario at most. Promises: only a sealed replica, or disks that belong
@@ -23,6 +28,8 @@ import { RestoreSource, type SourceParts } from './restore-source.ts';
 const recordSchema = restoreSpecSchema.extend({
   masterId: z.string(),
   proven: z.object({ atMs: z.number(), digests: z.array(digestSchema), sentBytes: z.number() }).optional(),
+  /** Control has closed it. Only a final one that was proven is remembered so, until the scenario is copied anew. */
+  over: z.boolean().optional(),
 });
 type RestoreRecord = z.infer<typeof recordSchema>;
 
@@ -60,7 +67,7 @@ export class Restores {
   /** The same again changes nothing; another one takes the place of the one before. */
   open(spec: RestoreSpec): Promise<void> {
     return this.#inTurn(async () => {
-      const before = this.#find(spec.scenarioId);
+      const before = this.#open(spec.scenarioId);
       if (before && JSON.stringify(restoreSpecSchema.parse(before)) === JSON.stringify(spec)) return;
       await this.#assertReadable(spec);
       await this.#endSource(spec.scenarioId, 'a newer restore takes its place');
@@ -71,7 +78,7 @@ export class Restores {
   }
 
   state(scenarioId: string): Result<'restoreState'> {
-    const record = this.#find(scenarioId);
+    const record = this.#open(scenarioId);
     if (!record) return {};
     const { restoreId, final, proven, disks } = record;
     const source = this.#sources.get(scenarioId);
@@ -95,16 +102,26 @@ export class Restores {
 
   closeRestore(scenarioId: string): Promise<void> {
     return this.#inTurn(async () => {
-      if (!this.#find(scenarioId)) return;
-      await this.#save(this.#others(scenarioId));
+      const record = this.#open(scenarioId);
+      if (!record) return;
+      const kept = record.final && record.proven ? [{ ...record, over: true }] : [];
+      await this.#save([...this.#others(scenarioId), ...kept]);
       await this.#endSource(scenarioId, 'control closed the restore');
       this.#problems.delete(scenarioId);
     });
   }
 
+  /** The scenario is copied anew: whatever a machine has of it is old. */
+  forgetFinished(scenarioId: string): Promise<void> {
+    return this.#inTurn(async () => {
+      const kept = this.#records.filter((one) => one.scenarioId !== scenarioId || !one.over);
+      if (kept.length < this.#records.length) await this.#save(kept);
+    });
+  }
+
   /** Nothing may write, or take the LUN of, a disk that is read for a restore. */
   assertNotRead(scenarioId: string, luns: readonly number[]): void {
-    const reader = this.#records.find((one) => one.disks.some(({ lun }) => luns.includes(lun)));
+    const reader = this.#records.find((one) => !one.over && one.disks.some(({ lun }) => luns.includes(lun)));
     if (!reader) return;
     throw new StandbyError({
       code: 'RESTORE_OPEN',
@@ -121,7 +138,8 @@ export class Restores {
     { waitMs, notAgain }: Params<'restoreOffers'>,
     signal: AbortSignal,
   ): Promise<RestoreOffer[]> {
-    const find = () => this.#records.filter((one) => one.masterId === masterId && one.restoreId !== notAgain);
+    const find = () =>
+      this.#records.filter((one) => !one.over && one.masterId === masterId && one.restoreId !== notAgain);
     if (find().length === 0 && waitMs > 0) await this.#changed(waitMs, signal);
     const offers: RestoreOffer[] = [];
     for (const { scenarioId, restoreId } of find()) {
@@ -130,13 +148,19 @@ export class Restores {
     return offers;
   }
 
+  finished(masterId: string): FinishedRestore[] {
+    return this.#records.flatMap(({ masterId: of, scenarioId, restoreId, proven, over }) =>
+      over && proven && of === masterId ? [{ scenarioId, restoreId, digests: proven.digests }] : [],
+    );
+  }
+
   /** Its disks, open. Throws RESTORE_UNKNOWN, also for another master's. */
   source(
     masterId: string,
     { scenarioId, restoreId }: { scenarioId: string; restoreId: string },
   ): Promise<RestoreSource> {
     return this.#inTurn(async () => {
-      const record = this.#find(scenarioId);
+      const record = this.#open(scenarioId);
       if (record?.masterId !== masterId || record.restoreId !== restoreId) throw restoreUnknown();
       const opened = this.#sources.get(scenarioId);
       if (opened) return opened;
@@ -149,7 +173,7 @@ export class Restores {
 
   async proven(scenarioId: string, restoreId: string, digests: readonly DiskDigest[]): Promise<void> {
     await this.#inTurn(async () => {
-      const record = this.#find(scenarioId);
+      const record = this.#open(scenarioId);
       if (record?.restoreId !== restoreId) throw restoreUnknown();
       if (record.proven) return;
       const sentBytes =
@@ -182,8 +206,8 @@ export class Restores {
 
   // --- inside
 
-  #find(scenarioId: string): RestoreRecord | undefined {
-    return this.#records.find((one) => one.scenarioId === scenarioId);
+  #open(scenarioId: string): RestoreRecord | undefined {
+    return this.#records.find((one) => one.scenarioId === scenarioId && !one.over);
   }
 
   #others(scenarioId: string): RestoreRecord[] {
@@ -237,14 +261,5 @@ function notReadable(lun: number, owner: string): StandbyError {
     what: `The data disk at LUN ${lun} cannot be restored from.`,
     why: `It holds the replica of scenario ${owner}, which is not sealed for this restore.`,
     next: 'Seal it first; `standby failback` does.',
-  });
-}
-
-function restoreUnknown(): StandbyError {
-  return new StandbyError({
-    code: 'RESTORE_UNKNOWN',
-    what: 'This restore is not open on the appliance (any more).',
-    next: 'Open it on control: standby failback SCENARIO',
-    retry: 'later',
   });
 }

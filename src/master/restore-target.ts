@@ -27,6 +27,8 @@ export interface TargetOptions {
   readonly targets: readonly Target[];
   readonly inventory: MasterIdentity['inventory'];
   readonly overwrite: boolean;
+  /** To compare them: they may hold anything, and are not taken. */
+  readonly isOnlyRead?: boolean;
 }
 
 type OfferedDisk = RestoreOffer['disks'][number];
@@ -53,9 +55,12 @@ export async function openTargets(offer: RestoreOffer, options: TargetOptions): 
       names.push(name);
       assertLargeEnough(device, disk);
       const isOurs =
-        options.overwrite || known.some((one) => one.diskId === disk.diskId && one.name === name);
+        options.isOnlyRead ||
+        options.overwrite ||
+        known.some((one) => one.diskId === disk.diskId && one.name === name);
       if (!isOurs) await assertMayWrite(device, disk);
     }
+    if (options.isOnlyRead) return opened;
     const taken = offer.disks.map(({ diskId }, index) => ({ diskId, name: names[index] ?? '' }));
     await writeStateFile(
       takenPath(options.stateFolder),

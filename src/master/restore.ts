@@ -7,7 +7,7 @@ import { type Checksum, makeChecksum } from '../wire/checksum.ts';
 import { Connection } from '../wire/connection.ts';
 import { dialAppliance } from '../wire/dial.ts';
 import { PROTOCOL, TIMINGS, type Timings } from '../wire/limits.ts';
-import type { RestoreOffer } from '../wire/restore-messages.ts';
+import type { FinishedRestore, RestoreOffer } from '../wire/restore-messages.ts';
 import { ENGINE_VERSION } from '../wire/version.ts';
 import type { MasterIdentity } from './identity.ts';
 import { pullDifferences, type TargetDisk, unwritable } from './restore-pull.ts';
@@ -92,7 +92,9 @@ async function visit(parts: Parts, notAgain: string | undefined): Promise<Restor
   const stop = () => session.close('the restore was stopped');
   parts.signal.addEventListener('abort', stop, { once: true });
   try {
-    const offer = await nextOffer(parts, session, notAgain);
+    const next = await nextOffer(parts, session, notAgain);
+    if (next.done) return next.done;
+    const { offer } = next;
     const { scenarioId, restoreId } = offer;
     try {
       return await take(parts, session, offer);
@@ -135,18 +137,16 @@ async function openSession({ identity, clock, log, timings }: Parts): Promise<Co
   }
 }
 
-async function nextOffer(
-  parts: Parts,
-  session: Connection,
-  notAgain: string | undefined,
-): Promise<RestoreOffer> {
+type Next = { readonly offer: RestoreOffer; readonly done?: undefined } | { readonly done: RestoreOutcome };
+
+async function nextOffer(parts: Parts, session: Connection, notAgain: string | undefined): Promise<Next> {
   const { scenarioId, signal, clock, timings } = parts;
   let isTold = false;
   for (;;) {
     const ask = { waitMs: isTold ? WAIT_MS : 0, ...(notAgain === undefined ? {} : { notAgain }) };
-    const { offers } = await session.request('restoreOffers', ask, WAIT_MS + timings.requestMs);
+    const { offers, finished } = await session.request('restoreOffers', ask, WAIT_MS + timings.requestMs);
     const fitting = offers.filter((one) => scenarioId === undefined || one.scenarioId === scenarioId);
-    if (fitting[0] && fitting.length === 1) return fitting[0];
+    if (fitting[0] && fitting.length === 1) return { offer: fitting[0] };
     if (fitting.length > 1) {
       throw inputError(
         'RESTORE_UNCLEAR',
@@ -154,10 +154,34 @@ async function nextOffer(
         'Name one: --scenario ID',
       );
     }
+    const ended = finished.find((one) => scenarioId === undefined || one.scenarioId === scenarioId);
+    const done = !isTold && ended ? await alreadyEqual(parts, ended) : undefined;
+    if (done) return { done };
     if (!isTold) parts.tell({ kind: 'waiting' });
     isTold = true;
     // Offers of other scenarios are answered at once.
     if (offers.length > 0) await clock.sleep(timings.reconnectMaxMs, signal);
+  }
+}
+
+/** Proven, and cut off or killed before it was told: what the disks hold still says so. */
+async function alreadyEqual(parts: Parts, ended: FinishedRestore): Promise<RestoreOutcome | undefined> {
+  const { scenarioId, restoreId, digests } = ended;
+  const disks = digests.map(({ diskId, sizeBytes }) => ({ diskId, sizeBytes }));
+  const offer: RestoreOffer = { scenarioId, restoreId, final: true, disks };
+  const opened = await openTargets(offer, {
+    ...parts,
+    inventory: parts.identity.inventory,
+    isOnlyRead: true,
+  });
+  try {
+    for (const { diskId, device, sizeBytes } of opened) {
+      const { digest } = await proveDisk(device, { sizeBytes, signal: parts.signal });
+      if (digests.find((one) => one.diskId === diskId)?.digest !== digest) return undefined;
+    }
+    return outcomeOf(parts, offer, opened, digests);
+  } finally {
+    await closeTargets(opened);
   }
 }
 

@@ -37,6 +37,9 @@ const offerSchema = restore.extend({
   ),
 });
 export type RestoreOffer = z.infer<typeof offerSchema>;
+export type FinishedRestore = z.infer<typeof finishedSchema>;
+
+const finishedSchema = restore.extend({ digests: z.array(digestSchema).max(64) });
 
 export const restoreStateSchema = restore.extend({
   final: z.boolean(),
@@ -60,7 +63,11 @@ export const restoreMethods = {
   // The machine that is restored
   restoreOffers: {
     params: z.object({ waitMs: z.int().min(0).max(60_000), notAgain: id.optional() }),
-    result: z.object({ offers: z.array(offerSchema).max(256) }),
+    result: z.object({
+      offers: z.array(offerSchema).max(256),
+      /** Final, proven, and closed since: who has exactly this may boot, also if nobody could tell it then. */
+      finished: z.array(finishedSchema).max(256),
+    }),
   },
   /** Answered at once: the appliance reads its disks too. */
   restoreProve: { params: restore, result: z.object({}) },

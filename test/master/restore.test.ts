@@ -166,6 +166,27 @@ describe('A restore', () => {
   });
 });
 
+describe('A restore that was finished while nobody could be told', () => {
+  it('is found to be finished by what the disks hold, until the scenario is copied anew', async () => {
+    const { control, spec } = copying;
+    const target = await emptyDisk('new.img');
+    await open();
+    expect((await restore(target)).mayBoot).toBe(true);
+    await control.closeRestore('s1');
+    expect(await control.restoreState('s1')).toBeUndefined();
+    const again = await restore(target);
+    expect(again).toMatchObject({ mayBoot: true, restoreId: 'r1', sentBytes: 0 });
+    const waits = async (path: string) => {
+      const over = new AbortController();
+      const tell = ({ kind }: RestoreNews) => void (kind === 'waiting' && over.abort(new Error('it waits')));
+      await expect(restore(path, { signal: over.signal, tell })).rejects.toThrow('it waits');
+    };
+    await waits(await emptyDisk('other.img'));
+    await control.openReplica(spec({ epoch: 2 }));
+    await waits(target);
+  });
+});
+
 describe('A target is refused, and nothing is written to it,', () => {
   const refused = async (target: string, code: string, change: Partial<RestoreOptions> = {}) => {
     const before = await readFile(target);
