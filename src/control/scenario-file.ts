@@ -41,6 +41,7 @@ export interface ScenarioFile {
   readonly nics: readonly ScenarioFileNic[];
   /** An isolated subnet for drills; no question asks for it. */
   readonly drill?: Pick<ScenarioFileNic, 'virtualNetwork' | 'subnet'> | undefined;
+  readonly drillSchedule?: string | undefined;
   readonly isAlive: IsAliveSettings;
   /** Live methods. */
   readonly scrubEveryHours?: number | undefined;

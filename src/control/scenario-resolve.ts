@@ -35,6 +35,7 @@ export async function scenarioFromFile(
   const cloud = await context.cloudFor(account);
   const nics = await resolveNics(cloud, file, problems);
   const drill = file.drill ? await resolveDrill(cloud, file.drill, file.region, problems) : base?.drill;
+  const drillSchedule = file.drillSchedule ?? base?.drillSchedule;
   if (problems.length > 0) throw unresolved(problems);
   return {
     id: base?.id ?? randomUUID(),
@@ -54,6 +55,7 @@ export async function scenarioFromFile(
     vm: file.vm,
     nics,
     ...(drill ? { drill } : {}),
+    ...(drillSchedule === undefined ? {} : { drillSchedule }),
     ...watchSettings(file, base),
     healthChecks: file.healthChecks,
     ...(file.redirect ? { redirect: file.redirect } : {}),
@@ -240,6 +242,7 @@ export async function fileFromScenario(context: Context, scenario: Scenario): Pr
           },
         }
       : {}),
+    ...(scenario.drillSchedule === undefined ? {} : { drillSchedule: scenario.drillSchedule }),
     isAlive: scenario.isAlive,
     ...(scenario.scrubEveryHours === undefined ? {} : { scrubEveryHours: scenario.scrubEveryHours }),
     ...(scenario.rewind ? { rewind: scenario.rewind } : {}),

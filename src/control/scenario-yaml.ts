@@ -1,6 +1,7 @@
 import { inputError } from '../errors.ts';
 import { BACKUP_KEEP_MAX, BACKUP_MINUTES_MAX } from '../model/backup.ts';
 import { CAPTURE_NAMES } from '../model/capture.ts';
+import { parseDrillSchedule } from '../model/drill-schedule.ts';
 import { SCRIPT_MOMENTS, TSIG_ALGORITHMS } from '../model/redirect.ts';
 import { DISK_TYPES, REWIND_HOURS_MAX, SCRUB_HOURS_MAX } from '../model/scenario.ts';
 import type { Context } from './context.ts';
@@ -107,6 +108,12 @@ async function scenarioSchema() {
     }),
     nics: z.array(nic).min(1, 'at least one NIC is needed'),
     drill: z.strictObject({ virtualNetwork: text, subnet: text }).optional(),
+    drillSchedule: text
+      .refine(
+        (when) => parseDrillSchedule(when) !== undefined,
+        'daily 03:00, weekly sun 03:00 or monthly 1 03:00',
+      )
+      .optional(),
     isAlive: z.strictObject({
       ping: z.boolean('true or false'),
       tcpPort: port.optional(),

@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { ChecksFailed } from '../../src/control/checks-failed.ts';
+import { scheduleDrills } from '../../src/control/drill.ts';
 import { createScenario } from '../../src/control/scenario.ts';
 import { removeScenario } from '../../src/control/scenario-remove.ts';
 import { exportScenario, scenarioFileFromYaml } from '../../src/control/scenario-yaml.ts';
@@ -39,6 +40,19 @@ it('a subnet for drills is said in YAML, is looked at, comes back as it went out
   const changes = { scenario: 'web', vmSize: 'Standard_B2s' };
   const edited = await scenarioEditWizard(world.context, { preset: changes, yes: true });
   expect(edited.scenario).toMatchObject({ vm: { size: 'Standard_B2s' }, drill: imported.scenario.drill });
+
+  await scheduleDrills(world.context, 'web', 'weekly sun 03:00');
+  const again = await scenarioEditWizard(world.context, {
+    preset: { scenario: 'web', vmSize: 'Standard_D2s_v5' },
+    yes: true,
+  });
+  expect(again.scenario.drillSchedule).toBe('weekly sun 03:00');
+  expect((await exportScenario(world.context, 'web')).yaml).toContain('drillSchedule: weekly sun 03:00');
+  const scheduled = await scenarioFileFromYaml(`${yaml}drillSchedule: monthly 1 03:00\n`);
+  expect(scheduled.drillSchedule).toBe('monthly 1 03:00');
+  await expect(scenarioFileFromYaml(`${yaml}drillSchedule: sometimes\n`)).rejects.toMatchObject({
+    next: expect.stringContaining('drillSchedule'),
+  });
 
   const nowhere = await scenarioFileFromYaml(yaml + drill.replace('lan', 'wan'));
   const importing = createScenario(
