@@ -19,6 +19,8 @@ interface Place {
   name(answer: (typeof NIC_ANSWERS)[number]): string;
   /** `eth0 (nic0)`; empty when the master has only one. */
   of(answers: Answers): Promise<string>;
+  /** Its addresses on the master. */
+  own(answers: Answers): Promise<readonly string[]>;
 }
 
 function screensOfNic(look: ScenarioLookups, index: number): readonly Screen[] {
@@ -37,6 +39,7 @@ function screensOfNic(look: ScenarioLookups, index: number): readonly Screen[] {
       const address = nic.addresses[0] ? `, now ${nic.addresses[0]}` : '';
       return ` for ${nic.name}${address}`;
     },
+    own: async (answers) => (await nicsOf(answers))[index]?.addresses ?? [],
   };
   const when = async (answers: Answers): Promise<boolean> => index < (await nicsOf(answers)).length;
   const screens = [
@@ -118,7 +121,7 @@ function addressScreen(place: Place): Screen {
         kind: 'text',
         message: `Private address${await of(answers)}`,
         hint: `dynamic, or a fixed address of ${prefix}`,
-        default: 'dynamic',
+        default: await proposedAddress(place, answers, network?.id, prefix),
         validate: (value) => addressProblem(textOf(value), prefix),
       };
     },
@@ -133,6 +136,21 @@ function addressScreen(place: Place): Screen {
       return `${textOf(value)} is in use in ${network.name}.${others}`;
     },
   };
+}
+
+/** The address that the server has now, where the subnet holds it and nobody else has it. */
+async function proposedAddress(
+  { own, look }: Place,
+  answers: Answers,
+  networkId: string | undefined,
+  prefix: string,
+): Promise<string> {
+  const fits = (address: string) =>
+    ipv4ToNumber(address) !== undefined && addressProblem(address, prefix) === undefined;
+  const now = networkId && rangeOfPrefix(prefix) ? (await own(answers)).find(fits) : undefined;
+  if (now === undefined || networkId === undefined) return 'dynamic';
+  const cloud = await look.cloud(answers);
+  return (await cloud.network.addressAvailable(networkId, now)).available ? now : 'dynamic';
 }
 
 export function addressProblem(text: string, prefix: string): string | undefined {
