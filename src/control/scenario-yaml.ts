@@ -107,13 +107,7 @@ async function scenarioSchema() {
       fallbackZones: z.array(text).max(LADDER_MAX).exactOptional(),
     }),
     nics: z.array(nic).min(1, 'at least one NIC is needed'),
-    drill: z.strictObject({ virtualNetwork: text, subnet: text }).optional(),
-    drillSchedule: text
-      .refine(
-        (when) => parseDrillSchedule(when) !== undefined,
-        'daily 03:00, weekly sun 03:00 or monthly 1 03:00',
-      )
-      .optional(),
+    ...drillSchemas(z, text),
     isAlive: z.strictObject({
       ping: z.boolean('true or false'),
       tcpPort: port.optional(),
@@ -134,6 +128,14 @@ async function scenarioSchema() {
 }
 
 type Zod = typeof import('zod').z;
+
+function drillSchemas(z: Zod, text: import('zod').ZodString) {
+  const isSchedule = (when: string) => parseDrillSchedule(when) !== undefined;
+  return {
+    drill: z.strictObject({ virtualNetwork: text, subnet: text }).optional(),
+    drillSchedule: text.refine(isSchedule, 'daily 03:00, weekly sun 03:00 or monthly 1 03:00').optional(),
+  };
+}
 
 function backupSchema(z: Zod, text: import('zod').ZodString) {
   const wholeNumber = z.int('a whole number is needed').min(1);
