@@ -22,7 +22,16 @@ export function addServiceCommands(program: Command, shell: Shell): void {
     'print what would be written or run, for `linux` or `windows` (default: this system), and change nothing',
   );
   leaf(service, 'status', 'Tells whether the service is installed and runs', shell, status);
-  leaf(service, 'uninstall', 'Stops and removes the service; what the engine keeps stays', shell, uninstall);
+  leaf(
+    service,
+    'uninstall',
+    'Stops and removes the service; what the engine keeps stays',
+    shell,
+    uninstall,
+  ).option(
+    '--state <folder>',
+    'where the engine keeps its certificate (default: master/ in the home folder)',
+  );
 }
 
 async function install(call: Call): Promise<unknown> {
@@ -48,6 +57,12 @@ async function status(call: Call): Promise<unknown> {
 
 async function uninstall(call: Call): Promise<unknown> {
   const state = await (await systemFor(call)).uninstall();
+  const tools = await windowsOf(call);
+  if (tools) {
+    // A task of Windows is ended, not asked to end: a view may have been standing.
+    const { shadowViewsOf } = await import('../master/windows/shadow-views.ts');
+    await shadowViewsOf(masterStateFolder(call), { tools, log: await call.log() }).clean();
+  }
   note(call, 'What the engine keeps (certificate, what the appliance has) is still in its state folder.');
   return tell(call, state);
 }

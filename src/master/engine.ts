@@ -1,4 +1,3 @@
-import { join } from 'node:path';
 import { isWindowsDevice } from '../block/open-device.ts';
 import type { LiveOptions } from '../capture/capture.ts';
 import type { Clock } from '../clock.ts';
@@ -18,7 +17,7 @@ import { LiveCaptures } from './live-captures.ts';
 import type { SenderOptions } from './sender.ts';
 import { Streams } from './streams.ts';
 import type { WindowsTools } from './windows/powershell.ts';
-import { ShadowViews } from './windows/shadow-views.ts';
+import { type ShadowViews, shadowViewsOf } from './windows/shadow-views.ts';
 
 /**
  * The master: dials its appliance, keeps that session for ever, copies its disks and follows their changes when it is
@@ -81,7 +80,7 @@ async function shadowViews(
   disks: readonly { readonly path: string }[],
 ): Promise<ShadowViews | undefined> {
   if (!tools || !disks.some(({ path }) => isWindowsDevice(path))) return undefined;
-  const views = new ShadowViews({ folder: join(stateFolder, 'shadows'), tools, log });
+  const views = shadowViewsOf(stateFolder, { tools, log });
   await views.clean();
   return views;
 }

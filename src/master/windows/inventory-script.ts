@@ -1,6 +1,7 @@
 /**
  * What Windows tells of itself, as one document. Numbers and names of classes only, never texts that depend on the
  * language; a class that a Windows does not have (no BitLocker, no iSCSI) gives an empty list. It changes nothing.
+ * When Windows was started is told by its first process: LastBootUpTime moves whenever somebody sets the clock.
  */
 export const INVENTORY_SCRIPT = `
 function All([string]$space, [string]$class, [string[]]$names) {
@@ -23,6 +24,8 @@ $storage = 'root/Microsoft/Windows/Storage'
 $set = 'HKLM:\\SYSTEM\\CurrentControlSet'
 $os = Get-CimInstance -ClassName Win32_OperatingSystem
 $computer = Get-CimInstance -ClassName Win32_ComputerSystem
+$first = Get-CimInstance -ClassName Win32_Process -Filter "Name='smss.exe'" | Sort-Object CreationDate | Select-Object -First 1
+$booted = if ($first -and $first.CreationDate) { $first.CreationDate } else { $os.LastBootUpTime }
 $epoch = [DateTime]::new(1970, 1, 1, 0, 0, 0, [DateTimeKind]::Utc)
 $drivers = @{}
 foreach ($name in 'storvsc', 'vmbus', 'storflt', 'intelide', 'atapi') {
@@ -67,7 +70,7 @@ $nics = @(Get-CimInstance -ClassName Win32_NetworkAdapterConfiguration -Filter '
 @{
   os = @{
     name = $os.Caption; version = $os.Version; build = $os.BuildNumber; productType = $os.ProductType
-    language = $os.OSLanguage; bootedMs = [long]($os.LastBootUpTime.ToUniversalTime() - $epoch).TotalMilliseconds
+    language = $os.OSLanguage; bootedMs = [long]($booted.ToUniversalTime() - $epoch).TotalMilliseconds
   }
   hostName = [string]$computer.DNSHostName
   firmwareType = Reg "$set\\Control" 'PEFirmwareType'

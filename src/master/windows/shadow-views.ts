@@ -28,7 +28,7 @@ import { pathsToday } from './windows-inventory.ts';
  * view is refused; a disk is found by its table's identifier, so a new number does not make it another one. Its shadow
  * copies are let go of in any case (shadow-copies.ts).
  */
-export interface ShadowViewsOptions extends ShadowCopiesOptions {
+interface ShadowViewsOptions extends ShadowCopiesOptions {
   /** Opens a disk or a shadow copy; tests put files in their place. */
   readonly open?: (path: string, sizeBytes?: number) => Promise<BlockDevice>;
 }
@@ -46,7 +46,7 @@ export class ShadowViews implements DiskViews {
     this.#open = options.open ?? openToRead;
   }
 
-  /** At the engine's start, before anything is asked of it: what an earlier one left behind is deleted. */
+  /** What an engine left behind that was killed is deleted: at the next start, and when its service is removed. */
   async clean(): Promise<void> {
     for (const name of await foldersIn(this.#options.folder)) {
       await this.#letGo(new ShadowCopies({ ...this.#options, folder: join(this.#options.folder, name) }));
@@ -142,6 +142,11 @@ async function foldersIn(folder: string): Promise<readonly string[]> {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
     throw error;
   }
+}
+
+/** Those of a master's engine. */
+export function shadowViewsOf(stateFolder: string, options: Omit<ShadowViewsOptions, 'folder'>): ShadowViews {
+  return new ShadowViews({ ...options, folder: join(stateFolder, 'shadows') });
 }
 
 interface Part {
