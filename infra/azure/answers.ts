@@ -45,16 +45,21 @@ export interface Answers {
   readonly policy: AnswerPolicy;
   /** Runs `work`; every HTTP answer inside it is written into `answer`. */
   listen<Result>(answer: Answer, work: () => Promise<Result>): Promise<Result>;
+  /** How many reads Azure has left for us, as it said last. */
+  readsLeft(): number | undefined;
 }
 
 export function makeAnswers(clock: Clock): Answers {
   const listening = new AsyncLocalStorage<Answer>();
+  let readsLeft: number | undefined;
   const policy: AnswerPolicy = {
     name: 'standbyAnswer',
     async sendRequest(request, next) {
       const answer = listening.getStore();
       try {
         const response = await next(request);
+        const reads = Number.parseInt(response.headers.get(READS_HEADER) ?? '', 10);
+        if (!Number.isNaN(reads)) readsLeft = reads;
         if (answer) Object.assign(clear(answer), readAnswer(response, clock));
         if (answer && KEPT.test(request.url) && response.bodyAsText) answer.text = response.bodyAsText;
         return response;
@@ -64,8 +69,14 @@ export function makeAnswers(clock: Clock): Answers {
       }
     },
   };
-  return { policy, listen: (answer, work) => listening.run(answer, work) };
+  return {
+    policy,
+    listen: (answer, work) => listening.run(answer, work),
+    readsLeft: () => readsLeft,
+  };
 }
+
+const READS_HEADER = 'x-ms-ratelimit-remaining-subscription-reads';
 
 const KEPT = /\/providers\/Microsoft\.Authorization\//i;
 

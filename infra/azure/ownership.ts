@@ -32,7 +32,13 @@ export async function ensureResource<Resource extends Tagged>(
   // An earlier try died between the request and its state: Azure is still at work, so wait rather than disturb it.
   if (found && !operation.saved) found = await settled(azure, found, find, operation.signal);
   if (found?.provisioningState === 'Succeeded') return found;
-  return runOperation(azure.calls, azure.endpoints.resourceManagerUrl, work, operation);
+  return runOperation(azure.calls, azure.endpoints.resourceManagerUrl, { ...work, look }, operation);
+
+  async function look(): Promise<{ readonly result: Resource } | 'failed' | undefined> {
+    const now = await find();
+    if (now?.provisioningState === 'Succeeded') return { result: now };
+    return now?.provisioningState === 'Failed' ? 'failed' : undefined;
+  }
 }
 
 /** Waits until nobody is working on it any more, for as long as is sensible. */

@@ -27,9 +27,7 @@ async function exists(file: string): Promise<boolean> {
 export async function ensureEmptyDisk(file: string, sizeBytes: number): Promise<void> {
   if (await exists(file)) return;
   await mkdir(dirname(file), { recursive: true });
-  const handle = await open(unfinished(file), 'w');
-  await handle.truncate(sizeBytes);
-  await handle.close();
+  await emptyFile(unfinished(file), sizeBytes);
   await rename(unfinished(file), file);
 }
 
@@ -58,7 +56,16 @@ async function copySparse(source: string, target: string, signal: AbortSignal): 
     const code = (error as NodeJS.ErrnoException).code ?? '';
     if (!['ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EXDEV', 'EINVAL', 'ENOTTY'].includes(code)) throw error;
   }
+  const { size, blocks } = await stat(source);
+  // Nothing but a hole: a process for each such disk costs more than all the rest.
+  if (blocks === 0) return emptyFile(target, size);
   await run('cp', ['--sparse=always', '--', source, target], { signal });
+}
+
+async function emptyFile(file: string, sizeBytes: number): Promise<void> {
+  const handle = await open(file, 'w');
+  await handle.truncate(sizeBytes);
+  await handle.close();
 }
 
 /** Never shrinks. */

@@ -2,10 +2,11 @@ import type { Account } from '../../model/account.ts';
 import type { Cloud } from '../../ports/cloud.ts';
 import type { Host, Notice } from '../../ports/host.ts';
 import type { Context } from '../context.ts';
+import { sharingReads } from './shared-reads.ts';
 
 /**
  * A context for one member of a group: what it tells carries its name, and what stops the group's run stops it. All
- * members share one cloud for each account, so that they sign in once.
+ * members share one cloud for each account: they sign in once, and ask once for what is the same for all.
  */
 export type MemberContext = (name: string, signal: AbortSignal) => Context;
 
@@ -14,7 +15,7 @@ export function memberContexts(context: Context): MemberContext {
   const cloudFor = (account: Account): Promise<Cloud> => {
     const known = clouds.get(account.id);
     if (known) return known;
-    const made = context.cloudFor(account);
+    const made = context.cloudFor(account).then((cloud) => sharingReads(cloud, context.clock));
     clouds.set(account.id, made);
     // A sign-in that failed is tried again by the next one.
     made.catch(() => clouds.delete(account.id));

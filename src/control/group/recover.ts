@@ -5,15 +5,14 @@ import type { Group } from '../../model/group.ts';
 import type { Scenario, ScenarioStatus } from '../../model/scenario.ts';
 import type { RunRecord } from '../../plan/plan.ts';
 import type { Context } from '../context.ts';
-import { unfinishedRuns } from '../scenario-named.ts';
 import { statusOf } from '../scenario-status.ts';
 import { carryOut } from '../scenario-work.ts';
-import { SWITCHOVER } from '../switchover.ts';
 import { type BackOutcome, backStepId, GROUP_BACK, type GroupBackInput, groupBackPlan } from './back-plan.ts';
 import { unfinishedGroupRuns, viewOf } from './definition.ts';
 import { memberContexts } from './member.ts';
 import { groupNamed } from './named.ts';
 import { outcomeOf } from './run-view.ts';
+import { unfinishedSwitchover } from './switch-plan.ts';
 
 /** C-27, the side of the masters: what it does to each member, and what is lost by it. Nothing is changed yet. */
 export interface BackProposal {
@@ -73,8 +72,7 @@ export async function proposeBack(
 async function backMember(context: Context, scenario: Scenario, remove: boolean): Promise<BackMember> {
   const status = await statusOf(context, scenario);
   const named = { scenario: scenario.name, state: status.state };
-  const isSwitching = (await unfinishedRuns(context, scenario)).some((run) => run.kind === SWITCHOVER);
-  if (isSwitching) {
+  if (status.state !== 'switched-over' && (await unfinishedSwitchover(context, scenario))) {
     const text = 'Its switchover is not complete and is taken back; its standby has served nobody.';
     return { ...named, text, moves: true };
   }

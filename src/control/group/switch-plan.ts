@@ -7,12 +7,13 @@
  */
 import { isStandbyError, type StandbyError } from '../../errors.ts';
 import type { Group } from '../../model/group.ts';
-import type { Plan, Step, StepContext } from '../../plan/plan.ts';
+import type { Scenario } from '../../model/scenario.ts';
+import type { Plan, RunRecord, Step, StepContext } from '../../plan/plan.ts';
 import type { Context } from '../context.ts';
 import { appendEvent } from '../events.ts';
-import { scenarioNamed } from '../scenario-named.ts';
+import { scenarioNamed, unfinishedRuns } from '../scenario-named.ts';
 import { statusOf } from '../scenario-status.ts';
-import { proposeSwitchover, type SwitchoverRequest, switchOver } from '../switchover.ts';
+import { proposeSwitchover, SWITCHOVER, type SwitchoverRequest, switchOver } from '../switchover.ts';
 import { makeAtMost } from './at-most.ts';
 import type { MemberContext } from './member.ts';
 import { paused } from './problems.ts';
@@ -97,7 +98,7 @@ function memberStep(
       const scenario = await context.store.scenarios.get(scenarioId);
       if (!scenario) return undefined;
       const { state, standbyVmId } = await statusOf(context, scenario);
-      if (state !== 'switched-over') return undefined;
+      if (state !== 'switched-over' || (await unfinishedSwitchover(context, scenario))) return undefined;
       return { outcome: 'already', ...(standbyVmId === undefined ? {} : { vmId: standbyVmId }) };
     },
     run: (step) =>
@@ -114,6 +115,14 @@ function memberStep(
         }
       }),
   };
+}
+
+/** The status says `switched-over` a moment before its run has ended: who died in between is gone on with. */
+export async function unfinishedSwitchover(
+  context: Pick<Context, 'store'>,
+  scenario: Scenario,
+): Promise<RunRecord | undefined> {
+  return (await unfinishedRuns(context, scenario)).find((run) => run.kind === SWITCHOVER);
 }
 
 async function switchMember(

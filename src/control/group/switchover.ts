@@ -21,6 +21,7 @@ import {
   type GroupRequest,
   type GroupRunInput,
   groupSwitchoverPlan,
+  unfinishedSwitchover,
 } from './switch-plan.ts';
 
 /** What a person confirms, once for all. */
@@ -97,7 +98,8 @@ async function lookAtMember(
 ): Promise<{ readonly member: ProposedMember; readonly writes: readonly MemberWrites[] }> {
   const { state } = await statusOf(context, scenario);
   const member = { wave, scenario, state };
-  if (state === 'switched-over') return { member, writes: [] };
+  const isDone = state === 'switched-over' && !(await unfinishedSwitchover(context, scenario));
+  if (isDone) return { member, writes: [] };
   try {
     const proposal = await proposeSwitchover(context, scenario.name, request);
     const refused = await refusedFence(context, proposal, request);

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { makeCalls } from '../../../infra/azure/calls.ts';
+import { type Calls, makeCalls } from '../../../infra/azure/calls.ts';
 import { type Poller, runOperation, type Work } from '../../../infra/azure/operation.ts';
 import { type Clock, systemClock } from '../../../src/clock.ts';
 import { silentLog } from '../../../src/log.ts';
@@ -66,6 +66,23 @@ function quickClock(): Clock & { readonly slept: number[] } {
   };
 }
 
+/** Every answer comes with that Retry-After. */
+function asksForPauses(calls: Calls, retryAfterMs: number): Calls {
+  const { answers } = calls;
+  return {
+    ...calls,
+    answers: {
+      ...answers,
+      listen: (answer, work) =>
+        answers.listen(answer, async () => {
+          const result = await work();
+          answer.retryAfterMs = retryAfterMs;
+          return result;
+        }),
+    },
+  };
+}
+
 function fails(statusCode: number): () => never {
   return () => {
     throw restError(statusCode);
@@ -109,6 +126,39 @@ describe('a long-running operation', () => {
     expect(clock.slept.at(-1)).toBe(10_000);
     expect(clock.slept.length).toBeLessThan(800);
     expect(operation.states).toEqual([saved]);
+  });
+
+  it('is seen to have ended before Azure wants to be asked again', async () => {
+    const script: Script = { polls: [() => 'running'], submissions: 0, restores: 0 };
+    const clock = quickClock();
+    const looks: number[] = [];
+    const look = async () => {
+      looks.push(clock.now());
+      return clock.now() >= 17_000 ? { result: 'seen' } : undefined;
+    };
+    const calls = asksForPauses(makeCalls({ clock, log: silentLog }), 30_000);
+    expect(await runOperation(calls, ENDPOINT, { ...workOf(script), look })).toBe('seen');
+    // Late by 5 % of the time it took, at most; and not in a tight loop: Azure gives 35 such reads of a VM a minute.
+    expect(clock.now()).toBeLessThan(17_000 * 1.05 + 1);
+    expect(looks.length).toBeLessThan(35);
+  });
+
+  it('is not looked at while reads are short, and its failure is asked for at once, one time', async () => {
+    const script: Script = { polls: [() => 'running'], submissions: 0, restores: 0 };
+    const clock = quickClock();
+    let looks = 0;
+    const look = async () => {
+      looks += 1;
+      return 'failed' as const;
+    };
+    const calls = makeCalls({ clock, log: silentLog });
+    const failing = { ...workOf(script), look };
+    await failureOf(runOperation(asksForPauses(calls, 30_000), ENDPOINT, failing));
+    expect(looks).toBe(1);
+    expect(clock.slept.slice(0, 3)).toEqual([500, 30_000, 30_000]);
+    const short = asksForPauses({ ...calls, answers: { ...calls.answers, readsLeft: () => 99 } }, 30_000);
+    await failureOf(runOperation(short, ENDPOINT, failing));
+    expect(looks).toBe(1);
   });
 
   it('sends nothing when the person has already said stop', async () => {
