@@ -77,7 +77,7 @@ async function part(call: Call, name: string, which: FailbackPart): Promise<Fail
   const report = await failBack(context, proposal);
   if (which === 'prepare')
     done(call, `${name} is prepared; its standby goes on. The last part: standby failback ${name} --finish`);
-  else done(call, `${name} is home. Start the server, then protect it again: standby run ${name}`);
+  else done(call, `${name} is home: start the server. ${report.status.reason ?? ''}`.trim());
   return report;
 }
 

@@ -167,8 +167,8 @@ function comeHome({ scenario, inventory }: RunbookFacts): string {
     commands(`standby restore-token ${name}`),
     'Leave the rescue system waiting. When the users can do without the server for a while:',
     commands(`standby failback ${name} --finish`),
-    'It stops the standby, sends the rest and proves both ends equal. Then start the server and its engine, and protect it again:',
-    commands(`standby run ${name}`, `standby vm stop ${name} --remove`),
+    'It stops the standby, sends the rest and proves both ends equal. Then start the server and its engine. When it works, remove the standby, and protect the server again:',
+    commands(`standby vm stop ${name} --remove`, `standby run ${name}`),
   ].join('\n\n');
 }
 

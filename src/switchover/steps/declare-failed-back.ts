@@ -48,20 +48,23 @@ export function declareFailedBackStep(
     async run() {
       const { name } = work.scenario;
       const { removed, hasStandby } = options;
+      const isKept = hasStandby && !removed;
+      const remove = isKept ? `standby vm stop ${name} --remove, then ` : '';
       await work.setStatus({
         state: 'stopped',
         activeRunId: undefined,
-        reason: `it came home; protect it again: standby run ${name}`,
+        reason: `it came home; to protect it again: ${remove}standby run ${name}`,
         ...(removed ? { standbyVmId: undefined, switchedOverRunId: undefined } : {}),
       });
-      const kept = hasStandby && !removed;
       await work.event({
         level: 'info',
         code: 'FAILED_BACK',
         text: [
           `The disks of the master of "${name}" are proven equal, and it may boot.`,
+          ...(isKept
+            ? [`Its standby is kept, deallocated. When the master works: standby vm stop ${name} --remove`]
+            : []),
           `Then protect it again: standby run ${name} (only blocks that differ are sent).`,
-          ...(kept ? [`Its standby is kept, deallocated, until: standby vm stop ${name} --remove`] : []),
         ].join(' '),
       });
       return { atMs: work.clock.now() };
