@@ -42,8 +42,11 @@ export interface CompareStreamOptions {
   readonly intervalMs: number;
   /** Why everything is read, when less would be expected. */
   why?(): string | undefined;
+  /** How consistent the newest view is, where that is known. */
+  consistency?(): string | undefined;
 }
 
+const AS_SETS = 'The disks are compared from time to time; what changed comes as one set.';
 const ROUND = 2n ** 32n;
 /** Differences are told together up to about this. */
 const BATCH_BYTES = 512 * 1024;
@@ -304,8 +307,7 @@ export class CompareStream implements ChangeStream {
   state(): StreamState {
     return {
       mode: this.#round ? 'set' : 'ordered',
-      reason:
-        this.#options.why?.() ?? 'The disks are compared from time to time; what changed comes as one set.',
+      reason: [this.#options.why?.() ?? AS_SETS, this.#options.consistency?.()].filter(Boolean).join(' '),
       ...(this.#isLost ? { lost: true } : {}),
       lastSequence: this.#lastSequence,
       durableSequence: this.#lastSequence,

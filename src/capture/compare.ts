@@ -83,7 +83,8 @@ export class CompareSession implements CaptureSession, RoundSource {
       clock: live.clock,
       log: live.log,
       intervalMs: live.compare?.intervalMs ?? INTERVAL_MS,
-      why: () => [parts.tracker?.reason, this.#consistency].filter(Boolean).join(' ') || undefined,
+      consistency: () => this.#consistency,
+      ...(parts.tracker ? { why: () => parts.tracker?.reason } : {}),
     });
   }
 

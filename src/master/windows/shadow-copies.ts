@@ -68,7 +68,11 @@ export class ShadowCopies {
           `${volumes.length} volumes were asked for, ${shadows.length} shadow copies stand.`,
         );
       }
-      return { shadows, consistency: asSet ? await this.#writers() : ONE_BY_ONE };
+      const { consistency, writers } = asSet
+        ? await this.#writers()
+        : { consistency: ONE_BY_ONE, writers: [] };
+      this.#options.log.info('a view of the volumes stands', { consistency, writers });
+      return { shadows, consistency };
     } catch (error) {
       await this.remove();
       throw error;
@@ -159,12 +163,10 @@ export class ShadowCopies {
     }
   }
 
-  async #writers(): Promise<string> {
-    const writers = writersOf(await this.#options.tools.powershell(WRITERS_SCRIPT));
-    const consistency = consistencyOf(writers);
-    const states = writers.map(({ name, state, lastError }) => `${name} [${state}] ${lastError}`);
-    this.#options.log.info('a view of all volumes stands', { consistency, writers: states });
-    return consistency;
+  async #writers(): Promise<{ readonly consistency: string; readonly writers: readonly string[] }> {
+    const found = writersOf(await this.#options.tools.powershell(WRITERS_SCRIPT));
+    const writers = found.map(({ name, state, lastError }) => `${name} [${state}] ${lastError}`);
+    return { consistency: consistencyOf(found), writers };
   }
 }
 
