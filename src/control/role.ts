@@ -8,6 +8,7 @@ import type { Cloud } from '../ports/cloud.ts';
 import { actionsOf, type CloudVerb } from '../ports/cloud-actions.ts';
 import { backupPlan } from '../switchover/backup.ts';
 import { drillPlan, drillRemovePlan } from '../switchover/drill.ts';
+import { failbackCancelPlan, failbackPlan, failbackPreparePlan } from '../switchover/failback.ts';
 import { switchoverPlan } from '../switchover/switchover.ts';
 import { vmStartPlan, vmStopPlan } from '../switchover/vm.ts';
 import type { Work } from '../switchover/work.ts';
@@ -61,7 +62,7 @@ export function roleActions(): readonly string[] {
   ]);
 }
 
-/** What running, switching over, starting, stopping and removing this scenario needs. */
+/** What running, switching over, coming home, starting, stopping and removing this scenario needs. */
 export function scenarioActions(
   scenario: Scenario,
   inventory: MasterInventory | undefined,
@@ -75,6 +76,9 @@ export function scenarioActions(
       switchoverPlan(work),
       vmStartPlan(work, { existingVmId: vmId }),
       vmStopPlan(work, { vmId, remove: true }),
+      failbackPreparePlan(work, { vmId }),
+      failbackPlan(work, { vmId, removeStandby: true }),
+      failbackCancelPlan(work),
       drillPlan(work, { isKept: false, isGivenUp: false, keep: notRun, declare: notRun }),
       drillRemovePlan(work, notRun),
       backupPlan(work, {
