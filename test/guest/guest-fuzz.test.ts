@@ -8,7 +8,8 @@ import { recoverHive } from '../../src/guest/hive-log.ts';
 import { marvin32 } from '../../src/guest/marvin32.ts';
 import { initrdNames } from '../../src/guest/readiness/initrd.ts';
 import { readReadiness } from '../../src/guest/readiness/readiness.ts';
-import { hiveOf, logOf, seal } from './hive-writer.ts';
+import { sealedChanges } from '../../src/guest/sealed/sealed-changes.ts';
+import { dword, hiveOf, logOf, seal } from './hive-writer.ts';
 import { linesOf } from './hivex.ts';
 import { HYPER_V, initrd, linuxDisk } from './linux-disk.ts';
 import { physicalVolume } from './physical-volume.ts';
@@ -100,8 +101,8 @@ const both = { answers: expect.any(Number), refusals: expect.any(Number) };
 
 describe('Damaged disks', () => {
   const disks: readonly [string, number, () => Buffer][] = [
-    ['a Windows disk of generation 2', 0.08, () => uefiWindows(folder)],
-    ['a Windows disk of generation 1', 0.08, () => biosWindows(folder)],
+    ['a Windows disk of generation 2', 0.05, () => uefiWindows(folder)],
+    ['a Windows disk of generation 1', 0.06, () => biosWindows(folder)],
     ['a Linux disk with a BIOS', 0.08, () => linuxDisk(folder)],
     ['a Linux disk with EFI', 0.04, () => linuxDisk(folder, { style: 'uefi' })],
     ['a Linux volume without checksums', 0.12, () => withoutChecksums()],
@@ -114,6 +115,28 @@ describe('Damaged disks', () => {
       const outcomes = await fuzz(bytes, share(part), () => readReadiness(deviceOf(bytes), { limit: LIMIT }));
       expect(outcomes).toEqual(both);
       expect(outcomes.answers).toBeGreaterThan(0);
+    },
+    TIMEOUT_MS,
+  );
+});
+
+describe('Damaged disks that are to be patched', () => {
+  it(
+    'get patches that lie inside the disk and leave it as long as it was, or none',
+    async () => {
+      const registry = readyRegistry();
+      registry.set('ControlSet001\\Services\\storvsc', 'Start', dword(3));
+      const bytes = Buffer.concat([uefiWindows(folder, { system: registry.hive() }), Buffer.alloc(MIB)]);
+      let patched = 0;
+      const outcomes = await fuzz(bytes, share(0.05), async () => {
+        const { patches } = await sealedChanges(deviceOf(bytes), { boot: true, limit: LIMIT });
+        for (const { atBytes, bytes: piece } of patches) {
+          expect(atBytes >= 0 && atBytes + piece.length <= bytes.length).toBe(true);
+          patched += 1;
+        }
+      });
+      expect(outcomes.answers).toBeGreaterThan(0);
+      expect(patched).toBeGreaterThan(0);
     },
     TIMEOUT_MS,
   );

@@ -50,6 +50,16 @@ describe('Linux', () => {
     ['BOOT_ENTRY error', { 'boot/grub/grub.cfg': null }, /no boot configuration/],
     ['FSTAB_NAMES error', { 'etc/fstab': '/dev/sdb1 /data ext4 defaults 0 2\n' }, /\/dev\/sdb1 on \/data/],
     ['FSTAB_NAMES warning', { 'etc/fstab': '/dev/vdb1 /data ext4 nofail 0 2\n' }, /vdb1/],
+    [
+      'ROUTES warning',
+      { 'etc/network/interfaces': 'iface eth0 inet dhcp\n  up ip route add 10.9.0.0/16 via 10.0.0.1\n' },
+      /^etc\/network\/interfaces$/,
+    ],
+    [
+      'NIC_TEAM warning',
+      { 'etc/netplan/1.yaml': 'network:\n  bonds:\n    bond0:\n      dhcp4: true\n' },
+      /bond or team in etc\/netplan\/1\.yaml/,
+    ],
     ['FSTAB_NETWORK warning', { 'etc/fstab': 'files:/x /mnt nfs defaults 0 0\n' }, /files:\/x/],
     [
       'DHCP warning',
@@ -74,6 +84,20 @@ describe('Linux', () => {
     expect((await faultsOf(linuxDisk(folder, { withoutLoader: true }))).faults).toEqual(['BOOT_CODE error']);
     const uefi = await faultsOf(linuxDisk(folder, { style: 'uefi', withoutLoader: true }));
     expect(uefi).toMatchObject({ verdict: 'not ready', faults: ['BOOT_FILES error'] });
+  });
+
+  it('is told the addresses and suffixes that it takes along', async () => {
+    const files = {
+      'etc/hosts': '127.0.0.1 localhost\n::1 ip6-localhost\n10.0.0.7 db # old\n',
+      'etc/resolv.conf': 'search example.test\nnameserver 10.0.0.1\n',
+    };
+    const { verdict, verdicts } = await readReadiness(deviceOf(linuxDisk(folder, { files })));
+    const found = (code: string) => verdicts.find((one) => one.code === code)?.found;
+    expect([verdict, found('HOSTS_FILE'), found('DNS_SUFFIX')]).toEqual([
+      'ready',
+      'db = 10.0.0.7',
+      'example.test',
+    ]);
   });
 
   it.each(['gzip', 'zstd', 'plain', 'early'] as const)(

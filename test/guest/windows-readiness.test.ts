@@ -100,6 +100,18 @@ describe('Windows of generation 2', () => {
       /10\.1\.2\.3 is fixed/,
     ],
     [
+      'ROUTES warning',
+      (all) =>
+        inAll((set) =>
+          all.set(
+            `${set}\\Services\\Tcpip\\Parameters\\PersistentRoutes`,
+            '10.9.0.0,255.255.0.0,10.1.2.1,1',
+            text(''),
+          ),
+        ),
+      /^10\.9\.0\.0,255\.255\.0\.0,10\.1\.2\.1,1$/,
+    ],
+    [
       'FILTER_DRIVERS error',
       (all) => inAll((set) => all.set(`${set}\\${CLASSES}`, 'LowerFilters', texts('oldraid'))),
       /oldraid.*no driver file/,

@@ -3,6 +3,7 @@ import { type FileTree, textOf } from '../file-tree.ts';
 import type { GuestDisk, GuestVolume } from '../guest-disk.ts';
 import { type BootChain, readBootChain } from './boot-chain.ts';
 import { broken, doubtful, good, judged, told, unproven } from './fact.ts';
+import { linuxLeftBehind } from './left-behind.ts';
 import { kernelVerdicts, UNSTABLE_NAME } from './linux-kernel.ts';
 import { networkVerdicts } from './linux-network.ts';
 
@@ -30,7 +31,12 @@ export async function linuxFacts(disk: GuestDisk) {
     verdicts.push(unproven('ROOT_FILES', 'Files of the root file system', unread.join('; ') || 'not found'));
     return { name: 'Linux', generation, verdicts };
   }
-  for (const act of [() => fstabVerdicts(tree), () => networkVerdicts(tree), () => agentVerdicts(tree)]) {
+  for (const act of [
+    () => fstabVerdicts(tree),
+    () => networkVerdicts(tree),
+    () => linuxLeftBehind(tree),
+    () => agentVerdicts(tree),
+  ]) {
     verdicts.push(
       ...(await judged(act, (why) => [unproven('ROOT_FILES', 'Files of the root file system', why)])),
     );

@@ -4,6 +4,7 @@ import type { GuestDisk, GuestVolume } from '../guest-disk.ts';
 import type { Hive } from '../hive.ts';
 import { type BootChain, readBootChain } from './boot-chain.ts';
 import { broken, doubtful, good, judged, told, unproven } from './fact.ts';
+import { windowsLeftBehind } from './left-behind.ts';
 import { bootDataVerdict } from './windows-boot-data.ts';
 import { driverVerdicts } from './windows-drivers.ts';
 import { type ControlSet, controlSetsOf, currentSetOf, type LoadedHive, loadHive } from './windows-hive.ts';
@@ -85,6 +86,7 @@ async function registryVerdicts(
     ...(await driverVerdicts(hive, sets, tree, generation)),
     dhcpVerdict(hive, sets),
     staticAddressVerdict(hive, current),
+    ...(await windowsLeftBehind(hive, current, tree)),
     sanPolicyVerdict(hive, current),
     await filterVerdict(hive, current, tree),
     toolsVerdict(hive, current),
