@@ -91,7 +91,8 @@ export class RestoreSource {
     const parts = { disks: this.#disks, checksum, credit, counters: this.counters, onFailure };
     const lane = new RestoreLane(connection, attempt, parts);
     this.#lanes.add(lane);
-    void connection.closed.then(() => this.#lanes.delete(lane));
+    // Only when nothing of it is read any more: whoever closes the disks waits for those that are here.
+    void connection.closed.then(() => lane.settle()).then(() => this.#lanes.delete(lane));
     return lane.frames;
   }
 
