@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { isStandbyError } from '../errors.ts';
+import { inputError, isStandbyError } from '../errors.ts';
 import { BACKUP_DEFAULTS, backupNotBefore } from '../model/backup.ts';
 import type { Scenario } from '../model/scenario.ts';
 import type { RunRecord } from '../plan/plan.ts';
@@ -8,6 +8,7 @@ import type { BackupRequested } from '../switchover/steps/request-backup.ts';
 import type { Context } from './context.ts';
 import { appendEvent } from './events.ts';
 import { BACKUP } from './scenario-named.ts';
+import { statusOf } from './scenario-status.ts';
 import type { ScenarioRunInput } from './scenario-work.ts';
 
 /** What the plan of a backup is built from again (src/switchover/backup.ts). */
@@ -20,42 +21,59 @@ export interface BackupInput extends ScenarioRunInput {
 }
 
 /** The standby that is to be backed up: whose it is, and the run that made it with its definition of then. */
-export interface BackupSubject {
+interface BackupSubject {
   readonly scenario: Scenario;
   readonly standby: Pick<RunRecord, 'id' | 'input'>;
 }
 
 type RequestContext = Pick<Context, 'store' | 'clock' | 'log' | 'detach'>;
 
+/** The run that made the standby knows what its disks are called. */
+export async function backupSubject(
+  { store }: Pick<Context, 'store'>,
+  scenario: Scenario,
+): Promise<BackupSubject> {
+  const { standbyVmId, switchedOverRunId } = await statusOf({ store }, scenario);
+  const standby =
+    standbyVmId === undefined || switchedOverRunId === undefined
+      ? undefined
+      : await store.runs.get(switchedOverRunId);
+  if (standby) return { scenario, standby };
+  throw inputError(
+    'NO_STANDBY',
+    `Scenario ${scenario.name} has no standby whose disks could be backed up.`,
+    `There is one after a switchover. Look: standby status ${scenario.name}`,
+  );
+}
+
 /**
- * Asks for the backup that follows `causeRunId` (a switchover, a failback): a durable run, begun by a process of its own,
- * so that nothing waits for it and nothing of it can fail whoever asked. Asked again for the same cause it is the same
- * run. While another backup of the scenario has not ended it is not begun: an event says what to do by hand.
+ * Asks for the backup that follows `causeRunId`, a switchover or a failback that is complete: a durable run, begun by a
+ * process of its own, so that nothing waits for it and nothing of it can fail whoever asked. Asked again for the same cause
+ * it is the same run. While another backup of the scenario has not ended it is not begun: an event says what to do by hand.
  */
 export async function requestBackup(
   context: RequestContext,
-  subject: BackupSubject,
-  cause: { readonly runId: string; readonly reason: Exclude<BackupReason, 'hand'> },
+  of: Scenario,
+  causeRunId: string,
 ): Promise<BackupRequested> {
-  const { scenario } = subject;
+  const scenario = (await context.store.scenarios.get(of.id)) ?? of;
+  const subject = await backupSubject(context, scenario);
+  const reason = subject.standby.id === causeRunId ? 'switchover' : 'failback';
   try {
-    const run = await createBackupRun(context, subject, {
-      id: idAfter(cause.runId),
-      reason: cause.reason,
-    });
+    const run = await createBackupRun(context, subject, { id: idAfter(causeRunId), reason });
     await beginDetached(context, run);
     const { notBeforeMs } = (run.input as BackupInput).options;
     return { runId: run.id, notBeforeMs };
   } catch (error) {
     if (!isStandbyError(error) || error.code !== 'RUN_IN_PROGRESS') throw error;
-    const manual = `Another backup of "${scenario.name}" has not ended, so none was begun after the ${cause.reason}. ${error.why ?? ''} When it has ended: standby backup ${scenario.name}`;
+    const manual = `Another backup of "${scenario.name}" has not ended, so none was begun after the ${reason}. ${error.why ?? ''} When it has ended: standby backup ${scenario.name}`;
     await appendEvent(context, {
-      id: `${cause.runId}/BACKUP_MANUAL_NEEDED`,
+      id: `${causeRunId}/BACKUP_MANUAL_NEEDED`,
       level: 'warning',
       code: 'BACKUP_MANUAL_NEEDED',
       text: manual,
       scenarioId: scenario.id,
-      runId: cause.runId,
+      runId: causeRunId,
     });
     return { manual };
   }

@@ -8,7 +8,7 @@ import { type BackupReason, backupPlan, completeBackupOf } from '../switchover/b
 import type { Work } from '../switchover/work.ts';
 import {
   type BackupInput,
-  type BackupSubject,
+  backupSubject,
   beginDetached,
   createBackupRun,
   requestBackup,
@@ -17,7 +17,6 @@ import type { Context } from './context.ts';
 import { appendEvent } from './events.ts';
 import { accountGone } from './scenario.ts';
 import { BACKUP, scenarioNamed } from './scenario-named.ts';
-import { statusOf } from './scenario-status.ts';
 import { carryOut, makeWork, type ScenarioRunInput, takeBack } from './scenario-work.ts';
 
 const UNFINISHED: readonly RunStatus[] = ['running', 'failed'];
@@ -40,7 +39,7 @@ export async function backUp(
   const [unfinished] = await backupRuns(context, scenario, UNFINISHED);
   const run =
     unfinished ??
-    (await createBackupRun(context, await subjectOf(context, scenario), {
+    (await createBackupRun(context, await backupSubject(context, scenario), {
       id: randomUUID(),
       reason: 'hand',
     }));
@@ -49,35 +48,13 @@ export async function backUp(
   return { scenario, run, detached: true };
 }
 
-/**
- * For whoever brings the clients home: the backup that follows a failback, once (H-14). To be called while the standby's
- * disks are still there, and in a step after the commit point. Undefined when the scenario wants none.
- */
+/** The backup that follows a failback, once (H-14): of disks that stay, and stand still. Undefined when the scenario wants none. */
 export async function requestBackupAfterFailback(
   context: Context,
   scenario: Scenario,
   failbackRunId: string,
 ) {
-  if (!scenario.backup) return undefined;
-  return requestBackup(context, await subjectOf(context, scenario), {
-    runId: failbackRunId,
-    reason: 'failback',
-  });
-}
-
-/** The run that made the standby knows what its disks are called. */
-async function subjectOf(context: Context, scenario: Scenario): Promise<BackupSubject> {
-  const { standbyVmId, switchedOverRunId } = await statusOf(context, scenario);
-  const standby =
-    standbyVmId === undefined || switchedOverRunId === undefined
-      ? undefined
-      : await context.store.runs.get(switchedOverRunId);
-  if (standby) return { scenario, standby };
-  throw inputError(
-    'NO_STANDBY',
-    `Scenario ${scenario.name} has no standby whose disks could be backed up.`,
-    `There is one after a switchover. Look: standby status ${scenario.name}`,
-  );
+  return scenario.backup ? requestBackup(context, scenario, failbackRunId) : undefined;
 }
 
 /** `standby resume` for a run of this kind. What failed is told as an event too: nobody may be watching. */

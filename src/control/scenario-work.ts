@@ -5,8 +5,10 @@ import type { Plan, RunRecord } from '../plan/plan.ts';
 import { runPlan, undoPlan } from '../plan/runner.ts';
 import type { StatusChange, Work } from '../switchover/work.ts';
 import type { Moment } from '../verify/check.ts';
+import { requestBackup } from './backup-request.ts';
 import type { Context } from './context.ts';
 import { appendEvent } from './events.ts';
+import { inherited } from './group/named.ts';
 import { redirectParts } from './redirect.ts';
 import { runTelling } from './run-telling.ts';
 import { accountGone, verdictsFor } from './scenario.ts';
@@ -68,9 +70,14 @@ export async function makeWork(
       const { acceptedWarnings } = (await store.scenarios.get(scenario.id)) ?? scenario;
       return verdictsFor(context, { ...scenario, acceptedWarnings }, facts.moment);
     },
+    requestBackup: () => requestBackup(context, scenario, facts.runId),
     ...redirectParts(context, scenario, facts.runId),
     ...(options.masterIsDown === true ? { masterIsDown: true } : {}),
-    leaveOut: { redirect: options.leaveOutRedirect === true, scripts: options.leaveOutScripts === true },
+    leaveOut: {
+      redirect: options.leaveOutRedirect === true,
+      scripts: options.leaveOutScripts === true,
+      patch: options.leaveOutPatch === true,
+    },
     tellProgress: (progress) => host.tell({ kind: 'progress', ...progress }),
     ...(options.acceptUnprovenBoot === true ? { acceptUnprovenBoot: true } : {}),
   };
@@ -90,7 +97,7 @@ function statesInTheWay(
   return change.state === 'switching-over' ? [...copying, ...STANDBY_STATES] : copying;
 }
 
-/** The definition and the master as they are now. */
+/** The definition, with what its group sets for all, and the master as they are now. */
 export async function freshInput(
   context: Context,
   scenario: Scenario,
@@ -98,7 +105,7 @@ export async function freshInput(
 ): Promise<ScenarioRunInput> {
   const master = await context.store.masters.get(scenario.masterId);
   if (!master) throw missing(scenario, 'master');
-  return { scenario, inventory: master.inventory, options };
+  return { scenario: await inherited(context, scenario), inventory: master.inventory, options };
 }
 
 function missing(scenario: Scenario, what: 'appliance' | 'master'): StandbyError {

@@ -9,11 +9,12 @@ import { FENCE_MASTER } from '../switchover/steps/fence-master.ts';
 import { type SwitchoverOptions, switchoverPlan } from '../switchover/switchover.ts';
 import { withAppliance } from './bookmarks.ts';
 import type { Context } from './context.ts';
+import { carryOutOrFollow } from './follow.ts';
 import { type Chosen, type LossStatement, lossOf } from './loss.ts';
 import { refreshedMaster } from './master.ts';
 import { scenarioNamed, unfinishedRuns } from './scenario-named.ts';
 import { statusOf } from './scenario-status.ts';
-import { carryOut, freshInput, makeWork, type ScenarioRunInput, takeBack } from './scenario-work.ts';
+import { freshInput, makeWork, type ScenarioRunInput, takeBack } from './scenario-work.ts';
 import { choosePoint, type PointRequest, sealOptionsOf } from './switchover-point.ts';
 
 export const SWITCHOVER = 'switchover';
@@ -44,6 +45,8 @@ export interface SwitchoverRequest extends PointRequest {
   /** A person has made sure that the master, which cannot be reached, is off. */
   readonly masterIsDown?: boolean;
   readonly leaveOutScripts?: boolean;
+  /** The copy is to start as it is. */
+  readonly leaveOutPatch?: boolean;
 }
 
 function planOptions({ options }: ScenarioRunInput): SwitchoverOptions {
@@ -148,6 +151,7 @@ export async function proposeSwitchover(
     ...(request.masterIsDown ? { masterIsDown: true } : {}),
     ...(request.leaveOutRedirect ? { leaveOutRedirect: true } : {}),
     ...(request.leaveOutScripts ? { leaveOutScripts: true } : {}),
+    ...(request.leaveOutPatch ? { leaveOutPatch: true } : {}),
   };
   const refusal = unfinished ? undefined : refusalToSwitchOver(scenario, status, runId, accepted);
   if (refusal) throw refusal;
@@ -204,18 +208,10 @@ export { reportNotices };
 
 /** Begins or goes on with what `proposeSwitchover` showed. */
 export async function switchOver(context: Context, proposal: SwitchoverProposal): Promise<SwitchoverOutcome> {
-  const { scenario, runId, input, plan } = proposal;
-  const run =
-    proposal.unfinished ??
-    (await context.store.runs.create({
-      id: runId,
-      kind: SWITCHOVER,
-      subject: scenario.id,
-      title: `Switch ${scenario.name} over`,
-      input,
-    }));
-  const done = await carryOut(context, run, plan);
-  const work = await makeWork(context, { runId, input, moment: 'switchover' });
+  const { scenario } = proposal;
+  const { run, input, plan } = await begun(context, proposal);
+  const done = await carryOutOrFollow(context, run, plan);
+  const work = await makeWork(context, { runId: run.id, input, moment: 'switchover' });
   return {
     scenario,
     status: await statusOf(context, scenario),
@@ -223,6 +219,26 @@ export async function switchOver(context: Context, proposal: SwitchoverProposal)
     report: switchoverReport(work, done),
     loss: proposal.loss,
   };
+}
+
+/** Somebody else may have begun the same switchover meanwhile: then it is that one, if it is to the same position in the same way. */
+async function begun(
+  context: Context,
+  { scenario, runId: id, input, plan, unfinished }: SwitchoverProposal,
+): Promise<{ readonly run: RunRecord; readonly input: ScenarioRunInput; readonly plan: Plan }> {
+  if (unfinished) return { run: unfinished, input, plan };
+  const title = `Switch ${scenario.name} over`;
+  try {
+    const facts = { id, kind: SWITCHOVER, subject: scenario.id, title, input };
+    return { run: await context.store.runs.create(facts), input, plan };
+  } catch (error) {
+    if (!isStandbyError(error) || error.code !== 'RUN_IN_PROGRESS') throw error;
+    const run = await unfinishedOf(context, scenario);
+    const theirs = run?.input as ScenarioRunInput | undefined;
+    if (!run || !theirs || JSON.stringify(theirs.options) !== JSON.stringify(input.options)) throw error;
+    const work = await makeWork(context, { runId: run.id, input: theirs, moment: 'switchover' });
+    return { run, input: theirs, plan: switchoverPlan(work, planOptions(theirs)) };
+  }
 }
 
 /** `standby resume` for a run of this kind. */

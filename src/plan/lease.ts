@@ -12,6 +12,11 @@ export interface HeldLease {
   readonly lease: Lease;
   /** Aborted, with the error, when the lease is lost: whoever works under it must stop. */
   readonly signal: AbortSignal;
+  /**
+   * To be asked right before something is changed outside. A machine that stood still for longer than the lease does not
+   * know it: it looks at the clock, and asks the store before it goes on. Throws when somebody else has the run.
+   */
+  assertHeld(): Promise<void>;
   /** Ends the heartbeat and gives the run back. */
   release(): Promise<void>;
 }
@@ -33,10 +38,15 @@ export async function holdLease(runId: string, options: LeaseOptions): Promise<H
   const lease = await claimPatiently(runId, options);
   const lost = new AbortController();
   const stop = new AbortController();
-  const beating = beat(lease, options, lost, stop.signal);
+  const pulse = makePulse(lease, options, lost);
+  const beating = beat(pulse, options, lost.signal, stop.signal);
   return {
     lease,
     signal: lost.signal,
+    async assertHeld() {
+      if (!pulse.isFresh()) await pulse.renew();
+      lost.signal.throwIfAborted();
+    },
     async release() {
       stop.abort();
       await beating;
@@ -78,30 +88,47 @@ async function claimPatiently(runId: string, options: LeaseOptions): Promise<Lea
   }
 }
 
+interface Pulse {
+  /** Surely nobody else has it yet. */
+  isFresh(): boolean;
+  /** Gives the lease up for lost when it is, or when the store could not be reached for as long as it lasts. */
+  renew(): Promise<void>;
+}
+
+function makePulse(lease: Lease, { store, clock, log, leaseMs }: LeaseOptions, lost: AbortController): Pulse {
+  let renewedAtMs = clock.now();
+  const isFresh = () => clock.now() - renewedAtMs < leaseMs;
+  return {
+    isFresh,
+    async renew() {
+      const beganAtMs = clock.now();
+      try {
+        await store.renew(lease, leaseMs);
+        renewedAtMs = beganAtMs;
+      } catch (error) {
+        if (isStandbyError(error) && error.code === 'LEASE_LOST') return lost.abort(error);
+        log.warn('the lease could not be renewed', { runId: lease.runId, why: messageOf(error) });
+        // From here on somebody else may have it: better to stop than to act twice.
+        if (!isFresh()) lost.abort(leaseRanOut(lease.runId, error));
+      }
+    },
+  };
+}
+
 async function beat(
-  lease: Lease,
-  { store, clock, log, leaseMs }: LeaseOptions,
-  lost: AbortController,
+  pulse: Pulse,
+  { clock, leaseMs }: LeaseOptions,
+  lost: AbortSignal,
   stop: AbortSignal,
 ): Promise<void> {
-  let renewedAtMs = clock.now();
-  for (;;) {
+  while (!lost.aborted) {
     try {
       await clock.sleep(leaseMs / BEATS_PER_LEASE, stop);
     } catch (error) {
       if (stop.aborted) return;
       throw error;
     }
-    const beganAtMs = clock.now();
-    try {
-      await store.renew(lease, leaseMs);
-      renewedAtMs = beganAtMs;
-    } catch (error) {
-      if (isStandbyError(error) && error.code === 'LEASE_LOST') return lost.abort(error);
-      log.warn('the lease could not be renewed', { runId: lease.runId, why: messageOf(error) });
-      // From here on somebody else may have it: better to stop than to act twice.
-      if (clock.now() - renewedAtMs >= leaseMs) return lost.abort(leaseRanOut(lease.runId, error));
-    }
+    await pulse.renew();
   }
 }
 

@@ -8,6 +8,8 @@
 export interface StepContext {
   readonly runId: string;
   readonly signal: AbortSignal;
+  /** Throws when another process has taken the run over meanwhile: to be asked after a wait, before the world is changed. */
+  assertHeld(): Promise<void>;
   /** Outputs of the steps already done, by step id. Reading one that is not done is a defect and throws. */
   output<Out>(stepId: string): Out;
   /** What `save` stored in an earlier try of this very step; undefined on a first try. */

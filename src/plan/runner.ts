@@ -61,7 +61,12 @@ async function underLease(
   try {
     // Read again under the lease: another process may have gone on since the caller read it.
     const record = new WorkRecord(await current(options), (step) => store.writeStep(held.lease, step));
-    const status = await work({ options, record, signal: AbortSignal.any([signal, held.signal]) });
+    const status = await work({
+      options,
+      record,
+      signal: AbortSignal.any([signal, held.signal]),
+      assertHeld: () => held.assertHeld(),
+    });
     if (status !== undefined) await store.finish(held.lease, status);
   } catch (error) {
     if (held.signal.aborted) throw held.signal.reason;

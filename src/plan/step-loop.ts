@@ -14,6 +14,8 @@ export interface StepWork {
   readonly record: WorkRecord;
   /** Aborted by the caller, or because the lease is lost. */
   readonly signal: AbortSignal;
+  /** Asks the store whether the run is still ours when we may have stood still for too long. */
+  assertHeld(): Promise<void>;
 }
 
 export async function doStep(work: StepWork, step: Step): Promise<void> {
@@ -57,10 +59,12 @@ async function tryStep(work: StepWork, step: Step): Promise<void> {
   options.atPoint?.({ stepId: step.id, phase: 'started' });
   const context = contextOf(work, step);
   let found = true;
+  await work.assertHeld();
   let out = await step.find?.(context);
   if (out === undefined) {
     found = false;
     work.signal.throwIfAborted();
+    await work.assertHeld();
     out = await step.run(context);
   }
   options.atPoint?.({ stepId: step.id, phase: 'acted' });
@@ -82,6 +86,7 @@ export function contextOf(work: StepWork, step: Step): StepContext {
   return {
     runId: options.run.id,
     signal: work.signal,
+    assertHeld: () => work.assertHeld(),
     output: <Out>(stepId: string) => record.output(stepId) as Out,
     checkpoint: record.of(step).checkpoint,
     save: (checkpoint) => record.write({ ...record.of(step), checkpoint }),

@@ -34,6 +34,7 @@ async function tryUndo(work: StepWork, step: Step): Promise<void> {
   // From here on it may be gone: whoever resumes the plan forward has to look, and must not take it for done.
   if (record.status === 'done') await work.record.write({ ...record, status: 'started' });
   work.options.atPoint?.({ stepId: step.id, phase: 'undo-started' });
+  await work.assertHeld();
   await step.undo?.(contextOf(work, step), record.output);
   work.options.atPoint?.({ stepId: step.id, phase: 'undo-acted' });
   const undone: StepRecord = {

@@ -9,10 +9,11 @@ import type { Work } from './work.ts';
  * Makes one long cloud operation survive a crash: its poller is the step's checkpoint, so a resumed step goes on
  * waiting for the operation that an earlier process began. The cloud takes the state of a failed one back itself.
  */
-export function durably<Out>(
+export async function durably<Out>(
   context: StepContext,
   call: (operation: Operation) => Promise<Out>,
 ): Promise<Out> {
+  await context.assertHeld();
   const saved = context.checkpoint ?? undefined;
   return call({ signal: context.signal, saved, save: (state) => context.save(state) });
 }

@@ -1,6 +1,5 @@
 import { randomUUID } from 'node:crypto';
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { systemClock } from '../../src/clock.ts';
 import { makeConnect } from '../../src/control/connect.ts';
@@ -10,6 +9,7 @@ import { openStore } from '../../src/control/store/open-store.ts';
 import type { Log } from '../../src/log.ts';
 import type { Cloud } from '../../src/ports/cloud.ts';
 import type { Notice } from '../../src/ports/host.ts';
+import { IN_MEMORY } from '../fixtures/in-memory.ts';
 
 /** A context on a real store and real secrets in a folder of its own; what it logs and tells is kept for the test. */
 export interface TestContext extends Context {
@@ -26,11 +26,13 @@ export async function makeContext(
     readonly signal?: AbortSignal;
     /** An earlier context's folder: the same store, as another process would see it. */
     readonly folder?: string;
+    /** A store on a database server. */
+    readonly storeUrl?: string;
   } = {},
 ): Promise<TestContext> {
-  const folder = parts.folder ?? mkdtempSync(join(tmpdir(), 'standby-control-'));
+  const folder = parts.folder ?? mkdtempSync(join(IN_MEMORY, 'standby-control-'));
   const clock = parts.clock ?? systemClock;
-  const store = await openStore(join(folder, 'standby.db'));
+  const store = await openStore(parts.storeUrl ?? join(folder, 'standby.db'));
   const secrets = await openSecrets(store.secrets, { file: join(folder, 'key') });
   const logged: string[] = [];
   const told: Notice[] = [];

@@ -1,6 +1,4 @@
-import { existsSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Clock, systemClock } from '../../src/clock.ts';
 import { changeStatus } from '../../src/control/scenario-status.ts';
@@ -13,6 +11,7 @@ import type { StepPhase } from '../../src/plan/run-options.ts';
 import { runPlan, undoPlan } from '../../src/plan/runner.ts';
 import type { Store } from '../../src/ports/store.ts';
 import type { Work, WorkProgress } from '../../src/switchover/work.ts';
+import { IN_MEMORY } from '../fixtures/in-memory.ts';
 import { FakeAppliance } from './fake-appliance.ts';
 import { appliance, inventory, NOW_MS, rightCloud, scenario } from './scene.ts';
 
@@ -21,9 +20,6 @@ import { appliance, inventory, NOW_MS, rightCloud, scenario } from './scene.ts';
  * a process at a point as `kill -9` would: from there on nothing it does reaches the store, and its lease stays held.
  */
 export type Phase = StepPhase;
-
-/** A "process" that dies here is no power failure: what it wrote need not reach a disk, and hundreds of them die. */
-const IN_MEMORY = existsSync('/dev/shm') ? '/dev/shm' : tmpdir();
 
 export class Bench {
   readonly fake = rightCloud();

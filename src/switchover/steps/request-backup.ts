@@ -1,7 +1,7 @@
 /**
- * Promises that the backup after this switchover is asked for once: as a run of its own that another process carries
- * out. It comes after the commit point and after people were told, waits for nothing, and is content when it cannot be
- * had: that is told, and the switchover stands. Asked twice, the same run is found.
+ * Promises that the backup after this switchover, or failback, is asked for once: as a run of its own that another process
+ * carries out. It comes after the commit point, waits for nothing, and is content when it cannot be had: that is told, and
+ * what came before stands. Asked twice, the same run is found.
  */
 import type { Step } from '../../plan/plan.ts';
 import type { Work } from '../work.ts';
@@ -20,7 +20,7 @@ export function requestBackupStep({ requestBackup }: Pick<Work, 'requestBackup'>
     id: REQUEST_BACKUP,
     title: 'Ask for the backup of the standby',
     async run() {
-      if (!requestBackup) throw new Error('A switchover with a backup is given somebody to ask');
+      if (!requestBackup) throw new Error('A plan with a backup is given somebody to ask');
       return requestBackup();
     },
   };

@@ -45,6 +45,7 @@ export function sealReplicaStep(work: Work, choice: SealChoice): Step<Sealed> {
     title: lenient ? 'Seal the replica, if its appliance answers' : 'Seal the replica',
     async run(context) {
       const status = await work.setStatus({ state: 'switching-over', activeRunId: work.runId });
+      await context.assertHeld();
       try {
         const held = await withSession(work, (session) =>
           isLive ? session.seal(work.scenario.id, options) : session.seal(work.scenario.id),
