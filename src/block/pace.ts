@@ -7,7 +7,12 @@ const SLOW_MS = 0.5;
 const CAUTIOUS_CALLS = 128;
 
 export class Pace {
+  readonly #slowMs: number;
   #cautious = 0;
+
+  constructor(slowMs = SLOW_MS) {
+    this.#slowMs = slowMs;
+  }
 
   /** May this call be made at once? Counts as one call. */
   isQuick(): boolean {
@@ -20,6 +25,6 @@ export class Pace {
   make(call: () => void): void {
     const startedAt = performance.now();
     call();
-    if (performance.now() - startedAt > SLOW_MS) this.#cautious = CAUTIOUS_CALLS;
+    if (performance.now() - startedAt > this.#slowMs) this.#cautious = CAUTIOUS_CALLS;
   }
 }

@@ -1,3 +1,6 @@
+import { setImmediate as soon } from 'node:timers/promises';
+import type { QuickDevice } from '../block/open-device.ts';
+import { Pace } from '../block/pace.ts';
 import { isZero, zeros } from '../block/zeros.ts';
 import type { Clock } from '../clock.ts';
 import { isStandbyError, StandbyError } from '../errors.ts';
@@ -22,7 +25,7 @@ export interface ApplierParts {
   readonly redo: RedoLog;
   readonly undo: UndoLog;
   /** In the order of the journal's disks. */
-  readonly disks: readonly BlockDevice[];
+  readonly disks: readonly ApplierDisk[];
   readonly limits: JournalLimits;
   readonly clock: Clock;
   /** Places that a rewind must be able to reach without going forward again. */
@@ -31,9 +34,14 @@ export interface ApplierParts {
   readonly seams?: ApplierSeams;
 }
 
+/** Short reads and writes are made at once where a disk can. */
+type ApplierDisk = BlockDevice & Partial<Pick<QuickDevice, 'readNow' | 'writeNow'>>;
+
 export interface ApplierSeams {
   changes?(changes: LogFrame[]): LogFrame[];
   oldContents?(old: OldContent[]): OldContent[];
+  /** One that does not depend on how busy a machine is. */
+  readonly pace?: Pace;
 }
 
 interface Step {
@@ -42,11 +50,19 @@ interface Step {
   readonly changes: LogFrame[];
 }
 
+/** Scattered changes are many short calls: at once, as long as they only touch the page cache. */
+const SHORT_BYTES_MAX = 64 * 1024;
+/** After so much at once everybody else has a turn. */
+const TURN_BYTES = 256 * 1024;
+
 export class Applier {
   readonly #parts: ApplierParts;
+  readonly #pace: Pace;
+  #turnBytes = 0;
 
   constructor(parts: ApplierParts) {
     this.#parts = parts;
+    this.#pace = parts.seams?.pace ?? new Pace();
   }
 
   get position(): Place {
@@ -236,7 +252,7 @@ export class Applier {
         for (let start = range.start; start < range.end; start += this.#parts.limits.changeBytes) {
           const length = Math.min(this.#parts.limits.changeBytes, range.end - start);
           const data = Buffer.allocUnsafe(length);
-          await this.#disk(disk).read(data, start);
+          await this.#read(disk, data, start);
           const facts = { disk, offsetBytes: start, lengthBytes: length };
           old.push(isZero(data) ? facts : { ...facts, data });
         }
@@ -253,10 +269,34 @@ export class Applier {
   }
 
   async #write(disk: number, offsetBytes: number, lengthBytes: number, data?: Buffer): Promise<void> {
-    await this.#disk(disk).write(data ?? zeros(lengthBytes), offsetBytes);
+    const device = this.#disk(disk);
+    const bytes = data ?? zeros(lengthBytes);
+    const { writeNow } = device;
+    if (!writeNow || !this.#isQuick(lengthBytes)) return await device.write(bytes, offsetBytes);
+    this.#pace.make(() => writeNow.call(device, [bytes], offsetBytes));
+    await this.#afterTurn(lengthBytes);
   }
 
-  #disk(index: number): BlockDevice {
+  async #read(disk: number, target: Buffer, offsetBytes: number): Promise<void> {
+    const device = this.#disk(disk);
+    const { readNow } = device;
+    if (!readNow || !this.#isQuick(target.length)) return await device.read(target, offsetBytes);
+    this.#pace.make(() => readNow.call(device, target, offsetBytes));
+    await this.#afterTurn(target.length);
+  }
+
+  #isQuick(lengthBytes: number): boolean {
+    return lengthBytes <= SHORT_BYTES_MAX && this.#pace.isQuick();
+  }
+
+  async #afterTurn(lengthBytes: number): Promise<void> {
+    this.#turnBytes += lengthBytes;
+    if (this.#turnBytes < TURN_BYTES) return;
+    this.#turnBytes = 0;
+    await soon();
+  }
+
+  #disk(index: number): ApplierDisk {
     const disk = this.#parts.disks[index];
     if (!disk) throw new RangeError(`the journal has no disk ${index}`);
     return disk;

@@ -1,3 +1,4 @@
+import type { QuickDevice } from '../../src/block/open-device.ts';
 import type { JournalFile, JournalFiles } from '../../src/journal/files.ts';
 import type { BlockDevice } from '../../src/ports/block-device.ts';
 import type { Random } from './random.ts';
@@ -181,6 +182,10 @@ export class FaultyMachine {
   /** A call of this boot; a handle from an earlier one never works again. */
   async call(boot: number): Promise<void> {
     await Promise.resolve();
+    this.callNow(boot);
+  }
+
+  callNow(boot: number): void {
     if (boot !== this.#boot || this.#stopped) throw new Stopped();
     this.calls++;
     if (this.stopsIn === undefined || --this.stopsIn > 0) return;
@@ -272,7 +277,8 @@ export class FaultyMachine {
     this.#disks.set(path, new Medium(sizeBytes));
   }
 
-  disk(path: string): BlockDevice {
+  /** Its short reads and writes may be made at once, and then stop the machine as any other call does. */
+  disk(path: string): BlockDevice & Pick<QuickDevice, 'readNow' | 'writeNow'> {
     const medium = this.#disks.get(path);
     if (!medium) throw new Error(`no ${path}`);
     const boot = this.#boot;
@@ -287,6 +293,19 @@ export class FaultyMachine {
       },
       write: async (source, offset) => {
         await this.call(boot);
+        if (offset + source.length > medium.current.length) throw new RangeError('beyond the disk');
+        this.mayFail(path);
+        medium.write(source, offset);
+        this.answer(boot);
+      },
+      readNow: (target, offset) => {
+        this.callNow(boot);
+        this.answer(boot);
+        target.set(medium.current.subarray(offset, offset + target.byteLength));
+      },
+      writeNow: (pieces, offset) => {
+        this.callNow(boot);
+        const source = Buffer.concat(pieces);
         if (offset + source.length > medium.current.length) throw new RangeError('beyond the disk');
         this.mayFail(path);
         medium.write(source, offset);

@@ -104,7 +104,7 @@ export class PathAppliance {
       ...(this.#sabotage.seams ? { seams: this.#sabotage.seams } : {}),
     });
     this.#journal = journal;
-    await journal.attach(new Map(DISK_IDS.map((id) => [id, machine.disk(id)])));
+    await journal.attach(new Map(DISK_IDS.map((id) => [id, waiting(machine.disk(id))])));
     const { boot } = machine;
     this.#receiver = new ChangeReceiver({
       journal,
@@ -153,4 +153,9 @@ export class PathAppliance {
     this.failedWrite = false;
     this.problems = [];
   }
+}
+
+/** Every call is waited for, so that there is a moment at which the machine may stop; what is done at once is the journal's own stories'. */
+function waiting({ readNow: _readNow, writeNow: _writeNow, ...disk }: ReturnType<FaultyMachine['disk']>) {
+  return disk;
 }
