@@ -27,6 +27,7 @@ export async function switchoverWizard(context: Context, start: WizardStart): Pr
     acceptUnprotected: preset.acceptUnprotected === true,
     leaveOutRedirect: preset.leaveOutRedirect === true,
     leaveOutScripts: preset.leaveOutScripts === true,
+    leaveOutPatch: preset.leaveOutPatch === true,
     masterIsDown: preset.masterIsDown === true,
     ...(preset.planned === true ? { planned: true } : {}),
     ...(await choosePointOf(context, name, preset)),

@@ -26,6 +26,7 @@ export function addSwitchoverCommands(program: Command, shell: Shell): void {
     .option('--master-is-down', 'the master cannot be reached to be fenced, and you know that it is off')
     .option('--no-redirect', 'go live without the redirection of the scenario; tell people the new address')
     .option('--no-scripts', "go live without the scenario's scripts")
+    .option('--no-patch', 'the copy starts as it is: nothing is changed in it for Azure')
     .option('--accept-unproven-boot', 'you have looked: go live although the boot could not be proven');
   const vm = program.command('vm').description('The standby VM of a stopped scenario');
   leaf(vm, 'start <scenario>', 'Starts it from the copied disks as they are', shell, start);
@@ -39,7 +40,7 @@ async function switchover(call: Call): Promise<unknown> {
   if (call.options.undo === true) return undo(call);
   const wizards = await call.shell.parts.wizards();
   const { acceptUnprovenBoot, acceptUnprotected, masterIsDown, planned } = call.options;
-  const { waitForJournals, redirect, scripts } = call.options;
+  const { waitForJournals, redirect, scripts, patch } = call.options;
   const preset = {
     scenario: call.args[0],
     acceptUnprovenBoot,
@@ -49,6 +50,7 @@ async function switchover(call: Call): Promise<unknown> {
     ...(waitForJournals === false ? { waitForJournals } : {}),
     ...(redirect === false ? { leaveOutRedirect: true } : {}),
     ...(scripts === false ? { leaveOutScripts: true } : {}),
+    ...(patch === false ? { leaveOutPatch: true } : {}),
     ...pointOf(call),
   };
   const outcome = (await wizards.switchover(await call.context(), { preset, yes: call.yes })) as Outcome;
