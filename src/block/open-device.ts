@@ -2,6 +2,7 @@ import { readSync } from 'node:fs';
 import { constants, type FileHandle, open, readFile, realpath, stat } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { messageOf, StandbyError } from '../errors.ts';
+import { isWindowsDevice } from '../model/disk.ts';
 import type { BlockDevice } from '../ports/block-device.ts';
 import { AlignedDevice } from './aligned-device.ts';
 import { writeVector, writeVectorNow } from './files.ts';
@@ -151,11 +152,6 @@ function bytesOf(pieces: readonly Uint8Array[]): number {
   let bytes = 0;
   for (const piece of pieces) bytes += piece.byteLength;
   return bytes;
-}
-
-/** `\\.\PhysicalDrive0`, `\\?\GLOBALROOT\Device\HarddiskVolumeShadowCopy1`: names of Windows' devices, and of nothing else. */
-export function isWindowsDevice(path: string): boolean {
-  return /^\\\\[.?]\\/.test(path);
 }
 
 async function kindOf(path: string): Promise<'file' | 'device'> {

@@ -1,6 +1,6 @@
-import { isWindowsDevice, openDevice } from '../block/open-device.ts';
+import { openDevice } from '../block/open-device.ts';
 import { inputError } from '../errors.ts';
-import type { MasterDisk } from '../model/disk.ts';
+import { isWindowsDevice, type MasterDisk } from '../model/disk.ts';
 import type { BlockDevice } from '../ports/block-device.ts';
 import type { CaptureMethod, CaptureOptions, CaptureSession } from './capture.ts';
 import { diskChanged, diskProblem, diskResized } from './disk-problems.ts';

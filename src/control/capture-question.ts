@@ -1,5 +1,5 @@
 import type { CaptureName } from '../model/capture.ts';
-import type { MasterInventory } from '../model/disk.ts';
+import { isWindowsDevice, type MasterInventory } from '../model/disk.ts';
 import type { Choice } from '../model/question.ts';
 import type { Scenario } from '../model/scenario.ts';
 import type { ScenarioLookups } from './scenario-lookups.ts';
@@ -42,7 +42,7 @@ function captureChoices(inventory: MasterInventory): readonly Choice[] {
 
 /** Moving once needs a copy; being protected needs the best that follows. */
 function proposedCapture(inventory: MasterInventory, purpose: Scenario['purpose']): CaptureName {
-  if (purpose === 'migration') return 'at-rest';
+  if (purpose === 'migration' && whyNot('at-rest', inventory) === undefined) return 'at-rest';
   if (whyNot('nbd', inventory) === undefined) return 'nbd';
   return inventory.os.family === 'linux' && inventory.disks.every(({ path }) => WHOLE_DISK.test(path))
     ? 'tracked'
@@ -58,6 +58,9 @@ function whyNot(name: CaptureName, { disks, nbd, os }: MasterInventory): string 
       .filter((disk) => !nbd?.some((one) => one.diskId === disk.id))
       .map((disk) => disk.id);
     return without.length === 0 ? undefined : `its engine does not serve ${without.join(', ')} over NBD`;
+  }
+  if (name === 'at-rest' && disks.some(({ path }) => isWindowsDevice(path))) {
+    return 'nothing tells whether the disks of a Windows that runs stand still';
   }
   if (name !== 'tracked') return undefined;
   const files = disks.filter((disk) => !disk.path.startsWith('/dev/')).map((disk) => disk.id);

@@ -1,8 +1,8 @@
-import { isWindowsDevice } from '../block/open-device.ts';
 import type { LiveOptions } from '../capture/capture.ts';
 import type { Clock } from '../clock.ts';
 import { isStandbyError, StandbyError } from '../errors.ts';
 import type { Log } from '../log.ts';
+import { isWindowsDevice } from '../model/disk.ts';
 import { makeChecksum } from '../wire/checksum.ts';
 import { Connection, type Handlers } from '../wire/connection.ts';
 import { dialAppliance } from '../wire/dial.ts';

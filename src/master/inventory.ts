@@ -1,10 +1,10 @@
 import { readFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
-import { isWindowsDevice, openDevice } from '../block/open-device.ts';
+import { openDevice } from '../block/open-device.ts';
 import type { Clock } from '../clock.ts';
 import { inputError, isStandbyError } from '../errors.ts';
 import { type DiskLayout, readDiskLayout } from '../guest/disk-layout.ts';
-import type { MasterDisk, MasterInventory, MasterNic } from '../model/disk.ts';
+import { isWindowsDevice, type MasterDisk, type MasterInventory, type MasterNic } from '../model/disk.ts';
 import type { BlockDevice } from '../ports/block-device.ts';
 import { isRawPartition, pathOf, tableIdOf } from './windows/disk-choice.ts';
 import {

@@ -69,6 +69,11 @@ export interface MasterInventory {
 export const GIB = 1024 ** 3;
 export const MIB = 1024 ** 2;
 
+/** `\\.\PhysicalDrive0`, `\\?\GLOBALROOT\Device\HarddiskVolumeShadowCopy1`: names of Windows' devices, and of nothing else. */
+export function isWindowsDevice(path: string): boolean {
+  return /^\\\\[.?]\\/.test(path);
+}
+
 /** Managed disks are sized in whole GiB; the replica is never smaller than the master's disk. */
 export function replicaSizeGib(masterSizeBytes: number): number {
   return Math.max(1, Math.ceil(masterSizeBytes / GIB));

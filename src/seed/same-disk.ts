@@ -1,8 +1,8 @@
 import type { BigIntStats } from 'node:fs';
 import { readdir, readFile, readlink, realpath, stat } from 'node:fs/promises';
 import { basename, dirname } from 'node:path';
-import { isWindowsDevice } from '../block/open-device.ts';
 import { inputError } from '../errors.ts';
+import { isWindowsDevice } from '../model/disk.ts';
 
 /**
  * A seed is never written onto what it is made of. Promises: a target that is one of the disks, a part of one, or made of

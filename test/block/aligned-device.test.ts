@@ -4,7 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { AlignedDevice } from '../../src/block/aligned-device.ts';
-import { isWindowsDevice, openDevice, type QuickDevice } from '../../src/block/open-device.ts';
+import { openDevice, type QuickDevice } from '../../src/block/open-device.ts';
+import { isWindowsDevice } from '../../src/model/disk.ts';
 
 const SECTOR = 512;
 const content = randomBytes(16 * SECTOR);

@@ -44,6 +44,15 @@ export const faults: readonly PlantedFault[] = [
     found: ['warning INVENTORY_OLD'],
     given: () => facts({ inventory: inventory({ takenAtMs: NOW_MS - 48 * 3_600_000 }) }),
   },
+  {
+    fault: 'a Windows that runs, to be copied at rest',
+    found: ['error AT_REST_UNFIT'],
+    given: () =>
+      facts({
+        scenario: scenario({ capture: 'at-rest' }),
+        inventory: inventory({ disks: [masterDisk('disk0', { path: '\\\\.\\PhysicalDrive0' })] }),
+      }),
+  },
   ...[
     'CLUSTER_NODE',
     'SHARED_DISKS_LEFT',

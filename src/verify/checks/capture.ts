@@ -1,5 +1,5 @@
 import { isLiveCapture } from '../../model/capture.ts';
-import type { MasterInventory } from '../../model/disk.ts';
+import { isWindowsDevice, type MasterInventory } from '../../model/disk.ts';
 import type { Check, CheckFacts, Finding } from '../check.ts';
 import { doubtful, error, ok, skipped, unseen, warning, wrong } from '../check.ts';
 
@@ -15,6 +15,10 @@ export const capture: Check = {
       'The scenario wants each write as it happens, but the master’s engine does not serve every disk over NBD.',
       'Start it so: standby engine master --nbd SOCKET; or choose another capture method.',
     ),
+    AT_REST_UNFIT: error(
+      'Nothing tells whether the disks of a Windows that runs stand still.',
+      'Choose capture compare; or shut the server down and let its disks, or their images, join from a Linux machine.',
+    ),
     TRACKED_UNFIT: warning(
       'What was written is noted by the kernel of a Linux master, for whole block devices only.',
       'Choose capture compare.',
@@ -27,6 +31,11 @@ export const capture: Check = {
     if (!inventory) return [skipped('CAPTURE_UNKNOWN', 'the master is not known')];
     if (scenario.capture === 'nbd') return [nbdFinding(inventory)];
     if (scenario.capture === 'tracked') return [trackedFinding(inventory)];
+    if (scenario.capture === 'at-rest' && inventory.disks.some(({ path }) => isWindowsDevice(path))) {
+      const found = `"${inventory.hostName}" joined with the disks it runs from.`;
+      const next = 'Choose capture compare: standby scenario edit';
+      return [wrong('AT_REST_UNFIT', found, 'disks that stand still', next)];
+    }
     const live = isLiveCapture(scenario.capture);
     return [
       ok(
