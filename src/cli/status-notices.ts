@@ -16,7 +16,7 @@ export function statusNotices(view: StatusView): readonly Notice[] {
     ['Is-alive', isAliveRow(view)],
     ...(live ? liveRows(view, live) : [['Data at risk', AT_REST_RISK]]),
   ];
-  rows.push(...verifiedRow(view.status));
+  rows.push(...verifiedRow(view.status), drillRow(view.status));
   if (copy) {
     rows.push(['Looked at', `${bytesText(copy.doneBytes)} of ${bytesText(copy.totalBytes)}`]);
     rows.push(['Sent data', `${bytesText(copy.sentBytes)} (${bytesText(copy.wireBytes)} on the wire)`]);
@@ -51,6 +51,10 @@ function verifiedRow({ verified }: StatusView['status']): Row[] {
   const { findings, atMs } = verified;
   const found = findings.map(({ code, status }) => `${code} (${status})`).join(', ');
   return [['Verified', `${timeText(atMs)}: ${found === '' ? 'nothing found' : found}`]];
+}
+
+function drillRow({ drilled }: StatusView['status']): Row {
+  return ['Last drill', drilled ? `${timeText(drilled.atMs)}: ${drilled.outcome}` : 'none was held'];
 }
 
 type Live = NonNullable<StatusView['live']>;
