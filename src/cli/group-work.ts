@@ -16,6 +16,13 @@ export function addGroupCommands(program: Command, shell: Shell): void {
     'so many members at once (default: 4)',
   );
   leaf(group, 'stop <group>', 'Stops all scenarios; their copied disks stay', shell, stop);
+  leaf(
+    group,
+    'drill <group>',
+    'Holds a drill of each member, side by side, each in a network of its own',
+    shell,
+    drill,
+  ).option('--parallel <number>', 'so many at once (default: 4)');
   switchFlags(
     leaf(group, 'switchover <group>', 'Switches all members over, wave after wave', shell, switchover),
   );
@@ -44,6 +51,7 @@ function switchFlags(command: Command): Command {
     .option('--master-is-down', 'masters that cannot be reached to be fenced are off, and you know it')
     .option('--no-redirect', 'go live without redirections')
     .option('--no-scripts', "go live without the scenarios' scripts")
+    .option('--no-patch', 'the sealed copies start as they are: nothing is changed in them')
     .option('--accept-unproven-boot', 'you have looked: go live although a boot could not be proven');
 }
 
@@ -69,6 +77,7 @@ function requestOf({ options }: Call) {
     ...Object.fromEntries(flags.filter((name) => options[name] === true).map((name) => [name, true])),
     ...(options.waitForJournals === false ? { waitForJournals: false } : {}),
     ...(options.redirect === false ? { leaveOutRedirect: true } : {}),
+    ...(options.patch === false ? { leaveOutPatch: true } : {}),
     ...(options.scripts === false ? { leaveOutScripts: true } : {}),
   };
 }
@@ -235,6 +244,29 @@ async function status(call: Call): Promise<unknown> {
       ...(view.status.standbyVmId ? { vmId: view.status.standbyVmId } : {}),
     })),
   };
+}
+
+async function drill(call: Call): Promise<unknown> {
+  const { drillGroup } = await import('../control/group/run.ts');
+  const parallel = parallelOf(call.options.parallel);
+  const name = String(call.args[0]);
+  await confirmed(call, name, 'to hold a drill of each member; their VMs and disks cost money meanwhile');
+  const { group, members } = await drillGroup(
+    await call.context(),
+    name,
+    parallel === undefined ? {} : { parallel },
+  );
+  listing(call, 'The group has no member.', {
+    title: `Drills of group ${group.name}`,
+    columns: ['scenario', 'outcome', 'report or why not'],
+    rows: members.map((one) => [
+      one.scenario,
+      one.outcome ?? 'FAILED',
+      one.error?.what ?? [...(one.notes ?? []), one.folder ?? ''].join(' '),
+    ]),
+  });
+  const failed = members.filter((one) => one.outcome !== 'passed').map((one) => one.scenario);
+  return new Outcome({ group: group.name, members, failed }, failed.length > 0 ? 1 : 0);
 }
 
 async function run(call: Call): Promise<unknown> {

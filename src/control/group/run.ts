@@ -1,6 +1,7 @@
 import { isStandbyError, StandbyError } from '../../errors.ts';
 import type { Group } from '../../model/group.ts';
 import type { Context } from '../context.ts';
+import { proposeDrill, startDrill } from '../drill.ts';
 import { runScenario } from '../run.ts';
 import { stopScenario } from '../stop.ts';
 import { makeAtMost } from './at-most.ts';
@@ -14,6 +15,9 @@ export interface TogetherReport {
   readonly members: readonly {
     readonly scenario: string;
     readonly state?: string;
+    /** Of a drill, and where its report lies. */
+    readonly outcome?: string;
+    readonly folder?: string;
     readonly notes?: readonly string[];
     readonly error?: { readonly code: string; readonly what: string; readonly next?: string };
   }[];
@@ -41,11 +45,26 @@ export async function stopGroup(context: Context, name: string): Promise<Togethe
   });
 }
 
+const DRILLS_AT_ONCE = 4;
+
+/** Each member in a network of its own, where it meets nobody: that they work together is not proven by it. */
+export async function drillGroup(
+  context: Context,
+  name: string,
+  options: { readonly parallel?: number } = {},
+): Promise<TogetherReport> {
+  return together(context, name, options.parallel ?? DRILLS_AT_ONCE, async (member, scenario) => {
+    const { report, folder } = await startDrill(member, await proposeDrill(member, scenario));
+    const notes = report.failure ? [report.failure.what] : [];
+    return { outcome: report.outcome, folder, notes };
+  });
+}
+
 async function together(
   context: Context,
   name: string,
   count: number,
-  act: (member: Context, scenario: string) => Promise<{ state: string; notes?: readonly string[] }>,
+  act: (member: Context, scenario: string) => Promise<Omit<TogetherReport['members'][number], 'scenario'>>,
 ): Promise<TogetherReport> {
   const group = await groupNamed(context, name);
   const { members } = await viewOf(context, group);

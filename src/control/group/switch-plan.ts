@@ -25,6 +25,7 @@ export type GroupRequest = Pick<
   SwitchoverRequest,
   | 'acceptUnprovenBoot'
   | 'acceptUnprotected'
+  | 'leaveOutPatch'
   | 'leaveOutRedirect'
   | 'leaveOutScripts'
   | 'masterIsDown'
