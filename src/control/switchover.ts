@@ -9,6 +9,7 @@ import { FENCE_MASTER } from '../switchover/steps/fence-master.ts';
 import { type SwitchoverOptions, switchoverPlan } from '../switchover/switchover.ts';
 import { withAppliance } from './bookmarks.ts';
 import type { Context } from './context.ts';
+import { keptDrills, unfinishedDrills } from './drill.ts';
 import { carryOutOrFollow } from './follow.ts';
 import { type Chosen, type LossStatement, lossOf } from './loss.ts';
 import { refreshedMaster } from './master.ts';
@@ -209,6 +210,7 @@ export { reportNotices };
 /** Begins or goes on with what `proposeSwitchover` showed. */
 export async function switchOver(context: Context, proposal: SwitchoverProposal): Promise<SwitchoverOutcome> {
   const { scenario } = proposal;
+  await tellOfDrills(context, scenario);
   const { run, input, plan } = await begun(context, proposal);
   const done = await carryOutOrFollow(context, run, plan);
   const work = await makeWork(context, { runId: run.id, input, moment: 'switchover' });
@@ -219,6 +221,15 @@ export async function switchOver(context: Context, proposal: SwitchoverProposal)
     report: switchoverReport(work, done),
     loss: proposal.loss,
   };
+}
+
+/** They hinder nothing, but what they have made counts in the quota. */
+async function tellOfDrills(context: Context, scenario: Scenario): Promise<void> {
+  const left =
+    (await unfinishedDrills(context, scenario)).length + (await keptDrills(context, scenario)).length;
+  if (left === 0) return;
+  const text = `A drill of ${scenario.name} is still there and takes its share of the quota. If Azure has no room: standby drill ${scenario.name} --remove`;
+  context.host.tell({ kind: 'text', level: 'warning', text });
 }
 
 /** Somebody else may have begun the same switchover meanwhile: then it is that one, if it is to the same position in the same way. */

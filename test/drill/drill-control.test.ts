@@ -162,6 +162,7 @@ describe('what a drill leaves', () => {
     await drill(world.context, 4);
     const runId = await interrupted();
     await switchOver(world.context, await proposeSwitchover(world.context, 'web'));
+    expect(JSON.stringify(world.told)).toContain('standby drill web --remove');
     expect((await statusOf(world.context, await scenario())).state).toBe('switched-over');
     await resume(world.context, runId);
     await removeDrills(world.context, 'web');
