@@ -289,6 +289,8 @@ function copyOf({ session }: LiveStream, close: () => Promise<void>): CaptureSes
       return live;
     },
     assertUnchanged: () => session.assertUnchanged(),
+    // Whoever copies sees by this that the disk is live, and leaves nothing out.
+    ...(session.changes ? { changes: session.changes } : {}),
     close,
   };
 }

@@ -2,8 +2,9 @@ import { execFileSync } from 'node:child_process';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import { OPTIONS, overwrite, prepareCopy, range, untilConnected } from '../fixtures/copying.ts';
+import { hashOf, OPTIONS, overwrite, prepareCopy, range, untilConnected } from '../fixtures/copying.ts';
 import { MIB, makeWorld, noiseOf, startMaster, untilEnd, type World } from '../fixtures/engines.ts';
+import { untilState } from '../fixtures/following.ts';
 
 let world: World;
 beforeEach(async () => {
@@ -47,6 +48,20 @@ it('leaves out what deleted files left behind; the replica is clean and every fi
   expect(
     world.log.lines.some((line) => line.includes('free blocks are not copied') && line.includes(`${free}`)),
   ).toBe(true);
+});
+
+it('leaves nothing of a live disk out: what deleted files left behind is copied too, and both ends agree', async () => {
+  const copy = await prepareCopy(world, { chunks: 24, full: range(0, 24) });
+  const tree = join(world.folder, 'tree');
+  await mkdir(tree);
+  run('mke2fs', '-q', '-F', '-t', 'ext4', '-b', '4096', '-E', 'nodiscard', '-d', tree, copy.disk, '24m');
+  startMaster(world, 'm1');
+  await untilConnected(copy.control);
+  await copy.control.openReplica(copy.spec());
+  await copy.control.startCopy('s1', { ...OPTIONS, capture: 'compare' });
+  const progress = await untilState(copy.control, 'replicating', 60_000);
+  expect(progress.leftOutBytes).toBe(0);
+  expect(await hashOf(copy.lun, copy.sizeBytes)).toBe(await hashOf(copy.disk, copy.sizeBytes));
 });
 
 it('copies a disk that holds no file system whole, free-looking or not', async () => {
