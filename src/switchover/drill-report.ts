@@ -1,5 +1,6 @@
 import { isoTime } from '../clock.ts';
 import type { HealthCheck, Scenario } from '../model/scenario.ts';
+import type { SealedPatch } from '../model/sealed-patch.ts';
 import type { Verdict } from '../model/verdict.ts';
 import type { RunRecord } from '../plan/plan.ts';
 import type { PriceTable } from '../verify/prices.ts';
@@ -11,6 +12,7 @@ import type { Refusal } from './ladder.ts';
 import { CREATE_VIRTUAL_MACHINE, type MadeMachine } from './steps/create-virtual-machine.ts';
 import { DECLARE_DRILLED, type DrillOutcome } from './steps/declare-drilled.ts';
 import { type Evidence, KEEP_EVIDENCE } from './steps/keep-evidence.ts';
+import { PATCH_REPLICA } from './steps/patch-replica.ts';
 import { type BootProof, PROVE_BOOT } from './steps/prove-boot.ts';
 import {
   type NothingRemains,
@@ -56,6 +58,8 @@ export interface DrillReport {
     readonly region: string;
     readonly refused?: readonly Refusal[];
   };
+  /** What the snapshots have otherwise than the replica so that they start in Azure, and what could not be given to them. */
+  readonly patch?: Pick<SealedPatch, 'changes' | 'left'>;
   /** What the checks found before it, except what is right. */
   readonly findings: readonly Verdict[];
   readonly boot?: {
@@ -103,6 +107,7 @@ export function drillReport({
   const startedAtMs = Math.min(...steps.flatMap((step) => step.startedAtMs ?? []));
   const endedAtMs = Math.max(...steps.flatMap((step) => step.endedAtMs ?? []));
   const machine = out<MadeMachine>(CREATE_VIRTUAL_MACHINE);
+  const patch = out<SealedPatch>(PATCH_REPLICA);
   const proof = boot && { ...boot, verdicts: [...boot.verdicts, ...notAsked(scenario)] };
   return {
     format: 'standby-drill-report/1',
@@ -125,6 +130,7 @@ export function drillReport({
       ? 'the subnet for drills'
       : 'made for this drill: nothing leaves it and nothing enters it',
     ...(machine ? { vm: vmOf(drilled.scenario, machine) } : {}),
+    ...(patch ? { patch: { changes: patch.changes, left: patch.left } } : {}),
     findings: (out<Verified>(VERIFY_SCENARIO)?.verdicts ?? []).filter((one) => one.status !== 'ok'),
     ...(proof ? { boot: { outcome: proof.outcome, bootMs: proof.bootMs, verdicts: proof.verdicts } } : {}),
     evidence: out<Evidence>(KEEP_EVIDENCE) ?? { without: 'the drill did not come so far' },

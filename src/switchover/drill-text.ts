@@ -72,6 +72,7 @@ function blocksOf(report: DrillReport): readonly Block[] {
       columns: ['step', 'state', 'time'],
       rows: report.steps.map((one) => [one.title, one.state, seconds(one.ms)]),
     },
+    ...patchBlocks(report.patch),
     ...verdictBlocks('Boot proof', boot?.verdicts ?? []),
     ...verdictBlocks('Findings before it', report.findings),
     { heading: 'Evidence' },
@@ -96,6 +97,19 @@ function blocksOf(report: DrillReport): readonly Block[] {
 function positionLine({ sequence, at, ageSeconds, epoch }: NonNullable<DrillReport['position']>): string {
   const where = sequence ? `position ${sequence}` : 'the finished copy';
   return `Data of ${where} (epoch ${epoch}), ${timeText(Date.parse(at))}; ${ageSeconds} s old when the replica stood still.`;
+}
+
+function patchBlocks(patch: DrillReport['patch']): readonly Block[] {
+  const { changes = [], left = [] } = patch ?? {};
+  const rows = [
+    ...changes.map((one) => [one.diskId, 'changed', one.text]),
+    ...left.map((one) => [one.diskId, 'left as it is', one.text]),
+  ];
+  if (rows.length === 0) return [];
+  return [
+    { heading: 'Changed in the copy, for its start in Azure' },
+    { columns: ['disk', '', 'what'], rows },
+  ];
 }
 
 function verdictBlocks(heading: string, verdicts: readonly Verdict[]): readonly Block[] {

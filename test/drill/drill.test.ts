@@ -187,6 +187,8 @@ describe('a drill', () => {
     expect(html).not.toContain('<script>');
     expect(html).toContain('PASSED');
     const markdown = drillMarkdown(reportOf());
+    expect(reportOf().patch?.changes).toEqual(on.appliance.patch.changes);
+    expect(markdown).toContain(on.appliance.patch.changes[0]?.text);
     expect(markdown).toContain('\\| x');
     expect(markdown).toContain(reportOf().evidence.serialLog?.sha256);
   });
