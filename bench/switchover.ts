@@ -1,5 +1,5 @@
 import { writeFile } from 'node:fs/promises';
-import { cpus, loadavg } from 'node:os';
+import { cpus, loadavg, tmpdir } from 'node:os';
 import { parseArgs } from 'node:util';
 import { systemClock } from '../src/clock.ts';
 import { createGroup } from '../src/control/group/definition.ts';
@@ -24,6 +24,7 @@ async function main(): Promise<void> {
     options: {
       disks: { type: 'string', default: '1,4,16' },
       group: { type: 'string', default: '20' },
+      folder: { type: 'string', default: tmpdir() },
       json: { type: 'string' },
     },
   });
@@ -32,8 +33,9 @@ async function main(): Promise<void> {
     works.push(report);
     process.stdout.write(`${asText(report)}\n`);
   };
-  for (const disks of values.disks.split(',').map(Number)) add(await single(disks));
-  if (Number(values.group) > 0) add(await together(Number(values.group)));
+  const sizes = values.disks.split(',').map(Number).filter(Boolean);
+  for (const disks of sizes) add(await single(disks, values.folder));
+  if (Number(values.group) > 0) add(await together(Number(values.group), values.folder));
   process.stdout.write(`${goalsText(works)}\n`);
   const machine = {
     processor: cpus()[0]?.model,
@@ -44,12 +46,12 @@ async function main(): Promise<void> {
   if (values.json) await writeFile(values.json, `${JSON.stringify({ machine, works }, undefined, 2)}\n`);
 }
 
-const ground = (names: readonly string[], disks: number) =>
-  localGroup({ names, disks, publicIp: true, latency: 'azure', clock: systemClock });
+const ground = (names: readonly string[], disks: number, folder: string) =>
+  localGroup({ names, disks, publicIp: true, latency: 'azure', clock: systemClock, folder });
 
 /** Both sides of one measure at the same time, each on a Local Azure of its own: a busy machine hurts both. */
-async function single(disks: number): Promise<WorkReport> {
-  const [ours, theirs] = await Promise.all([ground(['web'], disks), ground(['web'], disks)]);
+async function single(disks: number, folder: string): Promise<WorkReport> {
+  const [ours, theirs] = await Promise.all([ground(['web'], disks, folder), ground(['web'], disks, folder)]);
   try {
     const [standby, script] = await Promise.all([
       timed(
@@ -89,9 +91,12 @@ async function single(disks: number): Promise<WorkReport> {
 }
 
 /** A wave of so many scenarios, beside one of them alone. */
-async function together(count: number): Promise<WorkReport> {
+async function together(count: number, folder: string): Promise<WorkReport> {
   const names = Array.from({ length: count }, (_, index) => `server${index + 1}`);
-  const [alone, many] = [await ground(['web'], GROUP_DISKS), await ground(names, GROUP_DISKS)];
+  const [alone, many] = await Promise.all([
+    ground(['web'], GROUP_DISKS, folder),
+    ground(names, GROUP_DISKS, folder),
+  ]);
   try {
     const one = await timed(alone, async () =>
       switchOver(alone.context, await proposeSwitchover(alone.context, 'web')),
