@@ -1,0 +1,68 @@
+import { describe, expect, it } from 'vitest';
+import { makeAtMost } from '../../src/control/group/at-most.ts';
+import { sharingReads } from '../../src/control/group/shared-reads.ts';
+import { rightCloud } from '../fakes/scene.ts';
+
+describe('Reads that members of a group share', () => {
+  it('are asked once for all within ten seconds, never kept when they failed, and only those of the region', async () => {
+    const { cloud } = rightCloud();
+    let nowMs = 0;
+    const asked: string[] = [];
+    const counting = {
+      ...cloud,
+      catalogue: {
+        ...cloud.catalogue,
+        async usages(location: string) {
+          asked.push(location);
+          if (asked.length === 1) throw new Error('throttled');
+          return cloud.catalogue.usages(location);
+        },
+      },
+      groups: {
+        ...cloud.groups,
+        async get(name: string) {
+          asked.push(`group ${name}`);
+          return cloud.groups.get(name);
+        },
+      },
+    };
+    const clock = { now: () => nowMs, sleep: async () => undefined };
+    const shared = sharingReads(counting, clock);
+    await expect(shared.catalogue.usages('japaneast')).rejects.toThrow('throttled');
+    const [one, other] = await Promise.all([1, 2].map(() => shared.catalogue.usages('japaneast')));
+    expect(one).toBe(other);
+    await shared.catalogue.usages('westus2');
+    expect(asked).toEqual(['japaneast', 'japaneast', 'westus2']);
+    nowMs = 10_000;
+    await shared.catalogue.usages('japaneast');
+    await shared.groups.get('recovery');
+    await shared.groups.get('recovery');
+    expect(asked.slice(3)).toEqual(['japaneast', 'group recovery', 'group recovery']);
+  });
+});
+
+describe('Work of which so much may go on at once', () => {
+  it('goes on in the order of coming, and a failure gives its place to the next', async () => {
+    const atMost = makeAtMost(2);
+    const began: number[] = [];
+    let under = 0;
+    const work = (number: number) => async () => {
+      began.push(number);
+      under += 1;
+      expect(under).toBeLessThanOrEqual(2);
+      await new Promise((resolve) => setImmediate(resolve));
+      under -= 1;
+      if (number === 1) throw new Error('failed');
+      return number;
+    };
+    const ended = await Promise.allSettled([1, 2, 3, 4, 5].map((number) => atMost(work(number))));
+    expect(ended.map((one) => one.status)).toEqual([
+      'rejected',
+      'fulfilled',
+      'fulfilled',
+      'fulfilled',
+      'fulfilled',
+    ]);
+    expect(began).toEqual([1, 2, 3, 4, 5]);
+  });
+});
