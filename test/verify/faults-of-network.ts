@@ -263,13 +263,14 @@ function drills(subnetName: string, own: readonly SecurityRule[] | undefined): P
   };
 }
 
-const drilled = (outcome: 'passed' | 'failed'): PlantedFault['given'] => {
+const drilled = (outcome: 'passed' | 'failed' | 'skipped'): PlantedFault['given'] => {
   const found = { runId: 'drill-1', atMs: 0, outcome, sha256: 'a' };
   return () => facts({ moment: 'watch', status: status({ drilled: found }) });
 };
 
 export const faultsOfDrills: readonly PlantedFault[] = [
   { fault: 'a drill that passed', found: [], given: drilled('passed') },
+  { fault: 'a drill without a guest', found: [], given: drilled('skipped') },
   { fault: 'a drill that failed', found: ['warning DRILL_NOT_PASSED'], given: drilled('failed') },
   {
     fault: 'a subnet for drills that nothing leaves',

@@ -38,7 +38,7 @@ export const drill: Check = {
       'Look at its report (`standby drill --list`), and hold another one.',
     ),
     DRILL_NONE: unseen(
-      'No drill has been held for this scenario, so no boot of its replica has been proven.',
+      'No drill has been held for this scenario, or it had no guest to see, so no boot of its replica has been proven.',
       'Hold one: `standby drill SCENARIO`.',
     ),
   },
@@ -51,6 +51,7 @@ function lastDrill({ scenario, status }: CheckFacts): Finding {
   const last = status?.drilled;
   if (!last) return skipped('DRILL_NONE', 'no drill has been held');
   const found = `the drill of ${timeText(last.atMs)}: ${last.outcome}`;
+  if (last.outcome === 'skipped') return skipped('DRILL_NONE', found);
   if (last.outcome === 'passed') return ok('DRILL_PASSED', found);
   return doubtful('DRILL_NOT_PASSED', found, 'passed', `Hold another one: standby drill ${scenario.name}`);
 }
