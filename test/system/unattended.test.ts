@@ -1,4 +1,14 @@
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import {
+  closeSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import type { LocalEndpoint } from '../../infra/local/local-azure.ts';
@@ -13,7 +23,7 @@ import {
   type Started,
   start,
 } from './commands.ts';
-import { makeTinyServer } from './tiny-server.ts';
+import { GREETING, makeTinyServer } from './tiny-server.ts';
 
 /** The whole job with nobody there: answers from files, and every command once with `--json`. */
 const ACCOUNT = 'ops@example.com';
@@ -43,14 +53,16 @@ it('every command works unattended, with exactly one JSON document on standard o
   const engine = await withScenario();
   await copied();
   await followed();
+  await drilled();
   await switchedOver();
+  await ended(engine);
+  const newEngine = await cameHome();
   await removed();
-  engine.kill('SIGTERM');
-  expect((await engine.ended).exitCode).toBe(0);
+  await ended(newEngine);
 
   expect([...typed].sort()).toEqual(leaves.filter((leaf) => !NOT_HERE.includes(leaf)));
   expect(processesOf(lodging.home)).toEqual([]);
-}, 300_000);
+}, 420_000);
 
 /** Runs one command as a program would, and holds it to its exit code and to one document. */
 async function json(
@@ -81,6 +93,11 @@ const answersFile = (name: string, answers: Document): string => {
   writeFileSync(file, JSON.stringify(answers));
   return file;
 };
+
+async function ended(engine: Started): Promise<void> {
+  engine.kill('SIGTERM');
+  expect((await engine.ended).exitCode).toBe(0);
+}
 
 let leaves: Promise<readonly string[]> | undefined;
 
@@ -252,9 +269,23 @@ async function followed(): Promise<void> {
   expect(await json('status kiosk')).toMatchObject({
     isAlive: 'alive',
     watched: { condition: 'protected' },
-    verified: { findings: [] },
+    // There is no kernel on its disk.
+    verified: { findings: [{ code: 'NOT_READY' }] },
     live: { master: 'connected' },
   });
+}
+
+/** A real boot in a network of its own, while the scenario goes on replicating. */
+async function drilled(): Promise<void> {
+  expect(await json('drill kiosk', { code: 2 })).toMatchObject({ error: { code: 'ANSWER_MISSING' } });
+  const { folder, ...drill } = await json('drill kiosk --yes');
+  expect(drill).toMatchObject({
+    outcome: 'passed',
+    report: { hold: { lasted: true }, boot: { outcome: 'proven' }, removal: { state: 'proven' } },
+  });
+  expect(readFileSync(join(String(folder), 'serial.log'), 'latin1')).toContain(GREETING);
+  expect(await json('drill kiosk --check-reports')).toMatchObject({ reports: { length: 1 }, problems: [] });
+  expect(await json('status kiosk')).toMatchObject({ state: 'replicating' });
 }
 
 async function switchedOver(): Promise<void> {
@@ -268,8 +299,52 @@ async function switchedOver(): Promise<void> {
   await json(`resume ${id}`, { code: 2 });
   await json('vm stop kiosk');
   await json('vm start kiosk --yes');
+}
+
+/** The server's disk is lost: a new machine gets what the standby has written, and takes the master's place. Gives its engine. */
+async function cameHome(): Promise<Started> {
+  const disk = join(lodging.home, 'server.img');
+  const { size } = statSync(disk);
+  rmSync(disk);
+  writeFileSync(disk, '');
+  truncateSync(disk, size);
+  const machine = { ...lodging, home: join(lodging.home, 'new-master') };
+  const standby = newestDisk();
+  writeAt(standby, 40, 'written while the standby worked');
+  expect(await json('failback kiosk --prepare', { code: 2 })).toMatchObject({
+    error: { code: 'ANSWER_MISSING' },
+  });
+  const { token } = await json('restore-token kiosk');
+  const restored = json(`restore --token ${String(token)} --target ${disk}`, { place: machine });
+  restored.catch(() => undefined); // Awaited below, unless something before it fails.
+  expect(await json('failback kiosk --prepare --yes')).toMatchObject({ state: 'failing-back' });
+  writeAt(standby, 41, 'written until the last moment');
+  const home = await json('failback kiosk --finish --yes');
+  expect(home).toMatchObject({ state: 'stopped', restored: { sentBytes: 4096 } });
+  expect(await restored).toMatchObject({ mayBoot: true, disks: [{ diskId: 'disk0', target: disk }] });
+  expect(readFileSync(disk).equals(readFileSync(standby).subarray(0, size))).toBe(true);
+  const engine = start(['engine', 'master', '--interval', '1'], machine);
   await json('vm stop kiosk --remove --yes');
+  const run = await json('run kiosk');
+  expect(run).toMatchObject({ state: 'replicating', sync: { mode: 'block' } });
+  expect(run.sentBytes).toBeLessThan(64 * 1024);
   await json('stop kiosk');
+  return engine;
+}
+
+/** Local Azure's file of the disk that was made last: the standby's, when there is no failback yet. */
+function newestDisk(): string {
+  const folder = join(control.home, 'local-azure/data/disks');
+  const files = readdirSync(folder).filter((name) => name.endsWith('.raw'));
+  const bornMs = (name: string) => statSync(join(folder, name)).birthtimeMs;
+  return join(folder, files.toSorted((a, b) => bornMs(b) - bornMs(a))[0] ?? '');
+}
+
+/** As the standby's guest would. */
+function writeAt(file: string, offsetMib: number, text: string): void {
+  const handle = openSync(file, 'r+');
+  writeSync(handle, text, offsetMib * 2 ** 20);
+  closeSync(handle);
 }
 
 /** A definition survives its scenario as YAML; then everything is taken down in the order of its dependence. */
