@@ -6,13 +6,7 @@ import type { RunRecord, RunStatus } from '../plan/plan.ts';
 import type { Cloud } from '../ports/cloud.ts';
 import { type BackupReason, backupPlan, completeBackupOf } from '../switchover/backup.ts';
 import type { Work } from '../switchover/work.ts';
-import {
-  type BackupInput,
-  backupSubject,
-  beginDetached,
-  createBackupRun,
-  requestBackup,
-} from './backup-request.ts';
+import { type BackupInput, backupSubject, beginDetached, createBackupRun } from './backup-request.ts';
 import type { Context } from './context.ts';
 import { appendEvent } from './events.ts';
 import { accountGone } from './scenario.ts';
@@ -46,15 +40,6 @@ export async function backUp(
   if (!options.detach) return { scenario, run: await resumeBackup(context, run), detached: false };
   await beginDetached(context, run);
   return { scenario, run, detached: true };
-}
-
-/** The backup that follows a failback, once (H-14): of disks that stay, and stand still. Undefined when the scenario wants none. */
-export async function requestBackupAfterFailback(
-  context: Context,
-  scenario: Scenario,
-  failbackRunId: string,
-) {
-  return scenario.backup ? requestBackup(context, scenario, failbackRunId) : undefined;
 }
 
 /** `standby resume` for a run of this kind. What failed is told as an event too: nobody may be watching. */

@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { backUp, listBackups, removeBackups, requestBackupAfterFailback } from '../../src/control/backup.ts';
+import { backUp, listBackups, removeBackups } from '../../src/control/backup.ts';
+import { requestBackup } from '../../src/control/backup-request.ts';
 import type { Context } from '../../src/control/context.ts';
 import { listEvents } from '../../src/control/events.ts';
 import { runScenario } from '../../src/control/run.ts';
@@ -106,8 +107,8 @@ describe('After a switchover', () => {
 
   it('another one that has not ended means that a person has to do it, and that is told once', async () => {
     const { scenario } = await switchedOver();
-    const again = await requestBackupAfterFailback(context, scenario, 'failback-1');
-    await requestBackupAfterFailback(context, scenario, 'failback-1');
+    const again = await requestBackup(context, scenario, 'failback-1');
+    await requestBackup(context, scenario, 'failback-1');
     expect(again).toEqual({ manual: expect.stringContaining('standby backup web') });
     expect((await codes()).filter((code) => code === 'BACKUP_MANUAL_NEEDED')).toHaveLength(1);
     expect(detached).toHaveLength(1);
@@ -118,8 +119,8 @@ describe('After a failback', () => {
   it('a backup is asked for once, however often it is asked for', async () => {
     const { scenario, report } = await switchedOver();
     await resume(context, report.backup?.runId ?? '');
-    const first = await requestBackupAfterFailback(context, scenario, 'failback-1');
-    expect(await requestBackupAfterFailback(context, scenario, 'failback-1')).toEqual(first);
+    const first = await requestBackup(context, scenario, 'failback-1');
+    expect(await requestBackup(context, scenario, 'failback-1')).toEqual(first);
     expect(await unfinished()).toEqual(['backup']);
     await resume(context, first?.runId ?? '');
     const { backups } = await listBackups(context, 'web');
