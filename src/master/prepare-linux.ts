@@ -1,5 +1,6 @@
 import { lstat, readdir, readFile, realpath } from 'node:fs/promises';
 import { basename, dirname, join, resolve, sep } from 'node:path';
+import { inputError, type StandbyError } from '../errors.ts';
 import { UNSTABLE_NAME } from '../guest/readiness/linux-kernel.ts';
 
 /**
@@ -30,6 +31,7 @@ const DRIVERS = ['hv_vmbus', 'hv_storvsc', 'hv_netvsc'];
 
 export async function proposeForLinux(root: string): Promise<Proposal> {
   const system = new System(root);
+  if (!(await system.isLinux())) throw noLinux(root);
   const parts = [
     await initialRamDisk(system),
     await serialConsole(system),
@@ -44,6 +46,14 @@ export async function proposeForLinux(root: string): Promise<Proposal> {
   };
 }
 
+function noLinux(root: string): StandbyError {
+  return inputError(
+    'NO_LINUX_THERE',
+    `There is no Linux system under ${root}.`,
+    'Name the folder that its root file system is mounted on: --root FOLDER',
+  );
+}
+
 type Part = Partial<Proposal>;
 
 /** Files of a system below its root folder; a link that leads out of it is not followed. */
@@ -52,6 +62,11 @@ class System {
 
   constructor(root: string) {
     this.#root = resolve(root);
+  }
+
+  async isLinux(): Promise<boolean> {
+    const signs = ['/etc/os-release', '/usr/lib/os-release', '/etc/fstab'];
+    return (await Promise.all(signs.map((path) => this.isThere(path)))).includes(true);
   }
 
   async isThere(path: string): Promise<boolean> {
@@ -83,8 +98,12 @@ class System {
   async #inside(path: string): Promise<string | undefined> {
     const place = join(this.#root, path);
     const folder = await realpath(dirname(place)).catch(absent);
-    const root = await realpath(this.#root);
-    if (folder === undefined || !`${folder}${sep}`.startsWith(root === sep ? sep : `${root}${sep}`))
+    const root = await realpath(this.#root).catch(absent);
+    if (
+      folder === undefined ||
+      root === undefined ||
+      !`${folder}${sep}`.startsWith(root === sep ? sep : `${root}${sep}`)
+    )
       return undefined;
     return (await lstat(place).catch(absent)) ? place : undefined;
   }

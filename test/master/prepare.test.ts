@@ -227,6 +227,11 @@ describe('Preparing a Linux master', () => {
       await rm(outside, { recursive: true, force: true });
     }
   });
+
+  it('says that there is no system where it is told to look', async () => {
+    for (const nowhere of [join(root, 'etc'), join(root, 'not there')])
+      await expect(proposePrepare({ root: nowhere })).rejects.toMatchObject({ code: 'NO_LINUX_THERE' });
+  });
 });
 
 /** The machine is gone when this one says its nth line. */

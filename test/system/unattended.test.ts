@@ -27,8 +27,8 @@ import { GREETING, makeTinyServer } from './tiny-server.ts';
 
 /** The whole job with nobody there: answers from files, and every command once with `--json`. */
 const ACCOUNT = 'ops@example.com';
-/** They have no document: two run for ever, and the demo has tests of its own. */
-const NOT_HERE = ['demo', 'engine appliance', 'engine master'];
+/** Two run for ever, two speak with this machine's own service manager, and the demo has tests of its own. */
+const NOT_HERE = ['demo', 'engine appliance', 'engine master', 'service status', 'service uninstall'];
 /** What is told as it happens comes before the result, one document a line. */
 const SEVERAL_DOCUMENTS = ['run', 'serve'];
 
@@ -51,6 +51,7 @@ it('every command works unattended, with exactly one JSON document on standard o
   const endpoint = await registered();
   await withAppliance(endpoint);
   const engine = await withScenario();
+  await grouped();
   await copied();
   await followed();
   await drilled();
@@ -62,7 +63,7 @@ it('every command works unattended, with exactly one JSON document on standard o
 
   expect([...typed].sort()).toEqual(leaves.filter((leaf) => !NOT_HERE.includes(leaf)));
   expect(processesOf(lodging.home)).toEqual([]);
-}, 420_000);
+}, 900_000);
 
 /** Runs one command as a program would, and holds it to its exit code and to one document. */
 async function json(
@@ -185,6 +186,8 @@ async function withScenario(): Promise<Started> {
   while (waiting) waiting = ((await json('master list')).joined as readonly string[]).length === 0;
   await joined;
   const engine = start(['engine', 'master', '--interval', '1'], master);
+  await json('service install --print linux', { place: master });
+  await json('master prepare --root /nowhere --yes', { code: 2, place: master });
   const missing = await json('scenario create --name kiosk', { code: 2 });
   expect(missing).toMatchObject({ error: { what: expect.stringMatching(/--master.*--vm-size.*--yes/) } });
   const file = answersFile('scenario', {
@@ -205,6 +208,17 @@ async function withScenario(): Promise<Started> {
   await json('scenario codes');
   await Promise.all([json('scenario list'), json('scenario show kiosk'), json('scenario verify kiosk')]);
   return engine;
+}
+
+/** Of one: what a group does to a member is what the member's own commands do. */
+async function grouped(): Promise<void> {
+  await json('group create floor --wave kiosk');
+  await json('group edit floor --parallel 2');
+  const yaml = join(lodging.home, 'floor.yaml');
+  await json(`group export floor --file ${yaml}`);
+  await json('group remove floor');
+  expect(await json(`group import ${yaml}`)).toMatchObject({ names: { parallel: 2 } });
+  await Promise.all([json('group list'), json('group show floor'), json('group status floor')]);
 }
 
 /** The first copy travels: made on the master, brought to the appliance by hand. */
@@ -246,14 +260,19 @@ async function copied(): Promise<void> {
     sync: { mode: 'block', reason: expect.stringMatching(/hold a seed/) },
     leftOutBytes: expect.any(Number),
   });
-  const { digests } = await json('status kiosk');
-  expect(await json('run kiosk')).toMatchObject({ state: 'synchronised', resumed: false, digests });
+  const { digests, epoch } = await json('status kiosk');
+  await json('group run floor');
+  expect(await json('status kiosk')).toMatchObject({
+    state: 'synchronised',
+    epoch: Number(epoch) + 1,
+    digests,
+  });
   await Promise.all([json('runs'), json('events --scenario kiosk'), json('runbook kiosk')]);
 }
 
 /** The same server, followed live from now on. */
 async function followed(): Promise<void> {
-  await json('stop kiosk');
+  await json('group stop floor');
   await json('scenario edit kiosk --capture compare --yes');
   expect(await json('run kiosk')).toMatchObject({ state: 'replicating' });
   expect(await json('bookmark kiosk monday')).toMatchObject({ bookmark: 'monday' });
@@ -286,11 +305,18 @@ async function drilled(): Promise<void> {
   expect(readFileSync(join(String(folder), 'serial.log'), 'latin1')).toContain(GREETING);
   expect(await json('drill kiosk --check-reports')).toMatchObject({ reports: { length: 1 }, problems: [] });
   expect(await json('status kiosk')).toMatchObject({ state: 'replicating' });
+  expect(await json('group drill floor', { code: 2 })).toMatchObject({ error: { code: 'ANSWER_MISSING' } });
 }
 
 async function switchedOver(): Promise<void> {
   expect(await json('switchover kiosk', { code: 2 })).toMatchObject({ error: { code: 'ANSWER_MISSING' } });
-  expect(await json('switchover kiosk --yes')).toMatchObject({ state: 'switched-over' });
+  await json('group switchover floor --yes');
+  expect(await json('status kiosk')).toMatchObject({ state: 'switched-over' });
+  await json('group resume floor', { code: 2 });
+  await json('group recover floor --side standby --yes');
+  expect(await json('backup kiosk')).toMatchObject({ status: 'done' });
+  expect(await json('backup list kiosk')).toMatchObject({ backups: { length: 1 } });
+  await json('backup remove kiosk --all --yes');
   expect(await json('switchover kiosk --undo', { code: 2 })).toMatchObject({
     error: { code: 'PAST_COMMIT' },
   });
@@ -352,6 +378,7 @@ async function removed(): Promise<void> {
   const yaml = join(lodging.home, 'kiosk.yaml');
   expect(await json(`scenario export kiosk --file ${yaml}`)).toMatchObject({ name: 'kiosk' });
   expect(await json(`scenario import ${yaml}`, { code: 2 })).toMatchObject({ error: { code: 'NAME_TAKEN' } });
+  await json('group remove floor');
   await json('scenario remove kiosk --delete-replica');
   const auto = readFileSync(yaml, 'utf8').replace('switchoverMode: manual', 'switchoverMode: auto');
   expect(await json('scenario import -', { code: 2, input: auto })).toMatchObject({
