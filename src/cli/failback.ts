@@ -21,6 +21,7 @@ export function addFailbackCommand(program: Command, shell: Shell): void {
       '--remove-standby',
       'remove the standby VM and its disks in the end; otherwise it is kept, deallocated',
     )
+    .option('--no-scripts', "come home without the scenario's scripts")
     .option('--undo', 'take an unfinished or prepared failback back: the standby goes on');
 }
 
@@ -65,8 +66,12 @@ const QUESTIONS: Readonly<Record<FailbackPart, string>> = {
 async function part(call: Call, name: string, which: FailbackPart): Promise<FailbackReport> {
   const { failBack, proposeFailback } = await import('../control/failback.ts');
   const context = await call.context();
-  const removeStandby = call.options.removeStandby === true;
-  const proposal = await proposeFailback(context, name, { part: which, removeStandby });
+  const { removeStandby, scripts } = call.options;
+  const proposal = await proposeFailback(context, name, {
+    part: which,
+    removeStandby: removeStandby === true,
+    leaveOutScripts: scripts === false,
+  });
   for (const { type, name: made } of proposal.makes)
     note(call, `Makes ${type.split('/').at(-1)} ${made}, and removes it again`);
   if (!call.yes && !(await agreed(call, QUESTIONS[which]))) throw cancelled();

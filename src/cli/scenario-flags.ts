@@ -70,7 +70,7 @@ const GENERAL: readonly AnswerFlag[] = [
   {
     name: 'scripts',
     value: '<list>',
-    text: "programs of your own: 'before-seal=/path/program argument; after-boot=/path/other'",
+    text: "programs of your own: 'before-seal=/path/program argument; after-boot@SWITCHOVER+DRILL=/path/other'",
   },
   {
     name: 'scriptTimeout',

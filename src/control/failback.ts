@@ -53,7 +53,12 @@ export interface FailbackProposal {
 export async function proposeFailback(
   context: Context,
   name: string,
-  ask: { readonly part: FailbackPart; readonly removeStandby?: boolean },
+  ask: {
+    readonly part: FailbackPart;
+    readonly removeStandby?: boolean;
+    /** They do not work, and the server is needed; also of a failback that was begun with them. */
+    readonly leaveOutScripts?: boolean;
+  },
 ): Promise<FailbackProposal> {
   const scenario = await scenarioNamed(context, name);
   const status = await statusOf(context, scenario);
@@ -63,13 +68,15 @@ export async function proposeFailback(
   const source = part === 'from-replica' ? 'replica' : 'standby';
   const refusal = unfinished ? undefined : refusalToFailBack(scenario, status, source, runId);
   if (refusal) throw refusal;
-  const input =
+  const begun =
     (unfinished?.input as ScenarioRunInput | undefined) ??
     (await freshInput(context, scenario, {
       ...(status.standbyVmId === undefined ? {} : { vmId: status.standbyVmId }),
       ...(ask.removeStandby ? { removeStandby: true } : {}),
       ...(status.redirected ? { redirected: status.redirected } : {}),
     }));
+  const left = ask.leaveOutScripts ? { leaveOutScripts: true } : {};
+  const input = { ...begun, options: { ...begun.options, ...left } };
   const plan = await planOf(context, FAILBACK_KINDS[part], runId, input);
   const makes = plan.stages.flat().flatMap((step) => step.makes ?? []);
   return { scenario, status, part, makes, runId, input, ...(unfinished ? { unfinished } : {}) };
@@ -83,12 +90,15 @@ export async function failBack(context: Context, proposal: FailbackProposal): Pr
   const run =
     proposal.unfinished ??
     (await context.store.runs.create({ id: runId, kind, subject: scenario.id, title, input }));
-  return resumeFailback(context, run);
+  return goOn(context, run, input);
 }
 
 /** `standby resume` for a run of these kinds. */
 export async function resumeFailback(context: Context, run: RunRecord): Promise<FailbackReport> {
-  const input = run.input as ScenarioRunInput;
+  return goOn(context, run, run.input as ScenarioRunInput);
+}
+
+async function goOn(context: Context, run: RunRecord, input: ScenarioRunInput): Promise<FailbackReport> {
   const plan = await planOf(context, run.kind, run.id, input);
   const over = new AbortController();
   const letting = lettingIn(context, input.scenario, over.signal);

@@ -4,7 +4,12 @@ import { access, mkdir } from 'node:fs/promises';
 import { isIP } from 'node:net';
 import { join } from 'node:path';
 import { isStandbyError, messageOf, StandbyError } from '../errors.ts';
-import type { DnsUpdateRedirect, ScenarioScript } from '../model/redirect.ts';
+import {
+  type DnsUpdateRedirect,
+  momentText,
+  type ScenarioScript,
+  type ScriptEvent,
+} from '../model/redirect.ts';
 import type { Scenario } from '../model/scenario.ts';
 import { azureDns } from '../redirect/azure-dns.ts';
 import { dnsUpdate } from '../redirect/dns-update.ts';
@@ -90,7 +95,7 @@ export function redirectParts(
   return {
     ...(redirect ? { redirect: () => redirectFor(context, scenario) } : {}),
     ...(scripts.length > 0
-      ? { runScript: (script, facts, signal) => runOne(context, runId, script, facts, signal) }
+      ? { runScript: (script, call, signal) => runOne(context, runId, script, call, signal) }
       : {}),
   };
 }
@@ -99,7 +104,7 @@ async function runOne(
   context: Context,
   runId: string,
   script: ScenarioScript,
-  facts: Readonly<Record<string, string>>,
+  call: { readonly event: ScriptEvent; readonly facts: Readonly<Record<string, string>> },
   signal: AbortSignal,
 ): ReturnType<typeof runScript> {
   const folder = join(context.homeFolder, 'scripts');
@@ -107,9 +112,8 @@ async function runOne(
   return runScript(
     {
       command: script.command,
-      event: 'SWITCHOVER',
       phase: script.at,
-      facts,
+      ...call,
       timeoutMs: script.timeoutSeconds * 1000,
       logFile: join(folder, `${runId}-${script.at}.log`),
     },
@@ -137,11 +141,10 @@ export function redirectLooks(
             },
           }
         : {}),
-      scripts: scripts.map(({ at, command: [program = ''] }) => ({
-        phase: at,
-        program,
-        look: () => lookAt(program),
-      })),
+      scripts: scripts.map((script) => {
+        const [program = ''] = script.command;
+        return { phase: momentText(script), program, look: () => lookAt(program) };
+      }),
     },
   };
 }

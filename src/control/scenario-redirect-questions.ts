@@ -1,13 +1,20 @@
 import { existsSync } from 'node:fs';
 import { isAbsolute } from 'node:path';
 import type { Choice } from '../model/question.ts';
-import { SCRIPT_MOMENTS, type ScenarioRedirect, type ScenarioScript } from '../model/redirect.ts';
+import {
+  momentText,
+  SCRIPT_EVENTS,
+  SCRIPT_MOMENTS,
+  type ScenarioRedirect,
+  type ScenarioScript,
+  scriptsProblem,
+} from '../model/redirect.ts';
 import type { Answers } from '../ports/host.ts';
 import { REDIRECTIONS, type Redirection, whyNotRedirect } from '../redirect/matrix.ts';
 import { KEY_IS_KEPT, type RedirectKey } from './redirect-key.ts';
 import { type Screen, textOf } from './screen.ts';
 
-/** How clients find the standby (M-22, M-24, M-25), and the user's own programs around a switchover. */
+/** How clients find the standby (M-22, M-24, M-25), and the user's own programs around its parts. */
 const isUpdate = (answers: Answers): boolean => answers.redirect === 'dns-update';
 const isAzure = ({ redirect }: Answers): boolean =>
   redirect === 'azure-dns' || redirect === 'azure-private-dns';
@@ -156,8 +163,8 @@ export const redirectScreens: readonly Screen[] = [
     question: () => ({
       name: 'scripts',
       kind: 'text',
-      message: 'Programs of your own around a switchover',
-      hint: `MOMENT=/path/program argument; MOMENT=... with ${SCRIPT_MOMENTS.join(', ')}; empty: none`,
+      message: 'Programs of your own around a switchover, a drill or a failback',
+      hint: `MOMENT=/path/program argument; MOMENT@DRILL+SWITCHOVER=... with ${SCRIPT_MOMENTS.join(', ')}; without @: SWITCHOVER; empty: none`,
       optional: true,
       validate: (value) => {
         const parsed = scriptsFrom(textOf(value), TIMEOUT_SECONDS);
@@ -187,15 +194,18 @@ function scriptsFrom(text: string, timeoutSeconds: number): readonly ScenarioScr
   const scripts: ScenarioScript[] = [];
   for (const part of text.split(/[;\n]/)) {
     if (part.trim() === '') continue;
-    const [, moment = '', rest = ''] = /^\s*([a-z-]+)\s*=\s*(.*?)\s*$/.exec(part) ?? [];
+    const [, moment = '', when, rest = ''] = /^\s*([a-z-]+)(?:@([A-Z+]+))?\s*=\s*(.*?)\s*$/.exec(part) ?? [];
     const at = SCRIPT_MOMENTS.find((one) => one === moment);
     if (!at) return `Write MOMENT=PROGRAM, with one of ${SCRIPT_MOMENTS.join(', ')}.`;
     const command = commandOf(rest);
     if (!command || !isAbsolute(command[0] ?? '')) return `${at} needs a program with its whole path.`;
-    if (scripts.some((one) => one.at === at)) return `${at} stands there twice.`;
-    scripts.push({ at, command, timeoutSeconds });
+    const named = when?.split('+') ?? [];
+    const events = SCRIPT_EVENTS.filter((one) => named.includes(one));
+    if (events.length < named.length)
+      return `${at}@ is followed by ${SCRIPT_EVENTS.join(', ')}, or some of them with a + between.`;
+    scripts.push({ at, ...(events.length > 0 ? { events } : {}), command, timeoutSeconds });
   }
-  return scripts;
+  return scriptsProblem(scripts) ?? scripts;
 }
 
 function commandOf(text: string): readonly string[] | undefined {
@@ -265,7 +275,8 @@ export function answersOfRedirect({ redirect, scripts = [] }: RedirectDefinition
   };
 }
 
-function scriptText({ at, command }: ScenarioScript): string {
+function scriptText(script: ScenarioScript): string {
+  const { command } = script;
   const plain = command.every((one) => /^[^\s;[]+$/.test(one));
-  return `${at}=${plain ? command.join(' ') : JSON.stringify(command)}`;
+  return `${momentText(script)}=${plain ? command.join(' ') : JSON.stringify(command)}`;
 }

@@ -4,6 +4,7 @@ import type { Account } from '../model/account.ts';
 import type { Appliance, Master } from '../model/appliance.ts';
 import { backupProblem } from '../model/backup.ts';
 import { isLiveCapture } from '../model/capture.ts';
+import { scriptsProblem } from '../model/redirect.ts';
 import type { Scenario, ScenarioNic } from '../model/scenario.ts';
 import type { Cloud } from '../ports/cloud.ts';
 import { sameRegion } from '../verify/region.ts';
@@ -100,8 +101,8 @@ function misfits(
   }
   const backupWrong = file.backup && backupProblem(file.backup);
   if (backupWrong) problems.push(`backup: ${backupWrong}`);
-  const moments = (file.scripts ?? []).map((one) => one.at);
-  if (new Set(moments).size < moments.length) problems.push('scripts: one for each moment at most');
+  const scriptsWrong = scriptsProblem(file.scripts ?? []);
+  if (scriptsWrong) problems.push(`scripts: ${scriptsWrong}`);
   if (file.vm.fallbackZones && file.vm.zone === undefined) {
     problems.push('vm.fallbackZones: it needs vm.zone, the zone that is tried first');
   }

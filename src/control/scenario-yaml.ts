@@ -2,7 +2,7 @@ import { inputError } from '../errors.ts';
 import { BACKUP_KEEP_MAX, BACKUP_MINUTES_MAX } from '../model/backup.ts';
 import { CAPTURE_NAMES } from '../model/capture.ts';
 import { parseDrillSchedule } from '../model/drill-schedule.ts';
-import { SCRIPT_MOMENTS, TSIG_ALGORITHMS } from '../model/redirect.ts';
+import { SCRIPT_EVENTS, SCRIPT_MOMENTS, TSIG_ALGORITHMS } from '../model/redirect.ts';
 import { DISK_TYPES, REWIND_HOURS_MAX, SCRUB_HOURS_MAX } from '../model/scenario.ts';
 import type { Context } from './context.ts';
 import type { ScenarioFile } from './scenario-file.ts';
@@ -175,11 +175,15 @@ function redirectSchemas(z: Zod, text: ReturnType<Zod['string']>) {
       .array(
         z.strictObject({
           at: z.enum(SCRIPT_MOMENTS, { error: SCRIPT_MOMENTS.join(' or ') }),
+          events: z
+            .array(z.enum(SCRIPT_EVENTS, { error: SCRIPT_EVENTS.join(' or ') }))
+            .min(1, SCRIPT_EVENTS.join(' or '))
+            .exactOptional(),
           command: z.array(text).min(1, 'a program is needed').max(64),
           timeoutSeconds: z.int().min(1).max(86_400),
         }),
       )
-      .max(SCRIPT_MOMENTS.length, 'one script for each moment at most')
+      .max(SCRIPT_MOMENTS.length * SCRIPT_EVENTS.length, 'one script for each moment at most')
       .exactOptional(),
   };
 }

@@ -3,6 +3,7 @@ import { createWriteStream } from 'node:fs';
 import { finished } from 'node:stream/promises';
 import { type Clock, isoTime } from '../clock.ts';
 import { messageOf, StandbyError } from '../errors.ts';
+import type { ScriptEvent } from '../model/redirect.ts';
 
 /**
  * Runs a script of the user's own around a phase (M-24, H-01..H-18): a program with arguments, no shell, the facts in its
@@ -10,8 +11,6 @@ import { messageOf, StandbyError } from '../errors.ts';
  * that fails says so by an error, and whoever called decides what that means. Dies at any line: the script may go on
  * alone; run again, it must be able to bear that (docs say so).
  */
-export type ScriptEvent = 'SWITCHOVER' | 'FAILBACK' | 'DRILL';
-
 export interface ScriptCall {
   readonly command: readonly string[];
   readonly event: ScriptEvent;
@@ -76,8 +75,8 @@ export async function runScript(
   throw new StandbyError({
     code: 'SCRIPT_FAILED',
     what: `The script ${program} (${event}, ${phase}) failed.`,
-    why,
-    next: `Its words are in ${logFile}. Run it by hand, mend it, then go on.`,
+    why: `${why} Its words are in ${logFile}.`,
+    next: 'Run it by hand, mend it, then go on.',
     retry: 'later',
   });
 }

@@ -5,11 +5,11 @@ import type { Work } from './work.ts';
 
 /**
  * The scenario as a drill tries it: the same disks, size and zones, in an isolated network, without public addresses,
- * redirection and scripts, and with a VM of another name. Everything else of the switchover's steps stays as it is, so a
+ * redirection, and with a VM of another name. Everything else of the switchover's steps stays as it is, so a
  * drill proves what a switchover will do.
  */
 export function drillWork(work: Work): Work {
-  const { redirect: _, scripts: __, ...scenario } = work.scenario;
+  const { redirect: _, ...scenario } = work.scenario;
   const { resourceGroup, name } = scenario.vm;
   const own = ownNetwork(work.scenario, work.runId);
   const place = scenario.drill ?? { virtualNetworkId: own.networkId, subnetName: DRILL_SUBNET };

@@ -5,6 +5,7 @@ import { blueprintOf } from './blueprint.ts';
 import { attempts } from './drill-attempt.ts';
 import { drillWork } from './drill-work.ts';
 import { addressesOf } from './made-addresses.ts';
+import { scriptFacts } from './script-facts.ts';
 import { checkIsolationStep } from './steps/check-isolation.ts';
 import { createNetworkInterfaceStep } from './steps/create-network-interface.ts';
 import { createStandbyDiskStep } from './steps/create-standby-disk.ts';
@@ -19,6 +20,7 @@ import { makeDrillNetworkStep } from './steps/make-drill-network.ts';
 import { patchedStill, patchStillReplicaStep } from './steps/patch-replica.ts';
 import { proveBootStep } from './steps/prove-boot.ts';
 import { proveNothingRemainsStep, removeDrillStep } from './steps/remove-drill.ts';
+import { scriptStages } from './steps/run-script.ts';
 import { snapshotDiskStep } from './steps/snapshot-disk.ts';
 import { releaseReplicaStep, stillReplicaStep, whileStill } from './steps/still-replica.ts';
 import { verifyScenarioStep } from './steps/verify-scenario.ts';
@@ -45,8 +47,14 @@ export function drillPlan(original: Work, options: DrillOptions): Plan {
   const blueprint = blueprintOf(work);
   const { drill: subnet } = original.scenario;
   const vmIdOf = (context: StepContext) => context.output<MadeMachine>(CREATE_VIRTUAL_MACHINE).vmId;
+  const scripts = scriptStages(work, {
+    event: 'DRILL',
+    factsOf: (at, context) => scriptFacts(work, blueprint, at, context),
+  });
   const pictured: Step[][] = [
     [verifyScenarioStep(work, refusalToDrill)],
+    // Around the hold and never in it: nobody's script keeps a replica from following.
+    ...scripts('before-seal'),
     ...(subnet ? [[checkIsolationStep(work, subnet)]] : []),
     [stillReplicaStep(work)],
     [whileStill(work, patchStillReplicaStep(work))],
@@ -58,15 +66,20 @@ export function drillPlan(original: Work, options: DrillOptions): Plan {
     ),
   ];
   const tried: Step[][] = [
+    ...scripts('after-seal'),
+    ...scripts('before-build'),
     ...(subnet ? [] : [[makeDrillNetworkStep(work)]]),
     [
       ...blueprint.disks.map((part) => createStandbyDiskStep(work, blueprint, part)),
       ...blueprint.nics.map((part) => createNetworkInterfaceStep(work, part)),
     ],
     [createVirtualMachineStep(work, blueprint)],
+    ...scripts('after-build'),
+    ...scripts('before-boot'),
     [waitRunningStep(work, { vmIdOf, hasRunBefore: false })],
     [proveBootStep(work, { addressOf: async (context) => addressesOf(blueprint, context)?.privateIp })],
     [keepEvidenceStep(work, vmIdOf, options.keep)],
+    ...scripts('after-boot'),
   ];
   return {
     kind: 'drill',

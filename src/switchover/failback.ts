@@ -2,6 +2,7 @@ import type { RedirectedRecord } from '../model/redirect.ts';
 import type { Plan, Step } from '../plan/plan.ts';
 import { blueprintOf, type DiskPart } from './blueprint.ts';
 import type { FailbackSource } from './failback-words.ts';
+import { homeScriptFacts } from './script-facts.ts';
 import { ATTACH_COPY_DISKS, type AttachedCopies, attachCopyDisksStep } from './steps/attach-copy-disks.ts';
 import { beginFailbackStep, verifyFailbackStep } from './steps/begin-failback.ts';
 import { createCopyDiskStep, snapshotStandbyDiskStep } from './steps/copy-standby-disk.ts';
@@ -17,6 +18,7 @@ import { redirectBackStep } from './steps/redirect-back.ts';
 import { removeCopiesStep } from './steps/remove-copies.ts';
 import { removeStandbyStep } from './steps/remove-standby.ts';
 import { requestBackupStep } from './steps/request-backup.ts';
+import { scriptStages } from './steps/run-script.ts';
 import { sealForRestoreStep } from './steps/seal-for-restore.ts';
 import { stopStandbyStep } from './steps/stop-standby.ts';
 import { tellingWhatIsLeft } from './telling.ts';
@@ -54,17 +56,22 @@ export function failbackPreparePlan(work: Work, { vmId }: Pick<FailbackOptions, 
 export function failbackPlan(work: Work, options: FailbackOptions): Plan {
   const { vmId, removeStandby, redirected } = options;
   const { disks } = blueprintOf(work);
+  const scripts = homeScripts(work, '--finish', vmId);
   return {
     kind: 'failback',
     title: `Bring ${work.scenario.name} home`,
     stages: tellingWhatIsLeft(work, undoCommand(work), [
       ...beginning(work, 'standby'),
       [removeEarlierCopies(work)],
+      ...scripts('before-restore'),
       [stopStandbyStep(work, vmId)],
       ...copyStages(work, disks, vmId, true),
       [awaitRestoreStep(work)],
+      ...scripts('after-restore'),
       [commitFailbackStep(work)],
+      ...scripts('before-redirect'),
       ...(redirected ? [[redirectBackStep(work, redirected)]] : []),
+      ...scripts('after-redirect'),
       ...(work.inventory.fence ? [[releaseMasterStep(work)]] : []),
       [
         removeCopiesStep(work, {
@@ -83,11 +90,13 @@ export function failbackPlan(work: Work, options: FailbackOptions): Plan {
 
 /** A master without a standby, whose disks are lost: it gets its replica as it stands. */
 export function failbackFromReplicaPlan(work: Work): Plan {
+  const scripts = homeScripts(work, '--from-replica');
   return {
     kind: 'failback-from-replica',
     title: `Restore the master of ${work.scenario.name} from its replica`,
     stages: [
       ...beginning(work, 'replica'),
+      ...scripts('before-restore'),
       [sealForRestoreStep(work)],
       [
         openRestoreStep(work, {
@@ -99,7 +108,10 @@ export function failbackFromReplicaPlan(work: Work): Plan {
         }),
       ],
       [awaitRestoreStep(work)],
+      ...scripts('after-restore'),
       [commitFailbackStep(work)],
+      ...scripts('before-redirect'),
+      ...scripts('after-redirect'),
       [closeRestoreStep(work)],
       ...(work.inventory.fence ? [[releaseMasterStep(work)]] : []),
       [declareFailedBackStep(work, { removed: false, hasStandby: false })],
@@ -118,6 +130,14 @@ export function failbackCancelPlan(work: Work): Plan {
 
 function beginning(work: Work, source: FailbackSource): Step[][] {
   return [[verifyFailbackStep(work, source)], [beginFailbackStep(work)]];
+}
+
+function homeScripts(work: Work, flag: string, vmId?: string) {
+  return scriptStages(work, {
+    event: 'FAILBACK',
+    factsOf: () => homeScriptFacts(work, vmId),
+    without: `standby failback ${work.scenario.name} ${flag} --no-scripts`,
+  });
 }
 
 function removeEarlierCopies(work: Work): Step {

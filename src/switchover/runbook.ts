@@ -1,5 +1,6 @@
 import { isLiveCapture } from '../model/capture.ts';
 import type { MasterInventory } from '../model/disk.ts';
+import { scriptsOf } from '../model/redirect.ts';
 import type { Scenario } from '../model/scenario.ts';
 import { blueprintOf } from './blueprint.ts';
 import { operationChecklist } from './words.ts';
@@ -116,7 +117,9 @@ function switchOver({ scenario, inventory }: RunbookFacts): string {
         ]
       : []),
     ...(scenario.redirect ? leftOut(name, '--no-redirect', 'its DNS server does not take the change') : []),
-    ...(scenario.scripts ? leftOut(name, '--no-scripts', 'one of its scripts fails') : []),
+    ...(scriptsOf(scenario.scripts, 'SWITCHOVER').length > 0
+      ? leftOut(name, '--no-scripts', 'one of its scripts fails')
+      : []),
   ].join('\n\n');
 }
 
@@ -167,6 +170,12 @@ function comeHome({ scenario, inventory }: RunbookFacts): string {
     commands(`standby restore-token ${name}`),
     'Leave the rescue system waiting. When the users can do without the server for a while:',
     commands(`standby failback ${name} --finish`),
+    ...(scriptsOf(scenario.scripts, 'FAILBACK').length > 0
+      ? [
+          'If one of its scripts fails, and the server is needed all the same:',
+          commands(`standby failback ${name} --finish --no-scripts`),
+        ]
+      : []),
     'It stops the standby, sends the rest and proves both ends equal. Then start the server and its engine. When it works, remove the standby, and protect the server again:',
     commands(`standby vm stop ${name} --remove`, `standby run ${name}`),
   ].join('\n\n');

@@ -1,4 +1,3 @@
-import type { ScriptMoment } from '../model/redirect.ts';
 import type { Plan, Step, StepContext } from '../plan/plan.ts';
 import type { SealOptions } from '../wire/control-session.ts';
 import { type Blueprint, blueprintOf } from './blueprint.ts';
@@ -21,7 +20,7 @@ import { patched, patchReplicaStep, unpatchReplicaStep } from './steps/patch-rep
 import { proveBootStep } from './steps/prove-boot.ts';
 import { redirectClientsStep } from './steps/redirect-clients.ts';
 import { requestBackupStep } from './steps/request-backup.ts';
-import { runScriptStep } from './steps/run-script.ts';
+import { scriptStages } from './steps/run-script.ts';
 import { sealReplicaStep } from './steps/seal-replica.ts';
 import { snapshotDiskStep } from './steps/snapshot-disk.ts';
 import { verifyScenarioStep } from './steps/verify-scenario.ts';
@@ -72,10 +71,11 @@ export function standbyStages(
     part.publicIpName ? [createPublicIpStep(work, part, part.publicIpName)] : [],
   );
   const { redirect } = work.scenario;
-  const scripts = (at: ScriptMoment) =>
-    (work.scenario.scripts ?? [])
-      .filter((script) => script.at === at)
-      .map((script) => [runScriptStep(work, script, (context) => scriptFacts(work, blueprint, at, context))]);
+  const scripts = scriptStages(work, {
+    event: 'SWITCHOVER',
+    factsOf: (at, context) => scriptFacts(work, blueprint, at, context),
+    without: `standby switchover ${work.scenario.name} --no-scripts`,
+  });
   return [
     ...scripts('before-seal'),
     [seal],

@@ -2,7 +2,7 @@ import type { Clock } from '../clock.ts';
 import type { Appliance } from '../model/appliance.ts';
 import type { MasterInventory } from '../model/disk.ts';
 import type { EventRecord } from '../model/event.ts';
-import type { ScenarioScript } from '../model/redirect.ts';
+import type { ScenarioScript, ScriptEvent } from '../model/redirect.ts';
 import type { Scenario, ScenarioStatus } from '../model/scenario.ts';
 import type { Verdict } from '../model/verdict.ts';
 import type { Cloud } from '../ports/cloud.ts';
@@ -44,7 +44,7 @@ export interface Work {
   /** For a scenario with scripts. */
   runScript?(
     script: ScenarioScript,
-    facts: Readonly<Record<string, string>>,
+    call: { readonly event: ScriptEvent; readonly facts: Readonly<Record<string, string>> },
     signal: AbortSignal,
   ): Promise<ScriptResult>;
   /** For a scenario with backups after a switchover: begins one that nobody waits for. */

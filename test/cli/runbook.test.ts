@@ -12,7 +12,10 @@ const whole = runbook({
   scenario: scenario({
     capture: 'nbd',
     redirect: { kind: 'azure-dns', resourceGroup: 'names', zone: 'example.com', name: 'www.example.com' },
-    scripts: [{ at: 'before-seal', command: ['/bin/true'], timeoutSeconds: 60 }],
+    scripts: [
+      { at: 'before-seal', command: ['/bin/true'], timeoutSeconds: 60 },
+      { at: 'after-restore', events: ['FAILBACK'], command: ['/bin/true'], timeoutSeconds: 60 },
+    ],
   }),
 });
 const atRest = runbook({ ...facts, scenario: scenario() });
@@ -51,6 +54,7 @@ describe('The runbook', () => {
       expect(whole).toContain(flag);
       expect(live).not.toContain(flag);
     }
+    expect(whole).toContain('standby failback web --finish --no-scripts');
   });
 
   it.each([...new Set([...commandsOf(live), ...commandsOf(whole)])])(

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { systemClock } from '../../src/clock.ts';
 import { ChecksFailed } from '../../src/control/checks-failed.ts';
+import { proposeDrill, startDrill } from '../../src/control/drill.ts';
 import { runScenario } from '../../src/control/run.ts';
 import { createScenario, listScenarios, type ScenarioReport } from '../../src/control/scenario.ts';
 import { removeScenario } from '../../src/control/scenario-remove.ts';
@@ -106,8 +107,36 @@ describe('Creating a scenario with a redirection', () => {
     ['whenever=/bin/true', 'Write MOMENT=PROGRAM'],
     ['after-boot=true', 'with its whole path'],
     ['after-boot=/bin/true; after-boot=/bin/false', 'twice'],
+    ['after-boot@DRILL+FAILBACK=/bin/true', 'after-boot@FAILBACK does not exist'],
+    [
+      'after-boot@DRILL=/bin/true; after-boot@SWITCHOVER+DRILL=/bin/false',
+      'after-boot@DRILL stands there twice',
+    ],
+    ['after-redirect@DRILL=/bin/true', 'the moments of a DRILL'],
+    ['before-restore=/bin/true', 'before-restore@SWITCHOVER does not exist'],
+    ['after-boot@DRIL=/bin/true', 'SWITCHOVER, DRILL, FAILBACK'],
   ])('refuses the script %s', async (scripts, words) => {
     await expect(create({ scripts })).rejects.toThrow(words);
+  });
+});
+
+describe('Scripts for a drill', () => {
+  it('survive the file and the wizard, run in the drill only, and are in its log', async () => {
+    const said = join(world.context.homeFolder, 'said');
+    const program = join(world.context.homeFolder, 'hook.sh');
+    await writeFile(program, `#!/bin/sh\necho "$STANDBY_EVENT $STANDBY_PHASE $STANDBY_VM_NAME" >> ${said}\n`);
+    await chmod(program, 0o755);
+    const scripts = `before-seal=${program}; after-boot@DRILL=${program}; before-restore@FAILBACK=${program}`;
+    const { scenario } = await create({ scripts });
+    expect(scenario.scripts?.map((one) => one.events)).toEqual([undefined, ['DRILL'], ['FAILBACK']]);
+    const { yaml } = await exportScenario(world.context, 'web');
+    expect((await scenarioFileFromYaml(yaml)).scripts).toEqual(scenario.scripts);
+    const edited = await scenarioEditWizard(world.context, { preset: { scenario: 'web' }, yes: true });
+    expect(edited.scenario.scripts).toEqual(scenario.scripts);
+    await runScenario(world.context, 'web', { accept: [] });
+    const { report } = await startDrill(world.context, await proposeDrill(world.context, 'web'));
+    expect(await readFile(said, 'utf8')).toBe(`DRILL after-boot ${report.vm?.name}\n`);
+    expect(report.steps.find((one) => one.id === 'run-script-after-boot')).toMatchObject({ state: 'done' });
   });
 });
 

@@ -1,58 +1,16 @@
-import { createHash } from 'node:crypto';
 import { afterEach, describe, expect, it } from 'vitest';
 import { StandbyError } from '../../src/errors.ts';
-import { type DrillOptions, drillPlan, drillRemovePlan } from '../../src/switchover/drill.ts';
-import { type DrillReport, drillReport } from '../../src/switchover/drill-report.ts';
+import { drillRemovePlan } from '../../src/switchover/drill.ts';
 import { drillHtml, drillMarkdown } from '../../src/switchover/drill-text.ts';
 import { switchoverPlan } from '../../src/switchover/switchover.ts';
-import { synchronisePlan } from '../../src/synchronise/synchronise.ts';
-import { LIST_PRICES } from '../../src/verify/prices.ts';
 import { Bench, type Phase } from '../fakes/bench.ts';
 import { NETWORK_ID, NSG_ID } from '../fakes/fake-cloud.ts';
 import { inventory, scenario } from '../fakes/scene.ts';
+import { benches, closeBenches, LIVE, plan, RUN, ready, reportOf, SCRIPTS, world } from './drill-bench.ts';
 
-const benches: Bench[] = [];
-const reports = new Map<string, DrillReport>();
+afterEach(closeBenches);
 
-async function ready(changes: Bench['changes'] = {}): Promise<Bench> {
-  const on = await Bench.open();
-  benches.push(on);
-  on.changes = changes;
-  on.fake.serial = 'Debian GNU/Linux 12 web01 ttyS0\nlogin:\n';
-  await on.run('run-0', synchronisePlan(on.work('run-0'), { lanes: 2, compression: 'none' }));
-  return on;
-}
-
-afterEach(async () => {
-  for (const made of benches.splice(0)) await made.close();
-  reports.clear();
-});
-
-const RUN = 'drill-1';
 const KILLED = ['started', 'acted', 'before-done'] as const satisfies readonly Phase[];
-const LIVE = { scenario: scenario({ capture: 'nbd' }) };
-
-/** The plan as control builds it, with the report in memory. */
-function plan(on: Bench, options: Partial<DrillOptions> = {}, runId = RUN) {
-  const work = on.work(runId);
-  return drillPlan(work, {
-    isKept: false,
-    isGivenUp: false,
-    keep: async (name, content) => {
-      const sha256 = createHash('sha256').update(content).digest('hex');
-      return { name, bytes: Buffer.byteLength(content), sha256 };
-    },
-    declare: async () => {
-      const run = await on.store.runs.get(runId);
-      if (!run) throw new Error('the run is stored');
-      const kept = options.isKept ? { keptUntilMs: 1 } : {};
-      const report = drillReport({ work, run, prices: LIST_PRICES, ...kept });
-      reports.set(runId, report);
-      return { outcome: report.outcome, sha256: 'a'.repeat(64), folder: '/reports' };
-    },
-    ...options,
-  });
-}
 
 /** Nothing leaves the subnet of the scene any more. */
 function guard({ fake }: Bench): void {
@@ -64,18 +22,6 @@ function guard({ fake }: Bench): void {
     ...network,
     subnets: network.subnets.map((subnet) => ({ ...subnet, securityGroupId: group.id })),
   }));
-}
-
-const reportOf = (runId = RUN): DrillReport => {
-  const report = reports.get(runId);
-  if (!report) throw new Error('there is a report');
-  return report;
-};
-
-/** What a drill must leave as it was. */
-async function world(on: Bench) {
-  const { sinceMs: _, ...status } = await on.status();
-  return { resources: on.fake.all(), status, held: on.appliance.held, sealed: on.appliance.sealed };
 }
 
 describe('a drill', () => {
@@ -195,6 +141,11 @@ describe('a drill', () => {
 });
 
 describe('killed at every boundary', async () => {
+  const some = SCRIPTS.filter(({ at }) => at === 'before-seal' || at === 'after-boot');
+  const LIVE = {
+    scenario: scenario({ capture: 'nbd', scripts: some }),
+    runScript: async () => ({ seconds: 0, logFile: 'script.log' }),
+  };
   const undisturbed = await ready(LIVE);
   benches.pop();
   const steps = plan(undisturbed).stages.flat();
@@ -317,7 +268,7 @@ describe('a drill that goes wrong', () => {
       why: expect.stringContaining('The disk is busy.'),
       next: expect.stringContaining('standby resume drill-2'),
     });
-    expect(reports.has('drill-2')).toBe(false);
+    expect(() => reportOf('drill-2')).toThrow('there is a report');
     on.fake.beforeChange = () => undefined;
     await on.run('drill-2', plan(on, {}, 'drill-2'));
     expect(await world(on)).toEqual(before);

@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { BACKUP_DEFAULTS } from '../../src/model/backup.ts';
-import { SCRIPT_MOMENTS } from '../../src/model/redirect.ts';
+import { MOMENTS_OF } from '../../src/model/redirect.ts';
 import type { Scenario } from '../../src/model/scenario.ts';
 import type { Plan } from '../../src/plan/plan.ts';
 import { undoPlan } from '../../src/plan/runner.ts';
@@ -31,7 +31,7 @@ const RICH: Partial<Scenario> = {
     keyName: 'key',
     keyAlgorithm: 'hmac-sha256',
   },
-  scripts: SCRIPT_MOMENTS.map((at) => ({ at, command: ['/bin/true'], timeoutSeconds: 5 })),
+  scripts: MOMENTS_OF.SWITCHOVER.map((at) => ({ at, command: ['/bin/true'], timeoutSeconds: 5 })),
   backup: BACKUP_DEFAULTS,
 };
 

@@ -1,4 +1,6 @@
 import { afterEach, describe, expect, it } from 'vitest';
+import { StandbyError } from '../../src/errors.ts';
+import { MOMENTS_OF } from '../../src/model/redirect.ts';
 import type { Scenario } from '../../src/model/scenario.ts';
 import type { Plan } from '../../src/plan/plan.ts';
 import { undoPlan } from '../../src/plan/runner.ts';
@@ -18,6 +20,15 @@ import { inventory, scenario } from '../fakes/scene.ts';
 const benches: Bench[] = [];
 const KILLED = ['started', 'acted', 'before-done'] as const satisfies readonly Phase[];
 const RUN = 'run-2';
+const SCRIPTS: Scenario['scripts'] = [
+  { at: 'before-seal', command: ['/bin/true'], timeoutSeconds: 5 },
+  ...MOMENTS_OF.FAILBACK.map((at) => ({
+    at,
+    events: ['FAILBACK'] as const,
+    command: ['/bin/true'],
+    timeoutSeconds: 5,
+  })),
+];
 
 afterEach(async () => {
   for (const made of benches.splice(0)) await made.close();
@@ -26,7 +37,11 @@ afterEach(async () => {
 async function synchronised(): Promise<Bench> {
   const on = await Bench.open();
   benches.push(on);
-  on.changes = { inventory: { ...inventory(), fence: true } };
+  on.changes = {
+    inventory: { ...inventory(), fence: true },
+    scenario: scenario({ scripts: SCRIPTS }),
+    runScript: async () => ({ seconds: 0, logFile: 'script.log' }),
+  };
   await on.run('run-0', synchronisePlan(on.work('run-0'), { lanes: 2, compression: 'none' }));
   return on;
 }
@@ -104,6 +119,50 @@ describe('a failback', () => {
     expect((await on.status()).standbyVmId).toBeUndefined();
     expect([...on.fake.machines.values()].map((one) => one.name)).toEqual(['appliance']);
     expect(on.fake.snapshots.size).toBe(0);
+  });
+
+  it.each([
+    ['finish', prepared, finishing, '--finish'],
+    ['from the replica', synchronised, fromReplica, '--from-replica'],
+  ])('runs the scripts that are for it: %s', async (_, ready, plan, flag) => {
+    const on = await ready();
+    const calls: string[] = [];
+    let broken = '';
+    on.changes = {
+      ...on.changes,
+      runScript: async ({ at }, { event, facts }) => {
+        calls.push(`${event} ${at} ${facts.VM_ID ?? 'none'} ${(await on.status()).state}`);
+        if (at === broken)
+          throw new StandbyError({ code: 'SCRIPT_FAILED', what: 'It failed.', next: 'Mend.' });
+        return { seconds: 0, logFile: `${at}.log` };
+      },
+    };
+    broken = 'after-restore';
+    await expect(on.run(RUN, plan(on))).rejects.toMatchObject({
+      code: 'SCRIPT_FAILED',
+      next: expect.stringContaining(`standby failback web ${flag} --no-scripts`),
+    });
+    // Before the commit point: the standby is the server, and all can be taken back.
+    const vmId = flag === '--finish' ? vmIdOf(on) : 'none';
+    expect(calls).toEqual(
+      ['before-restore', 'after-restore'].map((at) => `FAILBACK ${at} ${vmId} failing-back`),
+    );
+    broken = '';
+    await on.run(RUN, plan(on));
+    expect(calls.slice(2)).toEqual(
+      MOMENTS_OF.FAILBACK.slice(1).map((at) => `FAILBACK ${at} ${vmId} failing-back`),
+    );
+    expect((await on.status()).state).toBe('stopped');
+  });
+
+  it('comes home without its scripts when it is told to', async () => {
+    const on = await prepared();
+    const runScript = async () => {
+      throw new Error('nobody asked for it');
+    };
+    on.changes = { ...on.changes, leaveOut: { scripts: true }, runScript };
+    await on.run(RUN, finishing(on));
+    expect((await on.status()).state).toBe('stopped');
   });
 
   it('asks for the backup of a standby that is kept, once, and of none that is removed', async () => {

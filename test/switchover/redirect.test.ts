@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { StandbyError } from '../../src/errors.ts';
-import { SCRIPT_MOMENTS } from '../../src/model/redirect.ts';
+import { MOMENTS_OF } from '../../src/model/redirect.ts';
 import type { RecordState, Redirect } from '../../src/redirect/redirect.ts';
 import { reportNotices, switchoverReport } from '../../src/switchover/report.ts';
 import { switchoverPlan } from '../../src/switchover/switchover.ts';
@@ -52,10 +52,16 @@ async function scene(more: Partial<Work> = {}): Promise<Scene> {
         keyName: 'key',
         keyAlgorithm: 'hmac-sha256',
       },
-      scripts: SCRIPT_MOMENTS.map((at) => ({ at, command: ['/bin/true'], timeoutSeconds: 5 })),
+      scripts: [
+        ...MOMENTS_OF.SWITCHOVER.map((at) => ({ at, command: ['/bin/true'], timeoutSeconds: 5 })),
+        // Of other events: a switchover must not run them.
+        { at: 'before-seal', events: ['DRILL'], command: ['/bin/false'], timeoutSeconds: 5 },
+        { at: 'before-restore', events: ['FAILBACK'], command: ['/bin/false'], timeoutSeconds: 5 },
+      ],
     }),
     redirect: async () => dns,
-    runScript: async ({ at }, facts) => {
+    runScript: async ({ at }, { event, facts }) => {
+      expect(event).toBe('SWITCHOVER');
       scripts.push({ at, facts });
       return { seconds: 0, logFile: `${at}.log` };
     },
@@ -79,7 +85,7 @@ describe('A switchover with a redirection and scripts', () => {
   it('runs each script at its moment, with what is known then', async () => {
     const { on, scripts } = await scene();
     await on.run(RUN, plan(on));
-    expect(scripts.map((one) => one.at)).toEqual(SCRIPT_MOMENTS);
+    expect(scripts.map((one) => one.at)).toEqual(MOMENTS_OF.SWITCHOVER);
     expect(scripts[0]?.facts).toEqual({ SCENARIO: 'web', RUN_ID: RUN, MASTER: 'web01', VM_NAME: 'web01' });
     expect(scripts.at(-1)?.facts).toMatchObject({
       PUBLIC_IP: '20.0.0.4',
