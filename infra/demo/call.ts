@@ -25,6 +25,9 @@ export interface DemoCall {
 /** `nbd`: the server runs while it is copied, and is killed. `at-rest`: its disk is copied, it never runs. */
 export type DemoCapture = 'nbd' | 'at-rest';
 
+/** `switchover` ends on the standby. `outage` holds a drill before, and brings the server home afterwards. */
+export type DemoStory = 'switchover' | 'outage';
+
 /** What the demo found out; with `--json` this is the document it ends with. */
 export interface DemoFacts {
   ok: boolean;
@@ -43,4 +46,33 @@ export interface DemoFacts {
   rows?: RowsFound;
   /** Of a live server: how old the state was, when it died, that the standby came up with. */
   rpoSeconds?: number;
+  /** Of the story of an outage. */
+  outage?: Partial<OutageFacts>;
+}
+
+export interface OutageFacts {
+  drill: { readonly outcome: string; readonly boot: string; readonly rowsMeanwhile: number };
+  /** What the operator was told would be lost, before the switchover was confirmed. */
+  lossStatement: string;
+  /** That travelled home while the standby worked, and after it was stopped. */
+  failback: { readonly preparedBytes: number; readonly finishedBytes: number };
+  rows: OutageRows;
+  /** That the replica lacked, when the server was protected again. */
+  protectedAgain: { readonly state: string; readonly sentBytes: number };
+  seconds: Partial<Record<OutageSpan, number>>;
+}
+
+/** `finish`: the standby is stopped. `boot`: until the server at home answered. */
+export type OutageSpan = 'drill' | 'prepare' | 'finish' | 'boot' | 'protect';
+
+export interface OutageRows {
+  /** By the client; the last of them perhaps without an answer. */
+  readonly written: number;
+  readonly acknowledged: number;
+  readonly received: number;
+  readonly presentAfterSwitchover: number;
+  readonly writtenInCloud: number;
+  readonly presentAfterFailback: number;
+  /** Of those received and those written in the cloud, not at home. */
+  readonly lost: number;
 }

@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { isoTime } from '../../src/clock.ts';
 import { inputError, messageOf, StandbyError } from '../../src/errors.ts';
 import type { Firmware } from '../../src/model/disk.ts';
-import type { DemoCall, DemoCapture, DemoFacts } from './call.ts';
+import type { DemoCall, DemoCapture, DemoFacts, DemoStory, OutageRows } from './call.ts';
 import { claim, clear, type Household, householdIn, moveIn } from './household.ts';
 import type { Scene, StoryStep } from './scene.ts';
 import { storyOf } from './story.ts';
@@ -24,12 +24,13 @@ export async function runDemo(call: DemoCall): Promise<number> {
   }
   const firmware = firmwareOf(call);
   const capture = captureOf(call);
+  const story = storyNamed(call, capture);
   await moveIn(house);
   await clear(house, call);
   await claim(house, call.processId);
   const keep = call.options.keep === true;
   try {
-    const facts = await tell(call, house, firmware, capture);
+    const facts = await tell(call, house, { firmware, capture, story });
     if (keep) await tellWhatStays(call, house, facts);
     else await clear(house, call);
     return facts.ok ? 0 : 1;
@@ -63,6 +64,21 @@ function captureOf(call: DemoCall): DemoCapture {
   return wanted;
 }
 
+function storyNamed(call: DemoCall, capture: DemoCapture): DemoStory {
+  const wanted = call.options.story ?? 'switchover';
+  if (wanted !== 'switchover' && wanted !== 'outage') {
+    throw inputError(
+      'USAGE',
+      `The demo has no story "${String(wanted)}".`,
+      'Use --story switchover or outage.',
+    );
+  }
+  if (wanted === 'outage' && capture !== 'nbd') {
+    throw inputError('USAGE', 'An outage is that of a running server.', 'Leave --capture at-rest out.');
+  }
+  return wanted;
+}
+
 async function takeDown(call: DemoCall, house: Household): Promise<number> {
   await moveIn(house);
   await clear(house, call);
@@ -78,12 +94,12 @@ async function takeDown(call: DemoCall, house: Household): Promise<number> {
 async function tell(
   call: DemoCall,
   house: Household,
-  firmware: Firmware,
-  capture: DemoCapture,
+  { firmware, capture, story }: { firmware: Firmware; capture: DemoCapture; story: DemoStory },
 ): Promise<DemoFacts> {
-  const scene: Scene = { call, house, facts: { ok: false, firmware }, live: {} };
+  const outage = story === 'outage' ? { outage: { seconds: {} } } : {};
+  const scene: Scene = { call, house, facts: { ok: false, firmware, ...outage }, live: {} };
   try {
-    const rows = await play(scene, storyOf(capture));
+    const rows = await play(scene, storyOf(capture, story));
     call.host.tell({ kind: 'table', title: '', columns: ['', 'step', 'time', 'what came of it'], rows });
   } finally {
     await scene.live.writer?.close();
@@ -116,14 +132,21 @@ async function play(scene: Scene, story: readonly StoryStep[]): Promise<string[]
   return rows;
 }
 
-function verdictOn({ standby, master, rows }: DemoFacts): string {
+function verdictOn({ standby, master, rows, outage }: DemoFacts): string {
   if (standby.sha256 !== master.sha256)
     return `The standby's data differs: ${standby.sha256}, the server's is ${master.sha256}.`;
   const same = `The standby answered with the server's own data: SHA-256 ${standby.sha256} on both.`;
   if (!rows) return same;
+  const home = outage?.rows && homecoming(outage.rows);
+  if (home) return `${same}\n${home}`;
   return rows.lost === 0
     ? `${same}\nOf ${rows.received} rows that were acknowledged and received, none is lost.`
     : `${same}\n${rows.lost} ROWS ARE LOST that were acknowledged and received.`;
+}
+
+function homecoming({ received, writtenInCloud, lost }: OutageRows): string {
+  const all = `the ${received} rows that were acknowledged and received, and the ${writtenInCloud} written in the cloud`;
+  return lost === 0 ? `At home are ${all}: none is lost.` : `${lost} ROWS ARE LOST of ${all}.`;
 }
 
 async function clearAfter(call: DemoCall, house: Household, cause: unknown): Promise<void> {
@@ -161,7 +184,7 @@ async function tellWhatStays(call: DemoCall, house: Household, facts: DemoFacts)
     '  npx standby events               what happened',
     '  npx standby local status         what Local Azure holds',
     '  npx standby local env            for other Azure clients',
-    `  curl ${new URL('/', facts.standby.url)}      the standby itself`,
+    ...(facts.outage ? [] : [`  curl ${new URL('/', facts.standby.url)}      the standby itself`]),
     'To end it: npx standby demo down (with your own STANDBY_HOME, not the one above)',
   ];
   call.host.tell({ kind: 'text', level: 'info', text: lines.join('\n') });

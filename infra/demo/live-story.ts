@@ -2,38 +2,34 @@ import { existsSync } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isAlive, type ProcessMark } from '../local/processes.ts';
+import type { DemoCall } from './call.ts';
+import { startEngine } from './household.ts';
 import { rootFileSystemOf } from './master-file-system.ts';
-import { startMasterGuest } from './master-guest.ts';
+import { type MasterGuest, startMasterGuest } from './master-guest.ts';
 import { DATABASE_PORT, ROWS_PATH } from './master-image.ts';
 import { startRowWriter } from './row-writer.ts';
-import { compareRows, readRows } from './rows.ts';
+import { compareRows, type Row, readRows } from './rows.ts';
 import { control, given, SCENARIO, type Scene, type StoryStep, unexpected } from './scene.ts';
 
 /** The steps of a server that runs while it is copied, takes writes all the time, and dies before the switchover. */
 /** Bounds of what goes wrong; a machine that is busy with other things needs its time. */
-const BOOT_MS = 180_000;
+export const BOOT_MS = 180_000;
 const BOOKMARK = 'before-the-loss';
 /** Rows between one thing that happens and the next. */
-const SOME_ROWS = 20;
+export const SOME_ROWS = 20;
 const ROWS_MS = 60_000;
 const RECEIVED_MS = 60_000;
 const GONE_MS = 10_000;
+const SPOOL_MIB = 64;
+const SOCKET_PATH_BYTES = 104;
 
 export const START_SERVER: StoryStep = {
   title: 'Start the server; a client appends rows',
   async run(scene) {
-    const { call, house, facts, live } = scene;
-    const guest = await startMasterGuest({
-      folder: house.guestFolder,
-      diskUri: await diskUriOf(scene),
-      firmware: facts.firmware ?? 'bios',
-      databasePort: DATABASE_PORT,
-      clock: call.clock,
-      signal: call.signal,
-    });
-    live.guest = guest;
+    const { call, house, live } = scene;
+    const { databasePort } = await startServer(scene);
     const writer = await startRowWriter({
-      port: guest.databasePort,
+      port: databasePort,
       logFile: join(house.folder, 'acknowledged.txt'),
       clock: call.clock,
       signal: call.signal,
@@ -51,20 +47,46 @@ export const LIVE_STEPS: readonly StoryStep[] = [
   { title: 'Kill the server and its engine (-9)', run: killMaster },
 ];
 
-export const AFTERWARDS: readonly StoryStep[] = [
-  { title: "Compare the standby's rows with the client's", run: compareWithLog },
-  { title: "Check the replica's file system", run: checkFileSystem },
-];
+export const COMPARE_ROWS: StoryStep = {
+  title: "Compare the standby's rows with the client's",
+  run: compareWithLog,
+};
+export const CHECK_REPLICA: StoryStep = { title: "Check the replica's file system", run: checkFileSystem };
+
+/** The master's engine, which serves its disk to a guest. */
+export async function startServingEngine({ call, house, live }: Scene): Promise<void> {
+  const { nbdSocket } = house;
+  // A socket's path must not be long; then any free port does.
+  const place = Buffer.byteLength(nbdSocket) < SOCKET_PATH_BYTES ? nbdSocket : '0';
+  const args = ['engine', 'master', '--nbd', place, '--spool', String(SPOOL_MIB)];
+  live.engine = await startEngine(house, args, house.masterHome, call.environment);
+}
+
+/** The guest on the disk that its engine serves. `served`: where an engine did that is gone now. */
+export async function startServer(scene: Scene, served?: string): Promise<MasterGuest> {
+  const { call, house, facts, live } = scene;
+  live.diskUri = await diskUriOf(scene, served);
+  const guest = await startMasterGuest({
+    folder: house.guestFolder,
+    diskUri: live.diskUri,
+    firmware: facts.firmware ?? 'bios',
+    databasePort: DATABASE_PORT,
+    clock: call.clock,
+    signal: call.signal,
+  });
+  live.guest = guest;
+  return guest;
+}
 
 /** How the engine serves the disk: the appliance tells, so control knows it too. */
-async function diskUriOf(scene: Scene): Promise<string> {
+async function diskUriOf(scene: Scene, served: string | undefined): Promise<string> {
   const { clock, signal } = scene.call;
   const until = clock.now() + RECEIVED_MS;
   for (;;) {
     const { result } = await control(scene, ['master', 'list']);
     const masters = (result.masters ?? []) as readonly MasterFacts[];
     const uri = masters[0]?.master.inventory.nbd?.[0]?.uri;
-    if (uri) return uri;
+    if (uri && uri !== served) return uri;
     if (clock.now() > until)
       throw unexpected("The master's engine serves no disk.", JSON.stringify(result).slice(0, 400));
     await clock.sleep(200, signal);
@@ -126,22 +148,27 @@ async function killMaster(scene: Scene): Promise<string> {
 
 async function compareWithLog({ call, facts, live }: Scene): Promise<string> {
   const { acknowledged, underWay } = given(live.writer, 'client');
-  const url = new URL(ROWS_PATH, given(facts.standby, 'standby').url);
-  const response = await fetch(url, {
-    signal: AbortSignal.any([call.signal, AbortSignal.timeout(60_000)]),
-  });
-  if (!response.ok) throw unexpected('The standby did not give its rows.', `HTTP ${response.status}`);
-  const { rows: standby, wrong } = readRows(await response.text());
+  const standby = await fetchRows(given(facts.standby, 'standby').url, call);
   const sent = underWay ? [...acknowledged, underWay] : acknowledged;
   const foreign = standby.find((row) => sent[row.number - 1]?.line !== row.line);
-  if (wrong || foreign)
-    throw unexpected('The standby has other rows than the client sent.', wrong ?? foreign?.line ?? '');
+  if (foreign) throw unexpected('The standby has other rows than the client sent.', foreign.line);
+  live.rows = standby;
   const rows = compareRows(acknowledged, standby, given(live.receivedAtMs, 'received position'));
   facts.rows = rows;
   facts.ok = facts.ok === true && rows.lost === 0;
   const later = rows.acknowledged - rows.received;
   const unsure = later > 0 ? ` (${later} more acknowledged in the last moment)` : '';
   return `${rows.onStandby} rows in order; of ${rows.received} acknowledged and received, ${rows.lost} lost${unsure}`;
+}
+
+/** What the server at this address holds, in order and unspoilt. */
+export async function fetchRows(site: string, { signal }: Pick<DemoCall, 'signal'>): Promise<readonly Row[]> {
+  const limit = AbortSignal.any([signal, AbortSignal.timeout(60_000)]);
+  const response = await fetch(new URL(ROWS_PATH, site), { signal: limit });
+  if (!response.ok) throw unexpected('The server did not give its rows.', `HTTP ${response.status}`);
+  const { rows, wrong } = readRows(await response.text());
+  if (wrong) throw unexpected('The server has other rows than it was given.', wrong);
+  return rows;
 }
 
 /** What was sealed and switched to, as the standby found it: only its journal had to be replayed. */

@@ -8,6 +8,7 @@ import type { Firmware } from '../../src/model/disk.ts';
 import { FIRMWARE_CODE, FIRMWARE_VARIABLES, QEMU } from '../local/guests/qemu-command.ts';
 import { withQmp } from '../local/guests/qmp.ts';
 import { isAlive, markOf, type ProcessMark } from '../local/processes.ts';
+import { WEB_PORT } from './master-image.ts';
 
 /**
  * The live on-premises server: a QEMU guest whose disk the master's engine serves over NBD. When the engine dies, QEMU
@@ -16,8 +17,9 @@ import { isAlive, markOf, type ProcessMark } from '../local/processes.ts';
  */
 export interface MasterGuest {
   readonly mark: ProcessMark;
-  /** On the loopback address of this machine. */
+  /** Both on the loopback address of this machine. */
   readonly databasePort: number;
+  readonly webPort: number;
 }
 
 export interface MasterGuestSpec {
@@ -56,7 +58,7 @@ export async function startMasterGuest(spec: MasterGuestSpec): Promise<MasterGue
     });
     child.unref();
     const mark = markOf(child.pid ?? 0);
-    return { mark, databasePort: await forwardedPort(mark, spec, clock.now() + READY_MS) };
+    return { mark, ...(await forwardedPorts(mark, spec, clock.now() + READY_MS)) };
   } finally {
     await log.close();
   }
@@ -70,6 +72,7 @@ function qemuArguments({ folder, diskUri, firmware, databasePort }: MasterGuestS
           ['-drive', 'if=pflash,format=raw,file=firmware-variables.fd'],
         ].flat()
       : [];
+  const forwarded = [databasePort, WEB_PORT].map((port) => `hostfwd=tcp:127.0.0.1:0-:${port}`).join(',');
   const disk = { driver: 'raw', 'node-name': 'os', discard: 'unmap', file: nbdNode(diskUri) };
   return [
     // Also what this process is known by: its folder's name on its command line.
@@ -80,7 +83,7 @@ function qemuArguments({ folder, diskUri, firmware, databasePort }: MasterGuestS
     ...['-qmp', 'unix:qmp.sock,server=on,wait=off'],
     ...pflash,
     ...['-blockdev', JSON.stringify(disk), '-device', 'virtio-blk-pci,drive=os,bootindex=1'],
-    ...['-netdev', `user,id=net,restrict=on,hostfwd=tcp:127.0.0.1:0-:${databasePort}`],
+    ...['-netdev', `user,id=net,restrict=on,${forwarded}`],
     ...['-device', 'virtio-net-pci,netdev=net,romfile='],
   ];
 }
@@ -93,16 +96,27 @@ function nbdNode(diskUri: string): Record<string, unknown> {
   return { driver: 'nbd', server, export: name, 'reconnect-delay': RECONNECT_SECONDS };
 }
 
-/** QEMU chooses the port itself, so that nobody else can have taken it meanwhile. */
-async function forwardedPort(mark: ProcessMark, spec: MasterGuestSpec, untilMs: number): Promise<number> {
+/** Which port of this machine leads to that of the guest; QEMU lists: kind, handle, source, port, destination, port. */
+function portBefore(port: number, table: string): number {
+  const line = table.split('\n').map((each) => each.trim().split(/\s+/));
+  const found = line.find(([kind, , , , , to]) => kind === 'TCP[HOST_FORWARD]' && to === String(port));
+  return Number(found?.[3] ?? 0);
+}
+
+/** QEMU chooses the ports itself, so that nobody else can have taken them meanwhile. */
+async function forwardedPorts(
+  mark: ProcessMark,
+  spec: MasterGuestSpec,
+  untilMs: number,
+): Promise<Pick<MasterGuest, 'databasePort' | 'webPort'>> {
   const { clock, signal, folder } = spec;
   let why = '';
   while (isAlive(mark) && clock.now() < untilMs) {
     try {
       // By way of the process's own folder: a socket's path must not be long.
       const table = await withQmp(`/proc/${mark.pid}/cwd/qmp.sock`, (qmp) => qmp.human('info usernet'));
-      const port = /TCP\[HOST_FORWARD\]\s+\d+\s+127\.0\.0\.1\s+(\d+)\s/.exec(table)?.[1];
-      if (port) return Number(port);
+      const [databasePort, webPort] = [spec.databasePort, WEB_PORT].map((port) => portBefore(port, table));
+      if (databasePort && webPort) return { databasePort, webPort };
       why = table;
     } catch (error) {
       // Not listening yet, or gone: the next look tells.

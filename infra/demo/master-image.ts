@@ -44,6 +44,10 @@ export interface MasterImage {
 /** Where the server's database takes rows, and where its web server shows them. */
 export const DATABASE_PORT = 5433;
 export const ROWS_PATH = '/rows.txt';
+/** Above 1024, so that an ordinary user may run the demo. */
+export const WEB_PORT = 8080;
+/** Takes rows too, for whoever reaches the web server only; answers as the database does. */
+export const APPEND_PATH = '/cgi-bin/append';
 /** Where the root file system begins on the disk. */
 export const ROOT_OFFSET_BYTES: Record<Firmware, number> = {
   bios: 1024 ** 2,
@@ -112,6 +116,7 @@ async function fillRoot(
     ['init.sh', 'sbin/init'],
     ['dhcp.sh', 'usr/share/udhcpc/default.script'],
     ['status.sh', 'var/www/cgi-bin/status'],
+    ['append.sh', 'var/www/cgi-bin/append'],
     ['database.sh', 'sbin/database'],
   ] as const) {
     await copyFile(join(ASSETS, asset), join(root, target));

@@ -8,6 +8,7 @@ import type { Household } from './household.ts';
 import type { MasterGuest } from './master-guest.ts';
 import { type CommandOptions, type CommandResult, standby } from './product.ts';
 import type { RowWriter } from './row-writer.ts';
+import type { Row } from './rows.ts';
 
 /** What the steps of the demo share: who calls, where it lives, and what was found out so far. */
 export interface Scene {
@@ -21,11 +22,17 @@ export interface Scene {
 
 export interface LiveMaster {
   engine: ProcessMark;
+  /** Where its engine serves its disk. */
+  diskUri: string;
   guest: MasterGuest;
   writer: RowWriter;
   /** By the clock of this machine, which is the master's too: of the last position that is durable on the appliance. */
   receivedAtMs: number;
   killedAtMs: number;
+  /** That whoever is the server now must hold: what the standby came up with, and what was appended since. */
+  rows: readonly Row[];
+  /** `standby restore`, on the machine that comes home. */
+  restore: Promise<CommandResult>;
 }
 
 export interface StoryStep {

@@ -1,9 +1,10 @@
 import { createHash } from 'node:crypto';
 import { MIB } from '../../src/model/disk.ts';
-import type { DemoCapture } from './call.ts';
+import type { DemoCapture, DemoStory } from './call.ts';
 import { startEngine } from './household.ts';
-import { AFTERWARDS, LIVE_STEPS, START_SERVER } from './live-story.ts';
-import { buildMasterImage } from './master-image.ts';
+import { CHECK_REPLICA, COMPARE_ROWS, LIVE_STEPS, START_SERVER, startServingEngine } from './live-story.ts';
+import { buildMasterImage, WEB_PORT } from './master-image.ts';
+import { DRILL, OUTAGE_STEPS } from './outage-story.ts';
 import { type CommandResult, standby } from './product.ts';
 import {
   commandOptions,
@@ -22,12 +23,8 @@ const ACCOUNT = 'demo@example.com';
 const APPLIANCE = 'demo-appliance';
 const GROUP = 'standby-rg';
 const NETWORK = 'standby-rg/standby-vnet';
-/** Above 1024, so that an ordinary user may run the demo. */
-const WEB_PORT = 8080;
 const DISK_MIB = 1024;
 const DATA_MIB = 480;
-const SPOOL_MIB = 64;
-const SOCKET_PATH_BYTES = 104;
 
 const PREPARATION: readonly StoryStep[] = [
   { title: "Build the on-premises server's disk", run: buildDisk },
@@ -40,8 +37,9 @@ const PREPARATION: readonly StoryStep[] = [
 ];
 
 /** In order. A live server runs from when its engine serves its disk until it is killed; one at rest never runs. */
-export function storyOf(capture: DemoCapture): readonly StoryStep[] {
+export function storyOf(capture: DemoCapture, story: DemoStory): readonly StoryStep[] {
   const live = capture === 'nbd';
+  const outage = story === 'outage';
   return [
     ...PREPARATION,
     { title: 'Join the master', run: (scene) => joinMaster(scene, capture) },
@@ -51,10 +49,14 @@ export function storyOf(capture: DemoCapture): readonly StoryStep[] {
     live
       ? { title: 'Copy the running server to Azure', run: copyRunningServer }
       : { title: 'Copy the server to Azure', run: copyServer },
+    ...(outage ? [DRILL] : []),
     ...(live ? LIVE_STEPS : []),
     { title: 'Switch over', run: switchOver },
     { title: "Fetch the server's data from the standby", run: fetchProof },
-    ...(live ? AFTERWARDS : []),
+    ...(live ? [COMPARE_ROWS] : []),
+    // The other story has looked at all of it when it ends.
+    ...(live && !outage ? [CHECK_REPLICA] : []),
+    ...(outage ? OUTAGE_STEPS : []),
   ];
 }
 
@@ -142,15 +144,9 @@ async function joinMaster(scene: Scene, capture: DemoCapture): Promise<string> {
     await control(scene, ['master', 'list']);
     waiting = !(await Promise.race([joined, call.clock.sleep(200, call.signal).then(() => false)]));
   }
-  const serving = capture === 'nbd' ? ['--nbd', placeOf(house.nbdSocket), '--spool', String(SPOOL_MIB)] : [];
-  const engine = ['engine', 'master', ...serving];
-  live.engine = await startEngine(house, engine, house.masterHome, call.environment);
+  if (capture === 'nbd') await startServingEngine(scene);
+  else live.engine = await startEngine(house, ['engine', 'master'], house.masterHome, call.environment);
   return 'master01 joined with a one-time token; its engine dials the appliance';
-}
-
-/** A socket's path must not be long; then any free port does. */
-function placeOf(socket: string): string {
-  return Buffer.byteLength(socket) < SOCKET_PATH_BYTES ? socket : '0';
 }
 
 async function createScenario(scene: Scene, capture: DemoCapture): Promise<string> {
@@ -221,7 +217,10 @@ async function switchOver(scene: Scene): Promise<string> {
   const { result } = await control(scene, ['switchover', SCENARIO, '--yes']);
   facts.switchoverSeconds = (call.clock.now() - from) / 1000;
   const report = result as unknown as SwitchoverFacts;
-  if (report.loss) call.host.tell({ kind: 'text', level: 'info', text: report.loss.text });
+  if (report.loss) {
+    call.host.tell({ kind: 'text', level: 'info', text: report.loss.text });
+    if (facts.outage) facts.outage.lossStatement = report.loss.text;
+  }
   const publicIp = report.addresses.find((address) => address.publicIp)?.publicIp ?? '';
   facts.bootSeconds = report.bootSeconds;
   facts.standby = {

@@ -16,6 +16,11 @@ export function addDemoCommand(program: Command, shell: Shell): void {
       'nbd: the server runs, is followed, and is killed; at-rest: it stands still',
       'nbd',
     )
+    .option(
+      '--story <name>',
+      'switchover: until the standby serves; outage: with a drill before, and the way home afterwards',
+      'switchover',
+    )
     .option('--keep', 'leave everything running at the end; `standby demo down` ends it');
 }
 
