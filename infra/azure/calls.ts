@@ -27,7 +27,8 @@ const PAUSE_MAX_MS = 60_000;
 const SETTLES_SOON =
   /^(AttachDiskWhileBeingDetached|RetryableErrorDueToAnotherOperation|RetryableError|AnotherOperationInProgress|ConcurrentOperation|StorageAccountOperationInProgress|TooManyRequests)$/;
 
-const NOT_THERE = /^(ResourceNotFound|ResourceGroupNotFound|NotFound|ParentResourceNotFound)$/;
+const NOT_THERE =
+  /^(ResourceNotFound|ResourceGroupNotFound|NotFound|ParentResourceNotFound|BlobNotFound|ContainerNotFound)$/;
 
 export function makeCalls({ clock, log }: { clock: Clock; log: Log }): Calls {
   const answers = makeAnswers(clock);

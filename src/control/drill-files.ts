@@ -20,7 +20,11 @@ export function drillFolder(context: Place, scenarioId: string, runId: string): 
   return join(drillsFolder(context, scenarioId), runId);
 }
 
-export async function keepDrillFile(folder: string, name: string, content: string): Promise<KeptFile> {
+export async function keepDrillFile(
+  folder: string,
+  name: string,
+  content: string | Uint8Array,
+): Promise<KeptFile> {
   await writeStateFile(join(folder, name), content);
   return { name, bytes: Buffer.byteLength(content), sha256: sha256Of(content) };
 }
@@ -98,10 +102,13 @@ async function problemsIn(folder: string, report: DrillReport, text: string): Pr
     if ((await textOf(join(folder, name))) !== content)
       problems.push(`${folder}: ${name} is not what was written`);
   }
-  const { serialLog } = report.evidence;
-  const log = serialLog && (await textOf(join(folder, serialLog.name)));
-  if (serialLog && (log === undefined || sha256Of(log) !== serialLog.sha256))
-    problems.push(`${folder}: ${serialLog.name} is not what was kept`);
+  const { serialLog, picture } = report.evidence;
+  for (const kept of [serialLog, picture]) {
+    if (!kept) continue;
+    const content = await unlessAbsent(readFile(join(folder, kept.name)), undefined);
+    if (content === undefined || sha256Of(content) !== kept.sha256)
+      problems.push(`${folder}: ${kept.name} is not what was kept`);
+  }
   return problems;
 }
 
@@ -132,6 +139,6 @@ async function unlessAbsent<T, Without>(work: Promise<T>, without: Without): Pro
   }
 }
 
-function sha256Of(text: string): string {
-  return createHash('sha256').update(text).digest('hex');
+function sha256Of(content: string | Uint8Array): string {
+  return createHash('sha256').update(content).digest('hex');
 }

@@ -105,6 +105,7 @@ const machines: Actions<CloudMachines> = {
   attachDisks: [machine('read'), machine('write'), machine('attachDetachDataDisks/action'), COMPUTE_END],
   detachDisks: [machine('read'), machine('write'), machine('attachDetachDataDisks/action'), COMPUTE_END],
   serialLog: [machine('retrieveBootDiagnosticsData/action')],
+  screenshot: [machine('retrieveBootDiagnosticsData/action')],
 };
 
 const bundles: Actions<CloudBundles> = {

@@ -79,6 +79,8 @@ export interface CloudMachines {
   detachDisks(id: string, diskIds: readonly string[], operation?: Operation): Promise<CloudMachine>;
   /** Serial console so far; undefined when the blob is not there yet. */
   serialLog(id: string): Promise<string | undefined>;
+  /** What its screen shows, as an image file; undefined when there is no picture. */
+  screenshot(id: string): Promise<Uint8Array | undefined>;
 }
 /**
  * How the line begins that Local Azure gives as the serial console of a VM behind which nothing runs (`--guests none`,

@@ -7,6 +7,8 @@ import type { DrillOutcome } from './steps/declare-drilled.ts';
 type Block =
   | { readonly heading: string }
   | { readonly line: string }
+  /** A file beside the report. */
+  | { readonly picture: string }
   | { readonly columns: readonly string[]; readonly rows: readonly (readonly string[])[] };
 
 const OUTCOMES: Readonly<Record<DrillOutcome, string>> = {
@@ -22,6 +24,7 @@ export function drillMarkdown(report: DrillReport): string {
   const parts = blocksOf(report).map((block) => {
     if ('heading' in block) return `## ${block.heading}`;
     if ('line' in block) return block.line;
+    if ('picture' in block) return `![The screen](${block.picture})`;
     return [row(block.columns), row(block.columns.map(() => '---')), ...block.rows.map(row)].join('\n');
   });
   return `# ${titleOf(report)}\n\n${parts.join('\n\n')}\n`;
@@ -33,6 +36,7 @@ export function drillHtml(report: DrillReport): string {
   const parts = blocksOf(report).map((block) => {
     if ('heading' in block) return `<h2>${escaped(block.heading)}</h2>`;
     if ('line' in block) return `<p>${escaped(block.line)}</p>`;
+    if ('picture' in block) return `<p><img src="${escaped(block.picture)}" alt="The screen"></p>`;
     const rows = block.rows.map((cells) => row('td', cells)).join('\n');
     return `<table>\n${row('th', block.columns)}\n${rows}\n</table>`;
   });
@@ -81,6 +85,7 @@ function blocksOf(report: DrillReport): readonly Block[] {
         ? `Console: ${evidence.serialLog.name}, ${evidence.serialLog.bytes} bytes, SHA-256 ${evidence.serialLog.sha256}.`
         : `No console: ${evidence.without ?? 'unknown'}.`,
     },
+    ...pictureBlocks(evidence),
     { heading: 'Removal' },
     { line: removalLine(report.removal) },
     { heading: 'Cost' },
@@ -97,6 +102,14 @@ function blocksOf(report: DrillReport): readonly Block[] {
 function positionLine({ sequence, at, ageSeconds, epoch }: NonNullable<DrillReport['position']>): string {
   const where = sequence ? `position ${sequence}` : 'the finished copy';
   return `Data of ${where} (epoch ${epoch}), ${timeText(Date.parse(at))}; ${ageSeconds} s old when the replica stood still.`;
+}
+
+/** Reports of before there were pictures say nothing of them, and stay what was written. */
+function pictureBlocks({ picture, withoutPicture }: DrillReport['evidence']): readonly Block[] {
+  if (withoutPicture !== undefined) return [{ line: `No picture of the screen: ${withoutPicture}.` }];
+  if (!picture) return [];
+  const { name, bytes, sha256 } = picture;
+  return [{ line: `Screen: ${name}, ${bytes} bytes, SHA-256 ${sha256}.` }, { picture: name }];
 }
 
 function patchBlocks(patch: DrillReport['patch']): readonly Block[] {

@@ -33,7 +33,7 @@ export interface DrillOptions {
   /** Nothing more is tried: what is there is removed, and the report says so. */
   readonly isGivenUp: boolean;
   /** Puts a file beside the report. */
-  keep(name: string, content: string): Promise<KeptFile>;
+  keep(name: string, content: string | Uint8Array): Promise<KeptFile>;
   declare(): Promise<DrillDeclared>;
 }
 

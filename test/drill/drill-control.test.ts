@@ -30,6 +30,7 @@ let resources: string[];
 
 beforeEach(async () => {
   world = await scenarioWorld();
+  world.cloud.picture = Buffer.from('89504e470d0a1a0aff', 'hex');
   world.cloud.serial = 'Debian GNU/Linux 12 web01 ttyS0\n';
   await scenarioWizard(world.context, { preset: { ...ANSWERS, capture: 'compare' }, yes: true });
   await runScenario(world.context, 'web');
@@ -101,6 +102,8 @@ describe('the chain of reports', () => {
       await writeFile(file, text);
     }
     expect((await check()).problems).toEqual([]);
+    await writeFile(join(folder, 'screen.png'), Buffer.from('89504e470d0a1a0afe', 'hex'));
+    expect((await check()).problems.join('\n')).toContain('screen.png is not what was kept');
   });
 
   it('shows that the last report is gone', async () => {

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { afterEach, describe, expect, it } from 'vitest';
 import { StandbyError } from '../../src/errors.ts';
 import { drillRemovePlan } from '../../src/switchover/drill.ts';
@@ -137,6 +138,35 @@ describe('a drill', () => {
     expect(markdown).toContain(on.appliance.patch.changes[0]?.text);
     expect(markdown).toContain('\\| x');
     expect(markdown).toContain(reportOf().evidence.serialLog?.sha256);
+  });
+});
+
+describe('the picture of a drill', () => {
+  it.each([
+    ['png', '89504e470d0a1a0a00'],
+    ['jpg', 'ffd8ffe000'],
+    ['bmp', '424d00'],
+  ])('is kept as screen.%s, by what it is', async (kind, hex) => {
+    const on = await ready();
+    on.fake.picture = Buffer.from(hex, 'hex');
+    await on.run(RUN, plan(on));
+    const sha256 = createHash('sha256').update(on.fake.picture).digest('hex');
+    expect(reportOf().evidence).toMatchObject({ picture: { name: `screen.${kind}`, sha256 } });
+    expect(drillHtml(reportOf())).toContain(`<img src="screen.${kind}"`);
+    expect(drillMarkdown(reportOf())).toContain(`(screen.${kind})`);
+  });
+
+  it.each([
+    ['that is not there', undefined, 'Azure has no picture of its screen'],
+    ['that is none', Buffer.from('<html>'), 'is no picture'],
+  ])('%s is said, and is no failure', async (_, picture, words) => {
+    const on = await ready();
+    on.fake.picture = picture;
+    await on.run(RUN, plan(on));
+    expect(reportOf()).toMatchObject({ outcome: 'passed', evidence: { serialLog: { name: 'serial.log' } } });
+    expect(reportOf().evidence.picture).toBeUndefined();
+    expect(drillHtml(reportOf())).toContain(words);
+    expect(drillMarkdown(reportOf())).toContain(words);
   });
 });
 

@@ -56,6 +56,7 @@ export class FakeCloud {
   policies: PolicyAssignment[] = [];
   routeTables: RouteTable[] = [];
   unregistered: string[] = [];
+  picture: Uint8Array | undefined;
   serial: string | undefined = 'boot skipped: guests are off (--guests none)\n';
   /** Ids of everything that was ever made: a second one of the same kind would show. */
   readonly made: string[] = [];
@@ -316,16 +317,15 @@ function makeCloud(fake: FakeCloud): Cloud {
         return machine;
       },
       createFromImage: notUsed,
-      start: async (id) => setPower(fake, id, 'running'),
-      powerOff: async (id) => setPower(fake, id, 'stopped'),
-      deallocate: async (id) => setPower(fake, id, 'deallocated'),
+      start: async (id) => void Object.assign(machineAt(fake, id), { power: 'running' }),
+      powerOff: async (id) => void Object.assign(machineAt(fake, id), { power: 'stopped' }),
+      deallocate: async (id) => void Object.assign(machineAt(fake, id), { power: 'deallocated' }),
       async delete(id, scenario) {
         await remove('machines.delete', fake.machines, id, scenario);
         for (const disk of fake.disks.values()) if (disk.attachedTo === id) delete disk.attachedTo;
       },
       async attachDisks(id, disks, operation) {
-        const machine = fake.machines.get(id.toLowerCase());
-        if (!machine) throw notFound(id);
+        const machine = machineAt(fake, id);
         const missing = disks.filter((disk) => !machine.dataDisks.some((one) => one.diskId === disk.diskId));
         const clash = missing.find((disk) => machine.dataDisks.some((one) => one.lun === disk.lun));
         if (clash)
@@ -345,13 +345,13 @@ function makeCloud(fake: FakeCloud): Cloud {
         return machine;
       },
       async detachDisks(id, diskIds) {
-        const machine = fake.machines.get(id.toLowerCase());
-        if (!machine) throw notFound(id);
+        const machine = machineAt(fake, id);
         machine.dataDisks = machine.dataDisks.filter((disk) => !diskIds.includes(disk.diskId));
         for (const diskId of diskIds) delete fake.disks.get(diskId.toLowerCase())?.attachedTo;
         return machine;
       },
       serialLog: async () => fake.serial,
+      screenshot: async () => fake.picture,
     },
     bundles: { publish: notUsed },
     dns: { hasZone: notUsed, aRecord: notUsed, setARecord: notUsed, removeARecord: notUsed },
@@ -393,8 +393,8 @@ function makeCloud(fake: FakeCloud): Cloud {
   }
 }
 
-function setPower(fake: FakeCloud, id: string, power: string): void {
+function machineAt(fake: FakeCloud, id: string) {
   const machine = fake.machines.get(id.toLowerCase());
   if (!machine) throw notFound(id);
-  machine.power = power;
+  return machine;
 }

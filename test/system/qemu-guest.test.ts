@@ -66,6 +66,9 @@ describe('a VM in QEMU', () => {
       expect(await ask(world.publicIp, 80)).toBe('ECONNREFUSED');
       const serial = readFileSync(world.serialFile, 'utf8');
       expect(serial).toContain('10.3.1.9');
+      await first.takePicture(world.vmId);
+      const picture = readFileSync(join(world.dataFolder, 'guests', world.guid, 'screenshot.bmp'));
+      expect(picture.subarray(1, 4).toString()).toBe('PNG');
 
       // Rules count at once.
       world.allow('closed', 90, '8080', 'Deny');

@@ -28,12 +28,12 @@ export async function blobServiceClient(
   return new BlobServiceClient(refuseHttp(url), newPipeline(credential, pipelineOptions(azure)));
 }
 
-/** The text behind a URL that carries its own permission (a SAS); undefined when it is not there. */
+/** The end of what is behind a URL that carries its own permission (a SAS); undefined when it is not there. */
 export async function readBlobTail(
   azure: Azure,
   url: string,
   lengthMax: number,
-): Promise<string | undefined> {
+): Promise<Buffer | undefined> {
   const { AnonymousCredential, BlobClient, newPipeline } = await import('@azure/storage-blob');
   const client = new BlobClient(
     refuseHttp(url),
@@ -50,7 +50,7 @@ export async function readBlobTail(
     while (length - (parts[0]?.length ?? 0) >= lengthMax) length -= parts.shift()?.length ?? 0;
   }
   const tail = Buffer.concat(parts);
-  return tail.subarray(Math.max(0, tail.length - lengthMax)).toString('utf8');
+  return tail.subarray(Math.max(0, tail.length - lengthMax));
 }
 
 function refuseHttp(url: string): string {

@@ -6,9 +6,9 @@ import { parseArmId } from '../arm-id.ts';
 import type { Azure } from '../azure.ts';
 import { type Poller, runOperation } from '../operation.ts';
 import { ensureResource, removeResource } from '../ownership.ts';
+import { makeBootDiagnostics } from './boot-diagnostics.ts';
 import { makeDataDisks } from './data-disks.ts';
 import { machineOf } from './machine-view.ts';
-import { makeSerialLog } from './serial-log.ts';
 
 type ImageSpec = Parameters<CloudMachines['createFromImage']>[0];
 type DisksSpec = Parameters<CloudMachines['createFromDisks']>[0];
@@ -115,7 +115,7 @@ export function makeVirtualMachines(azure: Azure): CloudMachines {
       );
     },
     ...makeDataDisks(azure, find),
-    serialLog: makeSerialLog(azure),
+    ...makeBootDiagnostics(azure),
   };
 }
 

@@ -175,7 +175,7 @@ const NO_SERIAL_YET = 'guests/none/serial.log';
 
 const retrieveBootDiagnosticsData: Action = {
   kind: 'now',
-  answer(context, resource, ask) {
+  async answer(context, resource, ask) {
     if (booleanAt(resource.properties, 'diagnosticsProfile.bootDiagnostics.enabled') !== true) {
       throw new ArmError(
         409,
@@ -186,6 +186,7 @@ const retrieveBootDiagnosticsData: Action = {
     const minutes = Number(ask.query.get('sasuriexpirationtimeinminutes') ?? 120);
     const expiresAtMs = context.clock.now() + minutes * 60_000;
     const serial = context.guests.serialLogFile(resource.id) ?? NO_SERIAL_YET;
+    await context.guests.takePicture(resource.id);
     return {
       body: {
         consoleScreenshotBlobUri: context.fileUrl(

@@ -19,6 +19,8 @@ export interface GuestHost {
   status(vmId: string): GuestStatus;
   /** The serial console so far, as a file below the data folder; undefined when there is none yet. */
   serialLogFile(vmId: string): string | undefined;
+  /** Has the screen's picture taken into `screenshot.bmp` beside the serial log, if there is a screen. Never throws. */
+  takePicture(vmId: string): Promise<void>;
   /** Data disks were attached or detached on this VM (the graph already shows it). */
   disksChanged(vmId: string): Promise<void>;
   /** A NIC, public IP, subnet or security group changed (the graph already shows it): re-evaluate forwarders. */

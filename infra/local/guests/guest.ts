@@ -10,6 +10,8 @@ export interface Guest {
   start(facts: MachineFacts): Promise<void>;
   stop(how: 'shutdown' | 'kill'): Promise<void>;
   disksChanged(facts: MachineFacts): Promise<void>;
+  /** Writes what its screen shows now into a file, as PNG; only a guest with a screen has it. */
+  takePicture?(file: string): Promise<void>;
   freeze(): Promise<void>;
   thaw(): Promise<void>;
   /** Of these ports of a NIC, those on which something in the guest listens, with where they are on this machine. */

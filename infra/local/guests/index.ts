@@ -194,6 +194,16 @@ function makeProcessHost(host: GuestHostFacts): GuestHost {
       const file = `${guestFolder(guid ?? '')}/serial.log`;
       return guid !== undefined && existsSync(join(dataFolder, file)) ? file : undefined;
     },
+    async takePicture(vmId) {
+      const entry = entries.get(keyOf(vmId));
+      if (!entry) return;
+      try {
+        const file = join(dataFolder, guestFolder(entry.guid), 'screenshot.bmp');
+        await entry.guest.takePicture?.(file);
+      } catch (error) {
+        log.warn('no picture could be taken', { vm: vmId, why: messageOf(error) });
+      }
+    },
     async disksChanged(vmId) {
       const facts = factsOf(vmId);
       const entry = entries.get(keyOf(vmId));

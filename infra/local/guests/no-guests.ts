@@ -32,6 +32,7 @@ export function makeNoGuests(facts: GuestHostFacts): GuestHost {
       const folder = folderOf(vmId);
       return folder === undefined ? undefined : `${folder}/serial.log`;
     },
+    async takePicture() {},
     async disksChanged() {},
     async networkChanged() {},
     whileFrozen: (_vmId, work) => work(),

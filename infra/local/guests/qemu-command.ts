@@ -79,5 +79,7 @@ export function qemuArguments(facts: MachineFacts, folder: string): string[] {
     ...['-device', 'virtio-scsi-pci,id=data'],
     ...dataDisks,
     ...nics,
+    // The last, so that no other device changes its place on the bus: what a screenshot shows.
+    ...['-device', 'VGA'],
   ];
 }

@@ -1,5 +1,5 @@
 import { appendFileSync, constants, existsSync, readFileSync } from 'node:fs';
-import { copyFile, rm } from 'node:fs/promises';
+import { copyFile, rename, rm } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { messageOf } from '../../../src/errors.ts';
@@ -237,6 +237,14 @@ export function makeQemuGuest(place: GuestPlace): Guest {
     async disksChanged(facts) {
       const target = alive();
       if (target) await reconcileDisks(target, facts);
+    },
+    async takePicture(file) {
+      const target = alive();
+      if (!target) return;
+      // Beside it first: somebody may be reading the one of before.
+      const fresh = `${file}.new`;
+      await monitor(target, (qmp) => qmp.execute('screendump', { filename: fresh, format: 'png' }));
+      await rename(fresh, file);
     },
     async freeze() {
       const target = alive();

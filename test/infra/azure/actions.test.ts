@@ -117,6 +117,7 @@ async function disksAndMachines(nicId: string): Promise<void> {
   await during('machines.get', () => machines.get(id));
   await during('machines.instance', () => machines.instance(id));
   await during('machines.serialLog', () => machines.serialLog(id));
+  await during('machines.screenshot', () => machines.screenshot(id));
   for (const offered of [true, false]) {
     local.azure.settings.change({ attachDetachDataDisks: offered });
     await during('machines.attachDisks', () => machines.attachDisks(id, [{ diskId: data.id, lun: 1 }]));

@@ -1,3 +1,6 @@
+import { existsSync, readdirSync } from 'node:fs';
+import { writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { tagsOf } from '../../../src/model/tags.ts';
 import type { Cloud } from '../../../src/ports/cloud.ts';
@@ -179,6 +182,18 @@ describe('network', () => {
 });
 
 describe('virtual machines', () => {
+  it('gives the picture of a screen byte by byte, through the URL that Azure signs', async () => {
+    const guests = join(dirname(local.requestLogFile), 'data', 'guests');
+    const others = existsSync(guests) ? readdirSync(guests) : [];
+    const machine = await machineOf('pictured');
+    const [own = ''] = readdirSync(guests).filter((name) => !others.includes(name));
+    const picture = Buffer.from([0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a, 0xff, 0xfe, 0x00, 0x80]);
+    await writeFile(join(guests, own, 'screenshot.bmp'), picture);
+    const got = await cloud.machines.screenshot(machine.id);
+    expect(Buffer.from(got ?? [])).toEqual(picture);
+    await cloud.machines.delete(machine.id, SCENARIO);
+  });
+
   it('boots from disks that are there, is started and stopped, and goes without its disks', async () => {
     const data = await cloud.disks.createEmpty({ ...disk('vm1-data'), sizeGib: 1 });
     const machine = await machineOf('vm1', [{ diskId: data.id, lun: 3 }]);
@@ -188,6 +203,7 @@ describe('virtual machines', () => {
     expect(await cloud.machines.list(location)).toContainEqual(machine);
     expect((await cloud.machines.instance(machine.id))?.power).toBe('running');
     expect(await cloud.machines.serialLog(machine.id)).toContain(NO_GUEST_LINE);
+    expect(await cloud.machines.screenshot(machine.id)).toBeUndefined();
     await cloud.machines.powerOff(machine.id);
     expect((await cloud.machines.instance(machine.id))?.power).toBe('stopped');
     await cloud.machines.deallocate(machine.id);
