@@ -165,6 +165,7 @@ describe('a VM in QEMU', () => {
         );
         const data = await compute.virtualMachines.retrieveBootDiagnosticsData(group, 'v');
         expect(await fetchText(data.serialConsoleLogBlobUri ?? '', azure.ca)).toContain('10.7.1.4');
+        expect(await fetchText(data.consoleScreenshotBlobUri ?? '', azure.ca)).toContain('PNG');
         const view = await compute.virtualMachines.instanceView(group, 'v');
         expect(view.statuses?.map((status) => status.code)).toEqual([
           'ProvisioningState/succeeded',
