@@ -303,6 +303,7 @@ async function drilled(): Promise<void> {
     report: { hold: { lasted: true }, boot: { outcome: 'proven' }, removal: { state: 'proven' } },
   });
   expect(readFileSync(join(String(folder), 'serial.log'), 'latin1')).toContain(GREETING);
+  expect(readFileSync(join(String(folder), 'screen.png')).toString('latin1', 1, 4)).toBe('PNG');
   expect(await json('drill kiosk --check-reports')).toMatchObject({ reports: { length: 1 }, problems: [] });
   expect(await json('status kiosk')).toMatchObject({ state: 'replicating' });
   expect(await json('group drill floor', { code: 2 })).toMatchObject({ error: { code: 'ANSWER_MISSING' } });
