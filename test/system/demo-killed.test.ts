@@ -71,7 +71,7 @@ it('a demo killed while it deploys, copies and switches over is followed by one 
   expect([last.exitCode, last.stderr]).toEqual([0, expect.stringContaining('together')]);
   expect(last.document).toEqual(demoDocument('uefi', 'nbd'));
   await lookAroundAndTakeDown(last.document);
-}, 600_000);
+}, 900_000);
 
 /** What --keep has left running is what it says; `demo down` ends it all. */
 async function lookAroundAndTakeDown(document: Document): Promise<void> {

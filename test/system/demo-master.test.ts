@@ -87,4 +87,4 @@ it('a guest on NBD lives through the death of its server, and loses no acknowled
   );
   expect(rows.length - writer.acknowledged.length).toBeLessThanOrEqual(1);
   expect(readFileSync(logFile, 'utf8').trimEnd().split('\n')).toHaveLength(writer.acknowledged.length);
-}, 180_000);
+}, 600_000);

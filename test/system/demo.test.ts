@@ -35,7 +35,7 @@ it('a running server is followed and killed; its standby has every row that was 
   expect(rpoSeconds).toBeLessThan(10);
   expect(stdout).toBe(`${JSON.stringify(document)}\n`);
   expect(lodging.leftovers()).toEqual(NOTHING);
-}, 240_000);
+}, 600_000);
 
 it('a server at rest is copied, and its standby has its data', async () => {
   const { exitCode, document, stderr } = await start(['demo', '--capture', 'at-rest'], lodging).ended;
@@ -61,4 +61,4 @@ it('Ctrl-C in the middle of the copy leaves nothing', async () => {
   const { exitCode, document } = await demo.ended;
   expect([exitCode, document]).toEqual([130, { error: expect.objectContaining({ code: 'CANCELLED' }) }]);
   expect(lodging.leftovers()).toEqual(NOTHING);
-}, 240_000);
+}, 600_000);

@@ -104,7 +104,7 @@ it('what was acknowledged and received survives every kill -9, in order, and its
   expect(document).toMatchObject({ state: 'switched-over' });
   await expectRows(document, rows, receivedAtMs);
   await expectDisks();
-}, 420_000);
+}, 900_000);
 
 async function deployed(): Promise<void> {
   await run(['local', 'up', '--latency', 'none'], control);

@@ -238,4 +238,4 @@ it('a command that dies at any step and is repeated ends as if it had not, with 
   for (const kind of ['deploy-appliance', 'run', 'switchover']) {
     expect((await newestRun(kind))?.status).toBe('done');
   }
-}, 400_000);
+}, 900_000);

@@ -165,5 +165,5 @@ describe.skipIf(isMissing)(`Two control machines${isMissing ? ' (PostgreSQL is n
     expect(await backups()).toHaveLength(1);
     await run(['backup', 'remove', 'web', '--all', '--yes'], b);
     expect(await world()).toEqual(after.filter((line) => !isBackup(line)));
-  }, 300_000);
+  }, 600_000);
 });

@@ -98,7 +98,7 @@ describe.skipIf(isSkipped)(`A person with the wizards${isSkipped ? ' (tmux is no
     tmux.end();
     await run(['local', 'down'], lodging);
     expect(processesOf(join(lodging.home, '..'))).toEqual([]);
-  }, 300_000);
+  }, 600_000);
 });
 
 /** Wider than the terminal, which then breaks it anywhere: only what is copied may be, and what was typed or answered. */
