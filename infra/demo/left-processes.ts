@@ -11,13 +11,19 @@ import { endProcess, isAlive, markOf, type ProcessMark } from '../local/processe
 const STANDBY = join(import.meta.dirname, '../..') + sep;
 const GRACE_MS = 30_000;
 
-/** Ends every process of Standby's own that works in this folder: commands, engines, Local Azure, the live server. */
+/** Ends every process of Standby's own that works in this folder: the live server, commands, engines, Local Azure. */
 export async function endProcessesIn(folder: string, clock: Clock): Promise<void> {
-  let found = processesIn(folder);
+  // A server whose disk is no longer served waits for it, and hears nothing: it goes before its engine.
+  await endAll(() => processesIn(folder).filter(({ pid }) => argumentsOf(pid)[0] === QEMU), clock);
+  await endAll(() => processesIn(folder), clock);
+}
+
+async function endAll(find: () => readonly ProcessMark[], clock: Clock): Promise<void> {
+  let found = find();
   while (found.length > 0) {
     await Promise.all(found.map((mark) => endProcess(mark, clock, GRACE_MS)));
     // One of them may just have started another.
-    found = processesIn(folder);
+    found = find();
   }
 }
 
