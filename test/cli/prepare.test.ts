@@ -16,6 +16,7 @@ describe('standby master prepare', () => {
     for (const folder of ['etc/default', 'usr/sbin']) mkdirSync(join(root, folder), { recursive: true });
     writeFileSync(grub, 'GRUB_CMDLINE_LINUX=""\n');
     writeFileSync(join(root, 'usr/sbin/update-grub'), '');
+    writeFileSync(join(root, 'etc/os-release'), 'ID=debian\n');
     const type = (...more: string[]) => line.type(['master', 'prepare', '--root', root, ...more]);
 
     const asked = await type();
