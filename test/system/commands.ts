@@ -204,6 +204,14 @@ export async function until(what: string, isSo: () => boolean | Promise<boolean>
   }
 }
 
+/** What the scenario's runbook says is to be typed, below the heading that begins so; without the program's name. */
+export async function runbookLines(scenario: string, heading: string, place: Place): Promise<string[]> {
+  const { markdown } = (await run(['runbook', scenario], place)) as { markdown: string };
+  const section = markdown.split(/^## \d\. /m).find((part) => part.startsWith(heading)) ?? '';
+  const blocks = [...section.matchAll(/```\n([^`]*)```/g)].map(([, block = '']) => block.trim());
+  return blocks.flatMap((block) => block.split('\n')).map((line) => line.replace(/^standby /, ''));
+}
+
 /** Until the demo's copy is under way. */
 export function untilCopying(control: Place): Promise<void> {
   return until('the copy moves', async () => {

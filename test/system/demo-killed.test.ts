@@ -94,6 +94,8 @@ function kill(words: string): void {
 
 /** Each process of the copy dies once; the household of the killed demo is there to go on in. */
 async function copyThroughDeaths(): Promise<void> {
+  // So slow that it is not over before everybody has died.
+  await run(['appliance', 'bandwidth', 'demo-appliance', '--schedule', '0-24=20M'], control);
   kill(' run demo ');
   const copy = start(['run', 'demo'], control);
   let doneBytes = 0;

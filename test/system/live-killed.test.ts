@@ -29,6 +29,7 @@ import {
   type Place,
   processesOf,
   run,
+  runbookLines,
   type Started,
   start,
   until,
@@ -100,7 +101,10 @@ it('what was acknowledged and received survives every kill -9, in order, and its
   await untilReceived(rows);
 
   const receivedAtMs = await masterDies(rows);
-  const document = await run(['switchover', 'live', '--yes'], control);
+  // To the letter, as somebody who is woken up would.
+  for (const look of await runbookLines('live', 'Look', control)) await run(look.split(' '), control);
+  const [switchOver = ''] = await runbookLines('live', 'Switch over', control);
+  const document = await run([...switchOver.split(' '), '--yes'], control);
   expect(document).toMatchObject({ state: 'switched-over' });
   await expectRows(document, rows, receivedAtMs);
   await expectDisks();

@@ -20,6 +20,7 @@ import {
   type Place,
   processesOf,
   run,
+  runbookLines,
   type Started,
   start,
 } from './commands.ts';
@@ -338,21 +339,23 @@ async function cameHome(): Promise<Started> {
   const machine = { ...lodging, home: join(lodging.home, 'new-master') };
   const standby = newestDisk();
   writeAt(standby, 40, 'written while the standby worked');
-  expect(await json('failback kiosk --prepare', { code: 2 })).toMatchObject({
-    error: { code: 'ANSWER_MISSING' },
-  });
-  const { token } = await json('restore-token kiosk');
+  // To the letter of the runbook's last section.
+  const page = await runbookLines('kiosk', 'Come home', control);
+  expect(page).toHaveLength(5);
+  const [prepare = '', newHardware = '', finish = '', removeStandby = '', again = ''] = page;
+  expect(await json(prepare, { code: 2 })).toMatchObject({ error: { code: 'ANSWER_MISSING' } });
+  const { token } = await json(newHardware);
   const restored = json(`restore --token ${String(token)} --target ${disk}`, { place: machine });
   restored.catch(() => undefined); // Awaited below, unless something before it fails.
-  expect(await json('failback kiosk --prepare --yes')).toMatchObject({ state: 'failing-back' });
+  expect(await json(`${prepare} --yes`)).toMatchObject({ state: 'failing-back' });
   writeAt(standby, 41, 'written until the last moment');
-  const home = await json('failback kiosk --finish --yes');
+  const home = await json(`${finish} --yes`);
   expect(home).toMatchObject({ state: 'stopped', restored: { sentBytes: 4096 } });
   expect(await restored).toMatchObject({ mayBoot: true, disks: [{ diskId: 'disk0', target: disk }] });
   expect(readFileSync(disk).equals(readFileSync(standby).subarray(0, size))).toBe(true);
   const engine = start(['engine', 'master', '--interval', '1'], machine);
-  await json('vm stop kiosk --remove --yes');
-  const run = await json('run kiosk');
+  await json(`${removeStandby} --yes`);
+  const run = await json(again);
   expect(run).toMatchObject({ state: 'replicating', sync: { mode: 'block' } });
   expect(run.sentBytes).toBeLessThan(64 * 1024);
   await json('stop kiosk');
