@@ -14,7 +14,7 @@ import { AWAIT_RESTORE, type Restored } from '../switchover/steps/open-restore.t
 import type { Work } from '../switchover/work.ts';
 import type { Context } from './context.ts';
 import { listMasters } from './master.ts';
-import { scenarioNamed, unfinishedRuns } from './scenario-named.ts';
+import { onlyUnfinished, scenarioNamed, unfinishedRuns } from './scenario-named.ts';
 import { statusOf } from './scenario-status.ts';
 import { carryOut, freshInput, makeWork, type ScenarioRunInput, takeBack } from './scenario-work.ts';
 
@@ -180,20 +180,4 @@ async function lettingIn(context: Context, scenario: Scenario, signal: AbortSign
     }
     await clock.sleep(LOOK_EVERY_MS, signal).catch(() => undefined); // The run has ended.
   }
-}
-
-/** The unfinished run of that kind; one of another kind stands in the way. */
-async function onlyUnfinished(
-  context: Context,
-  scenario: Scenario,
-  kind: string,
-): Promise<RunRecord | undefined> {
-  const runs = await unfinishedRuns(context, scenario);
-  const other = runs.find((run) => run.kind !== kind);
-  if (!other) return runs[0];
-  throw inputError(
-    'SCENARIO_BUSY',
-    `Scenario ${scenario.name} has an unfinished ${other.kind} (${other.id}).`,
-    `Let it end first: standby resume ${other.id}`,
-  );
 }

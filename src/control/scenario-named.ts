@@ -1,5 +1,6 @@
 import { inputError } from '../errors.ts';
 import type { Scenario } from '../model/scenario.ts';
+import type { RunRecord } from '../plan/plan.ts';
 import type { Context } from './context.ts';
 
 /** The scenario of that name, or an input error that names those there are. */
@@ -27,4 +28,20 @@ const NOBODY_WAITS_FOR = [BACKUP, DRILL, DRILL_REMOVE];
 export async function unfinishedRuns(context: Pick<Context, 'store'>, scenario: Scenario) {
   const runs = await context.store.runs.list({ subject: scenario.id, statuses: ['running', 'failed'] });
   return runs.filter((run) => !NOBODY_WAITS_FOR.includes(run.kind));
+}
+
+/** The unfinished run of that kind; one of another kind stands in the way. */
+export async function onlyUnfinished(
+  context: Pick<Context, 'store'>,
+  scenario: Scenario,
+  kind: string,
+): Promise<RunRecord | undefined> {
+  const runs = await unfinishedRuns(context, scenario);
+  const other = runs.find((run) => run.kind !== kind);
+  if (!other) return runs[0];
+  throw inputError(
+    'SCENARIO_BUSY',
+    `Scenario ${scenario.name} has an unfinished ${other.kind} (${other.id}).`,
+    `Let it end first: standby resume ${other.id}`,
+  );
 }

@@ -5,6 +5,7 @@ import { parseDrillSchedule } from '../model/drill-schedule.ts';
 import { SCRIPT_EVENTS, SCRIPT_MOMENTS, TSIG_ALGORITHMS } from '../model/redirect.ts';
 import { DISK_TYPES, REWIND_HOURS_MAX, SCRUB_HOURS_MAX } from '../model/scenario.ts';
 import type { Context } from './context.ts';
+import { healthCheckSchema } from './health-check-schema.ts';
 import type { ScenarioFile } from './scenario-file.ts';
 import { scenarioNamed } from './scenario-named.ts';
 import { scenarioNameProblem } from './scenario-questions.ts';
@@ -73,15 +74,7 @@ async function scenarioSchema() {
     securityGroup: text.exactOptional(),
     publicIp: z.boolean('true or false'),
   });
-  const healthCheck = z.discriminatedUnion('kind', [
-    z.strictObject({ kind: z.literal('tcp'), port }),
-    z.strictObject({
-      kind: z.literal('http'),
-      port,
-      path: text.startsWith('/', 'begins with a slash'),
-      expectStatus: z.int().min(100).max(599),
-    }),
-  ]);
+  const healthCheck = healthCheckSchema(z);
   return z.strictObject({
     standbyScenario: z.literal(1, { error: 'this version of Standby reads version 1' }),
     name: text.refine((name) => scenarioNameProblem(name, []) === undefined, 'not a scenario name'),

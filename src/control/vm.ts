@@ -6,7 +6,7 @@ import { refusalToStartVm } from '../switchover/ready.ts';
 import { type SwitchoverReport, switchoverReport } from '../switchover/report.ts';
 import { type VmStopOptions, vmStartPlan, vmStopPlan } from '../switchover/vm.ts';
 import type { Context } from './context.ts';
-import { scenarioNamed, unfinishedRuns } from './scenario-named.ts';
+import { onlyUnfinished, scenarioNamed } from './scenario-named.ts';
 import { statusOf } from './scenario-status.ts';
 import { carryOut, freshInput, makeWork, type ScenarioRunInput, takeBack } from './scenario-work.ts';
 
@@ -140,22 +140,4 @@ export async function resumeVmStop(context: Context, run: RunRecord): Promise<Vm
   });
   const done = await carryOut(context, run, plan);
   return { scenario: input.scenario, status: await statusOf(context, input.scenario), run: done };
-}
-
-/** The unfinished run of that kind; one of another kind stands in the way. */
-async function onlyUnfinished(
-  context: Context,
-  scenario: Scenario,
-  kind: string,
-): Promise<RunRecord | undefined> {
-  const runs = await unfinishedRuns(context, scenario);
-  const other = runs.find((run) => run.kind !== kind);
-  if (other) {
-    throw inputError(
-      'SCENARIO_BUSY',
-      `Scenario ${scenario.name} has an unfinished ${other.kind} (${other.id}).`,
-      `Let it end first: standby resume ${other.id}`,
-    );
-  }
-  return runs[0];
 }

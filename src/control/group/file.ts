@@ -8,6 +8,7 @@ import {
 } from '../../model/group.ts';
 import type { Scenario } from '../../model/scenario.ts';
 import type { Context } from '../context.ts';
+import { healthCheckSchema } from '../health-check-schema.ts';
 
 /** A group in words that mean something elsewhere too: names, no ids. What `group export` writes and `group import` reads. */
 export interface GroupFile {
@@ -75,16 +76,7 @@ export function invalid(problems: readonly string[]) {
 async function groupSchema() {
   const { z } = await import('zod');
   const text = z.string({ error: 'a text is needed' }).trim().min(1, 'a text is needed');
-  const port = z.int('a whole number is needed').min(1, 'at least 1').max(65535, 'at most 65535');
-  const healthCheck = z.discriminatedUnion('kind', [
-    z.strictObject({ kind: z.literal('tcp'), port }),
-    z.strictObject({
-      kind: z.literal('http'),
-      port,
-      path: text.startsWith('/', 'begins with a slash'),
-      expectStatus: z.int().min(100).max(599),
-    }),
-  ]);
+  const healthCheck = healthCheckSchema(z);
   return z.strictObject({
     standbyGroup: z.literal(1, { error: 'this version of Standby reads version 1' }),
     name: text.regex(
