@@ -17,8 +17,10 @@ import {
   type World,
 } from '../fixtures/engines.ts';
 import {
+  following,
   LIVE,
   prepareFollowing,
+  replicating,
   SMALL_JOURNAL,
   scribble,
   untilApplied,
@@ -30,19 +32,6 @@ beforeEach(async () => {
   world = await makeWorld();
 });
 afterEach(() => world.end());
-
-async function following(options: Parameters<typeof prepareFollowing>[1] = {}) {
-  const all = await prepareFollowing(world, options);
-  await all.open();
-  await all.control.startCopy('s1', LIVE);
-  return all;
-}
-
-async function replicating(options: Parameters<typeof prepareFollowing>[1] = {}) {
-  const all = await following(options);
-  await untilState(all.control, 'replicating');
-  return all;
-}
 
 async function flipBit(path: string, offsetBytes: number): Promise<void> {
   const file = await open(path, 'r+');
@@ -73,7 +62,7 @@ describe('a live master', () => {
   });
 
   it('goes on behind what is durable, and from no earlier, each time its connection is cut', async () => {
-    const all = await replicating();
+    const all = await replicating(world);
     for (let round = 0; round < 6; round++) {
       const before = all.master.durable;
       scribble(all.master, 60, 10 + round);
@@ -88,7 +77,7 @@ describe('a live master', () => {
   });
 
   it('that loses its session is master-away, and then followed again without a new copy', async () => {
-    const all = await replicating();
+    const all = await replicating(world);
     const { sentBytes } = await all.control.progress('s1');
     all.master.cutSession();
     scribble(all.master, 40, 5);
@@ -100,7 +89,7 @@ describe('a live master', () => {
   });
 
   it('whose replica was restarted in the middle of the copy goes on, and ends equal', async () => {
-    const all = await following({ chunks: 12 });
+    const all = await following(world, { chunks: 12 });
     scribble(all.master, 100, 6);
     await world.running[0]?.stop();
     scribble(all.master, 100, 7);
@@ -113,7 +102,7 @@ describe('a live master', () => {
   });
 
   it('can be stopped and goes on by its stream alone', async () => {
-    const all = await replicating();
+    const all = await replicating(world);
     await all.control.stopCopy('s1');
     expect((await all.control.progress('s1')).state).toBe('idle');
     const before = await readFile(all.lun);
@@ -144,7 +133,7 @@ describe('a live master', () => {
 
 describe('an atomic set', () => {
   it('is on the replica as a whole or not at all, also across cuts, and an abandoned one never', async () => {
-    const all = await replicating();
+    const all = await replicating(world);
     const { master, control, lun } = all;
     const old = Buffer.from(master.image);
     const abandoned = master.setBegin(100n) - 1n;
@@ -168,7 +157,7 @@ describe('an atomic set', () => {
   });
 
   it('of one change, or of none, is a position like any other', async () => {
-    const all = await replicating();
+    const all = await replicating(world);
     all.master.setBegin(7n);
     all.master.write(512, noiseOf(7)(512));
     all.master.setEnd();
@@ -180,7 +169,7 @@ describe('an atomic set', () => {
 
 describe('a master that does wrong', () => {
   it('with a wrong checksum is cut off, nothing of the batch is kept, and sends it again', async () => {
-    const all = await replicating();
+    const all = await replicating(world);
     const before = all.master.greetings.length;
     all.master.spoilsNext = true;
     scribble(all.master, 30, 20);
@@ -190,7 +179,7 @@ describe('a master that does wrong', () => {
   });
 
   it('that sends more than its window is cut off', async () => {
-    const all = await replicating({ journal: { ...SMALL_JOURNAL, spaceBytes: 24 * MIB } });
+    const all = await replicating(world, { journal: { ...SMALL_JOURNAL, spaceBytes: 24 * MIB } });
     all.master.ignoresWindow = true;
     all.master.batchBytes = LIMIT;
     // An open set: its changes cannot be applied, so the small journal is full before the window is.
@@ -200,7 +189,7 @@ describe('a master that does wrong', () => {
   });
 
   it('of another scenario, or another epoch, gets nothing', async () => {
-    const all = await replicating();
+    const all = await replicating(world);
     const stranger = await leafOf(world.authority, 'standby:master:m2');
     const ask = async (credentials: typeof stranger, scenarioId: string, epoch: number) => {
       const endpoint = { address: '127.0.0.1', port: all.port, clock: systemClock };
@@ -224,14 +213,14 @@ describe('a master that does wrong', () => {
   });
 
   it('whose change lies outside the disk fails the copy with the reason', async () => {
-    const all = await replicating();
+    const all = await replicating(world);
     all.master.raw({ kind: 'data', offsetBytes: all.sizeBytes, lengthBytes: 512, data: Buffer.alloc(512) });
     const { error } = await untilState(all.control, 'failed');
     expect(error).toMatchObject({ code: 'CHANGE_INVALID' });
   });
 
   it('that says its stream is lost needs a new synchronisation, which takes a new epoch', async () => {
-    const all = await replicating();
+    const all = await replicating(world);
     await all.master.problem(true);
     const { error } = await untilState(all.control, 'resync-needed');
     expect(error).toMatchObject({ code: 'STREAM_BROKEN' });
@@ -250,7 +239,7 @@ const LIMIT = 1024 * 1024;
 
 describe('a journal that is damaged', () => {
   it('needs a new synchronisation; the replica stays at its last consistent position and can be sealed there', async () => {
-    const all = await replicating();
+    const all = await replicating(world);
     const before = await untilApplied(all);
     all.master.setBegin(1n);
     // In two groups: a bad last one would only look torn, and come again.
@@ -283,7 +272,7 @@ async function flipInside(folder: string, text: string): Promise<void> {
 
 describe('a journal that is full', () => {
   it('makes the master wait and loses nothing', async () => {
-    const all = await replicating({ journal: { ...SMALL_JOURNAL, spaceBytes: 24 * MIB } });
+    const all = await replicating(world, { journal: { ...SMALL_JOURNAL, spaceBytes: 24 * MIB } });
     const noise = noiseOf(40);
     for (let index = 0; index < 200; index++) {
       all.master.write((index % 20) * 256 * 1024, noise(256 * 1024));
@@ -294,7 +283,7 @@ describe('a journal that is full', () => {
   });
 
   it('of a set that cannot fit says so, and the replica stays at its last consistent position', async () => {
-    const all = await replicating({ journal: { ...SMALL_JOURNAL, spaceBytes: 24 * MIB } });
+    const all = await replicating(world, { journal: { ...SMALL_JOURNAL, spaceBytes: 24 * MIB } });
     const before = await untilApplied(all);
     all.master.setBegin(1n);
     const noise = noiseOf(41);

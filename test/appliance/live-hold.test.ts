@@ -1,4 +1,3 @@
-import { readFile } from 'node:fs/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { ControlSession } from '../../src/wire/control-session.ts';
 import { connect, MIB, makeWorld, startAppliance, until, type World } from '../fixtures/engines.ts';
@@ -6,9 +5,12 @@ import {
   type Following,
   LIVE,
   prepareFollowing,
+  replicaOf,
+  replicating,
   SMALL_JOURNAL,
   scribble,
   untilApplied,
+  untilDurable,
   untilState,
 } from '../fixtures/following.ts';
 
@@ -20,22 +22,12 @@ afterEach(() => world.end());
 
 const DRILL = { holdId: 'drill-1', ms: 600_000 };
 
-async function replicating(journal = SMALL_JOURNAL): Promise<Following> {
-  const all = await prepareFollowing(world, { journal });
-  await all.open();
-  await all.control.startCopy('s1', LIVE);
-  await untilState(all.control, 'replicating');
+/** With something of its stream applied. */
+async function followed(journal = SMALL_JOURNAL): Promise<Following> {
+  const all = await replicating(world, { journal });
   scribble(all.master, 40, 1);
   await untilApplied(all);
   return all;
-}
-
-const replicaOf = async ({ lun, sizeBytes }: Following) => (await readFile(lun)).subarray(0, sizeBytes);
-
-/** Everything that the master has written is durable on the appliance. */
-async function untilDurable({ master }: Following): Promise<void> {
-  const last = master.flush();
-  await until('everything is durable', () => master.durable >= last, 40_000);
 }
 
 const unapplied = async (control: ControlSession) =>
@@ -43,7 +35,7 @@ const unapplied = async (control: ControlSession) =>
 
 describe('a hold', { timeout: 90_000 }, () => {
   it('keeps the disks at one position while the master goes on and all of it is acknowledged; then they catch up', async () => {
-    const all = await replicating();
+    const all = await followed();
     const { control, master } = all;
     scribble(master, 30, 2);
     await untilDurable(all);
@@ -71,7 +63,7 @@ describe('a hold', { timeout: 90_000 }, () => {
   });
 
   it('ends by itself when nobody asks for more time, and says so', async () => {
-    const all = await replicating();
+    const all = await followed();
     await all.control.hold('s1', { ...DRILL, ms: 1 });
     scribble(all.master, 30, 2);
     expect((await untilApplied(all)).equals(all.master.image)).toBe(true);
@@ -83,7 +75,7 @@ describe('a hold', { timeout: 90_000 }, () => {
   });
 
   it('ends when the journal has no room: nothing is lost, and replication goes on', async () => {
-    const all = await replicating({ ...SMALL_JOURNAL, spaceBytes: 24 * MIB });
+    const all = await followed({ ...SMALL_JOURNAL, spaceBytes: 24 * MIB });
     const { control, master } = all;
     await control.hold('s1', DRILL);
     for (let seed = 10; seed < 40; seed++) scribble(master, 60, seed);
@@ -95,7 +87,7 @@ describe('a hold', { timeout: 90_000 }, () => {
   });
 
   it('gives way to a switchover, which brings the replica to the newest position', async () => {
-    const all = await replicating();
+    const all = await followed();
     const { control, master } = all;
     await control.hold('s1', DRILL);
     scribble(master, 40, 6);
@@ -113,7 +105,7 @@ describe('a hold', { timeout: 90_000 }, () => {
   });
 
   it('ends with the appliance, which goes on applying after its start and loses nothing', async () => {
-    const all = await replicating();
+    const all = await followed();
     const { master } = all;
     await all.control.hold('s1', DRILL);
     scribble(master, 40, 8);
@@ -130,7 +122,7 @@ describe('a hold', { timeout: 90_000 }, () => {
   });
 
   it('lets one drill in at a time, and no comparison, which would move the disks', async () => {
-    const all = await replicating();
+    const all = await followed();
     const { control } = all;
     await control.hold('s1', DRILL);
     await expect(control.hold('s1', { holdId: 'drill-2', ms: 1000 })).rejects.toMatchObject({
@@ -144,7 +136,7 @@ describe('a hold', { timeout: 90_000 }, () => {
   });
 
   it('stays on when its master leaves and comes back', async () => {
-    const all = await replicating();
+    const all = await followed();
     const { control, master } = all;
     const { position } = await control.hold('s1', DRILL);
     const image = Buffer.from(master.image);

@@ -1,10 +1,12 @@
-import { open, readFile } from 'node:fs/promises';
+import { open } from 'node:fs/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { connect, MIB, makeWorld, startAppliance, until, type World } from '../fixtures/engines.ts';
 import {
   type Following,
   LIVE,
   prepareFollowing,
+  replicaOf,
+  replicating,
   SMALL_JOURNAL,
   scribble,
   untilApplied,
@@ -16,18 +18,6 @@ beforeEach(async () => {
   world = await makeWorld();
 });
 afterEach(() => world.end());
-
-async function replicating(): Promise<Following> {
-  const all = await prepareFollowing(world);
-  await all.open();
-  await all.control.startCopy('s1', LIVE);
-  await untilState(all.control, 'replicating');
-  return all;
-}
-
-async function replicaOf({ lun, sizeBytes }: Following): Promise<Buffer> {
-  return (await readFile(lun)).subarray(0, sizeBytes);
-}
 
 /** Three moments of one stream: what the disk was, where, and when by the master's clock. */
 async function threeMoments(all: Following) {
@@ -45,7 +35,7 @@ async function threeMoments(all: Following) {
 
 describe('the seal of a live replica', () => {
   it('brings it to a bookmark, a time, a position and the latest, byte for byte, and unseal forward again', async () => {
-    const all = await replicating();
+    const all = await replicating(world);
     const { control, master } = all;
     const [first, second, third] = await threeMoments(all);
     if (!first || !second || !third) throw new Error('three moments');
@@ -74,7 +64,7 @@ describe('the seal of a live replica', () => {
   });
 
   it('takes nothing of the stream, is not undone by a restart, and a wrong point changes nothing', async () => {
-    const all = await replicating();
+    const all = await replicating(world);
     const [first] = await threeMoments(all);
     if (!first) throw new Error('a moment');
     await expect(all.control.seal('s1', { point: { bookmark: 'never' } })).rejects.toMatchObject({
@@ -98,7 +88,7 @@ describe('the seal of a live replica', () => {
   });
 
   it('without draining leaves out what is not on the disks, and says how much', async () => {
-    const all = await replicating();
+    const all = await replicating(world);
     // A set that is open: it is in the journal and cannot be on the disks.
     const before = await untilApplied(all);
     all.master.setBegin(1n);
@@ -130,7 +120,7 @@ describe('the seal of a live replica', () => {
 
 describe('a scrub', () => {
   it('says equal while the master goes on writing', async () => {
-    const all = await replicating();
+    const all = await replicating(world);
     const before = (await all.control.progress('s1')).replication?.proof?.atMs ?? 0;
     scribble(all.master, 100, 7);
     await all.control.scrub('s1');
@@ -144,7 +134,7 @@ describe('a scrub', () => {
   });
 
   it('finds one bit that turned on the replica and names its block', async () => {
-    const all = await replicating();
+    const all = await replicating(world);
     await untilApplied(all);
     const file = await open(all.lun, 'r+');
     await file.write(Buffer.from([0xff]), 0, 1, 4 * MIB + 77);
@@ -162,7 +152,7 @@ describe('a scrub', () => {
 
 describe('the rewind window', () => {
   it('shrinks and grows at once, survives a restart, and 0 keeps nothing', async () => {
-    const all = await replicating();
+    const all = await replicating(world);
     const { control } = all;
     await threeMoments(all);
     const window = async (session = control) => (await session.progress('s1')).replication?.journal;

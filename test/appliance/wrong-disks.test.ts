@@ -18,7 +18,14 @@ import {
   untilEnd,
   type World,
 } from '../fixtures/engines.ts';
-import { LIVE, prepareFollowing, SMALL_JOURNAL, untilApplied, untilState } from '../fixtures/following.ts';
+import {
+  LIVE,
+  prepareFollowing,
+  replicating,
+  SMALL_JOURNAL,
+  untilApplied,
+  untilState,
+} from '../fixtures/following.ts';
 
 /** Disks that are not what they should be: refused, with the reason, before a byte is written to them. */
 let world: World;
@@ -87,10 +94,7 @@ describe('a data disk of the appliance', { timeout: 60_000 }, () => {
   });
 
   it('that another one replaced under a live replica is missed; once it is back, its stream alone goes on', async () => {
-    const all = await prepareFollowing(world);
-    await all.open();
-    await all.control.startCopy('s1', LIVE);
-    await untilState(all.control, 'replicating');
+    const all = await replicating(world);
     expect((await untilApplied(all)).equals(all.master.image)).toBe(true);
     await rename(all.lun, `${all.lun}.away`);
     await makeImage(all.lun, all.sizeBytes + MIB);
