@@ -2,6 +2,7 @@ import { isStandbyError, StandbyError } from '../errors.ts';
 import { ownerIsGone } from '../plan/owner.ts';
 import type { Plan, RunRecord, StepRecord } from '../plan/plan.ts';
 import type { Context } from './context.ts';
+import { runTelling } from './run-telling.ts';
 import { carryOut } from './scenario-work.ts';
 
 const LOOK_MS = 500;
@@ -30,12 +31,13 @@ export async function carryOutOrFollow(context: Context, run: RunRecord, plan: P
 /** Until nobody works on it any more. Each step is told when its record changes. */
 async function follow({ store, host, clock }: Context, run: RunRecord): Promise<RunRecord> {
   const told = new Map<string, StepRecord['status']>();
+  const { onStep } = runTelling(host);
   for (;;) {
     const now = (await store.runs.get(run.id)) ?? run;
-    for (const { stepId: id, title, status } of now.steps) {
-      if (status === 'pending' || told.get(id) === status) continue;
-      told.set(id, status);
-      host.tell({ kind: 'step', id, title, status: status === 'undone' ? 'done' : status });
+    for (const { stepId, title, status } of now.steps) {
+      if (status === 'pending' || told.get(stepId) === status) continue;
+      told.set(stepId, status);
+      onStep({ stepId, title, status });
     }
     if (!now.held || ownerIsGone(now.held.owner)) return now;
     await clock.sleep(LOOK_MS, host.signal);
