@@ -157,10 +157,11 @@ function checkboxChoices(question: Question) {
 }
 
 function defaultOf(question: Question): { default?: string } {
-  const { default: proposal, choices = [] } = question;
+  const { default: proposal, choices = [], cautious } = question;
   const usable = choices.filter((choice) => !choice.disabled);
   // The cursor begins on something that can be taken.
   if (usable[0] && !usable.some((choice) => choice.value === proposal)) return { default: usable[0].value };
+  if (cautious) return { default: 'no' };
   if (typeof proposal === 'boolean') return { default: proposal ? 'yes' : 'no' };
   return typeof proposal === 'string' ? { default: proposal } : {};
 }

@@ -2,6 +2,7 @@ import type { Command } from 'commander';
 import { isoTime, timeText } from '../clock.ts';
 import { inputError } from '../errors.ts';
 import { type Call, leaf } from './command.ts';
+import { cancelled } from './failure.ts';
 import { done, listing } from './people.ts';
 import type { Shell } from './shell.ts';
 
@@ -72,9 +73,7 @@ async function remove(call: Call): Promise<unknown> {
   if (all === (runId !== undefined)) {
     throw inputError('USAGE', 'Name one backup, or give --all.', `List them: standby backup list ${name}`);
   }
-  if (!call.yes && !(await agreed(call))) {
-    throw inputError('NOT_CONFIRMED', 'Nothing was removed.', 'Answer yes, or give --yes.');
-  }
+  if (!call.yes && !(await agreed(call))) throw cancelled();
   const { removeBackups } = await import('../control/backup.ts');
   const which = runId === undefined ? ('all' as const) : { runId };
   const { scenario, backups } = await removeBackups(await call.context(), name, which);
@@ -89,6 +88,7 @@ async function agreed(call: Call): Promise<boolean> {
       name: 'yes',
       kind: 'confirm',
       message: 'Delete these backups?',
+      cautious: true,
       noFlag: { from: '--yes' },
     },
     {},

@@ -106,7 +106,7 @@ function documentOf({ scenario, status, run, restored }: FailbackReport) {
 
 async function agreed(call: Call, message: string): Promise<boolean> {
   const answer = await call.host.ask(
-    { name: 'yes', kind: 'confirm', message, noFlag: { from: '--yes' } },
+    { name: 'yes', kind: 'confirm', message, cautious: true, noFlag: { from: '--yes' } },
     {},
   );
   return answer.kind === 'value' && (answer.value === true || answer.value === 'yes');

@@ -15,6 +15,8 @@ export interface Question {
   /** Shown before the prompt: a warning or what to have ready. */
   readonly before?: string;
   readonly default?: unknown;
+  /** A `confirm` that cannot be taken back: the cursor begins on no, so that Enter alone loses nothing. */
+  readonly cautious?: boolean;
   readonly choices?: readonly Choice[];
   /** A `select` whose answer may also be something that is not listed; says what, e.g. `a new resource group`. */
   readonly other?: string;

@@ -131,6 +131,35 @@ describe('A switchover with a redirection and scripts', () => {
     expect(dns.record).toEqual(OLD);
   });
 
+  it('left out after a change that nobody heard of, says what the record is and takes it home', async () => {
+    const { on, dns } = await scene();
+    dns.beforeChange = () => {
+      dns.record = NEW;
+      throw new StandbyError({ code: 'DNS_UNREACHABLE', what: 'No answer came.' });
+    };
+    await expect(on.run(RUN, plan(on))).rejects.toMatchObject({ code: 'DNS_UNREACHABLE' });
+    on.changes = { ...on.changes, leaveOut: { redirect: true } };
+    const report = switchoverReport(on.work(RUN), await on.run(RUN, plan(on)));
+    expect(report.tell.join(' ')).toContain('Clients find the standby as www.example.test: 20.0.0.4');
+    expect((await on.status()).redirected).toEqual({ name: 'www.example.test', before: OLD, after: NEW });
+  });
+
+  it('left out while nobody can tell what the record is, keeps its old value for the way home', async () => {
+    const { on, dns } = await scene();
+    const silent = async () => {
+      throw new StandbyError({ code: 'DNS_UNREACHABLE', what: 'No answer came.' });
+    };
+    dns.beforeChange = () => {
+      Object.assign(dns, { current: silent });
+      throw new StandbyError({ code: 'DNS_UNREACHABLE', what: 'No answer came.' });
+    };
+    await expect(on.run(RUN, plan(on))).rejects.toMatchObject({ code: 'DNS_UNREACHABLE' });
+    on.changes = { ...on.changes, leaveOut: { redirect: true } };
+    const report = switchoverReport(on.work(RUN), await on.run(RUN, plan(on)));
+    expect(report.tell.join(' ')).toContain('The redirection was left out');
+    expect((await on.status()).redirected).toMatchObject({ before: OLD });
+  });
+
   it('that has a broken script stops there and says where its words are', async () => {
     const { on } = await scene({
       runScript: async ({ at }) => {

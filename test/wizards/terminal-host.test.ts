@@ -64,6 +64,13 @@ describe('A terminal', () => {
     expect(await asked).toEqual({ kind: 'value', value: 'web' });
   });
 
+  it('takes Enter alone for a no where a yes cannot be taken back', async () => {
+    const { host, press } = terminal();
+    const asked = host.ask({ name: 'yes', kind: 'confirm', message: 'Remove it?', cautious: true }, {});
+    await press(ENTER, 'Remove it?');
+    expect(await asked).toEqual({ kind: 'value', value: 'no' });
+  });
+
   it('goes back for `<`, for Esc and for the choice, and says so', async () => {
     const typed = terminal();
     const one = typed.host.ask(text, {});

@@ -9,7 +9,7 @@
  * It stands before the commit point, because a redirection can be taken back as long as the switchover can. A DNS server
  * that does not answer must not keep a standby from going live: the operator may leave the redirection out.
  */
-import { StandbyError } from '../../errors.ts';
+import { isStandbyError, StandbyError } from '../../errors.ts';
 import type { RedirectedRecord, ScenarioRedirect } from '../../model/redirect.ts';
 import type { Step, StepContext } from '../../plan/plan.ts';
 import { actionsOf } from '../../ports/cloud-actions.ts';
@@ -38,7 +38,7 @@ export function redirectClientsStep(
     actions: redirectActions(settings),
     retry: CLOUD_RETRY,
     async run(context) {
-      if (work.leaveOut?.redirect) return { leftOut: true };
+      if (work.leaveOut?.redirect) return leaveOut(work, context);
       try {
         return { record: await redirect(work, settings, addressesOf(context), context) };
       } catch (error) {
@@ -53,6 +53,28 @@ export function redirectClientsStep(
       await work.setStatus({ redirected: undefined });
     },
   };
+}
+
+/**
+ * An earlier try may have changed the record without hearing of it: then clients do find the standby, and that is said.
+ * When nobody can tell, the value of before stays known, so that whoever stops the standby or comes home looks again.
+ */
+async function leaveOut(work: Work, context: StepContext): Promise<Redirected> {
+  const tried = context.checkpoint as RedirectedRecord | undefined;
+  if (!tried) return { leftOut: true };
+  const now = await lookIfPossible(work);
+  if (now && !isSame(now, tried.after)) return { leftOut: true };
+  await work.setStatus({ redirected: tried });
+  return now ? { record: tried } : { leftOut: true };
+}
+
+async function lookIfPossible(work: Work): Promise<RecordState | undefined> {
+  try {
+    return await (await redirectOf(work)).current();
+  } catch (error) {
+    if (!isStandbyError(error)) throw error;
+    return undefined;
+  }
 }
 
 async function redirect(
