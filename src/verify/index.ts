@@ -18,6 +18,7 @@ import { guestName } from './checks/guest-name.ts';
 import { ladder } from './checks/ladder.ts';
 import { leftovers } from './checks/leftovers.ts';
 import { locks } from './checks/locks.ts';
+import { macAddresses } from './checks/mac-addresses.ts';
 import { master } from './checks/master.ts';
 import { masterNotices } from './checks/master-notices.ts';
 import { network } from './checks/network.ts';
@@ -63,6 +64,7 @@ export const CHECKS: readonly Check[] = [
   securityGroup,
   openPorts,
   dnsServers,
+  macAddresses,
   routes,
   applianceReachable,
   scenarioClash,

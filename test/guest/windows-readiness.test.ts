@@ -37,6 +37,7 @@ const inAll = (act: (set: string) => void) => {
 };
 const MEMORY = 'Control\\Session Manager\\Memory Management';
 const CLASSES = 'Control\\Class\\{4d36e967-e325-11ce-bfc1-08002be10318}';
+const NETWORK_CLASS = 'Control\\Class\\{4d36e972-e325-11ce-bfc1-08002be10318}';
 const NIC = 'Services\\Tcpip\\Parameters\\Interfaces\\{99999999-2222-3333-4444-555555555555}';
 
 describe('Windows of generation 2', () => {
@@ -98,6 +99,15 @@ describe('Windows of generation 2', () => {
             .set(`${set}\\${NIC}`, 'IPAddress', texts('10.1.2.3')),
         ),
       /10\.1\.2\.3 is fixed/,
+    ],
+    [
+      'NIC_TEAM warning',
+      (all) =>
+        inAll((set) => {
+          all.set(`${set}\\${NETWORK_CLASS}\\0001`, 'ComponentId', text('PCI\\VEN_15AD&DEV_07B0'));
+          all.set(`${set}\\${NETWORK_CLASS}\\0009`, 'ComponentId', text('COMPOSITEBUS\\MS_IMPLAT_MP'));
+        }),
+      /team or bridge/,
     ],
     [
       'ROUTES warning',

@@ -59,6 +59,7 @@ export const faults: readonly PlantedFault[] = [
     'NETWORK_VOLUMES',
     'DISKS_LEFT',
     'VOLUMES_UNSHADOWED',
+    'NIC_TEAM',
     'BITLOCKER_SUSPENDED',
     'REBOOT_PENDING',
     'DRIVERS_NOT_AT_BOOT',
@@ -68,6 +69,17 @@ export const faults: readonly PlantedFault[] = [
     found: [`warning ${code}`],
     given: () => facts({ inventory: inventory({ notices: [{ code, found: 'so it is' }] }) }),
   })),
+  {
+    fault: 'a MAC that does not follow',
+    found: ['warning MACS_STAY'],
+    given: () =>
+      facts({
+        moment: 'create',
+        inventory: inventory({
+          nics: inventory().nics.map((nic) => ({ ...nic, mac: '00:50:56:AB:12:34' })),
+        }),
+      }),
+  },
   {
     fault: 'a master that is not connected',
     found: ['warning MASTER_AWAY'],

@@ -153,6 +153,7 @@ export function answer(changes: Record<string, unknown> = {}): Record<string, un
     bitlocker: [],
     iscsiSessions: [],
     nics: nic(),
+    teams: null,
     drivers: {
       storvsc: atBoot,
       vmbus: atBoot,

@@ -254,6 +254,16 @@ describe('What a person must know of a Windows server', () => {
     expect(noticesOf(answer({ volumes })).VOLUMES_UNSHADOWED).toBe('volume C: holds exFAT.');
   });
 
+  it('names teams of NICs: of Windows, and those of a virtual switch', () => {
+    const teams = [
+      { name: 'チーム1', kind: 'lbfo', members: ['Ethernet0', 'Ethernet1'] },
+      { name: 'vSwitch', kind: 'set', members: 'Intel(R) X710' },
+    ];
+    expect(noticesOf(answer({ teams }))).toEqual({
+      NIC_TEAM: 'team チーム1 of Ethernet0, Ethernet1; team in the virtual switch vSwitch of Intel(R) X710.',
+    });
+  });
+
   it('names a NIC that has no name after what it is', () => {
     const { facts } = factsOf(answer({ nics: nic({ name: null, mac: null }) }));
     expect(facts.nics[0]?.name).toBe('vmxnet3 Ethernet Adapter');

@@ -18,6 +18,7 @@ import { OPTIONS, prepareCopy, untilConnected } from '../fixtures/copying.ts';
 import { makeWorld, startMaster, untilEnd } from '../fixtures/engines.ts';
 import { answer, disk, MIB, OS_VOLUME, partition, volume } from './documents.ts';
 import { DISK_PATH, MadeUpWindows } from './made-up-windows.ts';
+import { killedPrepareCase, prepareCase } from './wine-prepare.ts';
 
 /** What can be looked at with Node of Windows under Wine: files, raw devices, processes, sockets, and the engines on them. */
 export interface WineCase {
@@ -181,6 +182,14 @@ export const wineCases: readonly WineCase[] = [
       await rejects(windowsTools(join(folder, 'nowhere')).powershell('1'), failed);
       await rejects(windowsTools('C:\\windows').diskshadow('x', 'y'), failed);
     },
+  },
+  {
+    name: 'standby master prepare: refused without rights, asked, made, done twice, taken back, by the reg.exe that is there',
+    run: () => prepareCase(),
+  },
+  {
+    name: 'standby master prepare: killed between two writes it goes on, or goes back',
+    run: () => killedPrepareCase(),
   },
   {
     name: 'the engine says that it has not joined',

@@ -101,7 +101,8 @@ export function startCode(service: string): string {
 }
 
 const WORDS = ['boot', 'system', 'automatic', 'on demand', 'disabled'];
-const DRIVER_CURE = 'Install the Hyper-V guest components that belong to this Windows (DISM /add-driver).';
+export const DRIVER_CURE =
+  'Install the Hyper-V guest components that belong to this Windows (DISM /add-driver).';
 
 export function startText(start: number | undefined): string {
   return start === undefined ? 'no start value' : `${start} (${WORDS[start] ?? 'unknown'})`;

@@ -1,5 +1,5 @@
 import type { Verdict } from '../../model/verdict.ts';
-import type { Hive } from '../hive.ts';
+import type { Hive, HiveKey } from '../hive.ts';
 import { broken, doubtful, good, told } from './fact.ts';
 import { startText } from './windows-drivers.ts';
 import type { ControlSet } from './windows-hive.ts';
@@ -53,6 +53,31 @@ export function staticAddressVerdict(hive: Hive, set: ControlSet): Verdict {
       'The standby has a new NIC and takes its address from Azure; give the scenario that address. ' +
       'Where the master may change: netsh interface ipv4 set address name=NIC source=dhcp',
   });
+}
+
+const NETWORK_CLASS = 'Control\\Class\\{4d36e972-e325-11ce-bfc1-08002be10318}';
+/** The adapter that stands for several others: of a team, or of a bridge. Its class keeps no key of one that is gone. */
+const MULTIPLEXOR = /^compositebus\\ms_implat_mp$/i;
+
+export function teamVerdicts(hive: Hive, set: ControlSet): Verdict[] {
+  const adapters = hive.key(NETWORK_CLASS, set.key);
+  const isTeam = (adapter: HiveKey) =>
+    ['ComponentId', 'MatchingDeviceId'].some((name) => MULTIPLEXOR.test(hive.text(adapter, name) ?? ''));
+  const teams = (adapters ? hive.subkeys(adapters) : []).filter(
+    // Beside the adapters stands a key that not even Windows lets everybody read.
+    (adapter) => /^\d{4}$/.test(adapter.name) && isTeam(adapter),
+  );
+  if (teams.length === 0) return [];
+  const names = teams.map(
+    (adapter) => hive.text(adapter, 'DriverDesc') ?? 'Microsoft Network Adapter Multiplexor Driver',
+  );
+  return [
+    doubtful('NIC_TEAM', 'NICs that work as one', {
+      found: `a team or bridge: ${names.join(', ')}`,
+      expected: 'single NICs: the standby has a NIC of its own in Azure, which is in no team',
+      cure: 'Nothing, for its address: the new NIC gets it by DHCP. What is bound to the team is to be changed on the standby.',
+    }),
+  ];
 }
 
 export function remoteVerdicts(hive: Hive, set: ControlSet): Verdict[] {

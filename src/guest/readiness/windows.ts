@@ -8,7 +8,7 @@ import { windowsLeftBehind } from './left-behind.ts';
 import { bootDataVerdict } from './windows-boot-data.ts';
 import { driverVerdicts } from './windows-drivers.ts';
 import { type ControlSet, controlSetsOf, currentSetOf, type LoadedHive, loadHive } from './windows-hive.ts';
-import { dhcpVerdict, remoteVerdicts, staticAddressVerdict } from './windows-network.ts';
+import { dhcpVerdict, remoteVerdicts, staticAddressVerdict, teamVerdicts } from './windows-network.ts';
 import {
   bitLockerVerdict,
   filterVerdict,
@@ -86,6 +86,7 @@ async function registryVerdicts(
     ...(await driverVerdicts(hive, sets, tree, generation)),
     dhcpVerdict(hive, sets),
     staticAddressVerdict(hive, current),
+    ...teamVerdicts(hive, current),
     ...(await windowsLeftBehind(hive, current, tree)),
     sanPolicyVerdict(hive, current),
     await filterVerdict(hive, current, tree),

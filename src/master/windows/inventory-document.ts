@@ -102,6 +102,7 @@ const documentSchema = z.object({
       metric: z.number().nullish(),
     }),
   ),
+  teams: listOf(z.object({ name: z.string(), kind: z.enum(['lbfo', 'set']), members: listOf(z.string()) })),
   drivers: z.object({
     storvsc: driver,
     vmbus: driver,

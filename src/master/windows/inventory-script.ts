@@ -50,6 +50,19 @@ $services = @(Get-CimInstance -ClassName Win32_Service | Where-Object {
   $_.Name -eq 'ClusSvc' -or $_.DisplayName -match 'CLUSTERPRO|EXPRESSCLUSTER' } | ForEach-Object {
   @{ name = $_.Name; displayName = $_.DisplayName; startMode = $_.StartMode; state = $_.State }
 })
+$teams = @(All 'root/StandardCimv2' 'MSFT_NetLbfoTeam' @('Name'))
+$members = @(All 'root/StandardCimv2' 'MSFT_NetLbfoTeamMember' @('Name', 'Team'))
+$teamed = @($teams | ForEach-Object {
+  $team = $_.Name
+  @{ name = $team; kind = 'lbfo'; members = @($members | Where-Object { $_.Team -eq $team } | ForEach-Object { $_.Name }) }
+})
+if (Get-Command -Name 'Get-VMSwitch' -ErrorAction SilentlyContinue) {
+  try {
+    $teamed += @(Get-VMSwitch -ErrorAction Stop | Where-Object { $_.EmbeddedTeamingEnabled } | ForEach-Object {
+      @{ name = $_.Name; kind = 'set'; members = @($_.NetAdapterInterfaceDescriptions) }
+    })
+  } catch { }
+}
 $adapters = @(All 'root/CIMV2' 'Win32_NetworkAdapter' @('Index', 'NetConnectionID'))
 $nics = @(Get-CimInstance -ClassName Win32_NetworkAdapterConfiguration -Filter 'IPEnabled=TRUE' | ForEach-Object {
   $one = $_
@@ -83,6 +96,7 @@ $nics = @(Get-CimInstance -ClassName Win32_NetworkAdapterConfiguration -Filter '
     'DeviceID', 'ProtectionStatus', 'ConversionStatus'))
   iscsiSessions = @(All $storage 'MSFT_iSCSISession' @('IsConnected', 'TargetNodeAddress'))
   nics = $nics
+  teams = $teamed
   drivers = $drivers
   pendingReboot = $pending
   cluster = @{ hive = Test-Path 'HKLM:\\Cluster'; services = $services }

@@ -103,6 +103,7 @@ function noticesOf(document: WindowsDocument, { taken, left }: DiskChoice): Mast
   add('NETWORK_VOLUMES', [...leftOf('network'), ...networkVolumes(document)]);
   add('DISKS_LEFT', leftOf('other'));
   add('VOLUMES_UNSHADOWED', unshadowedVolumes(taken, document));
+  add('NIC_TEAM', teamsOf(document));
   add('BITLOCKER_SUSPENDED', suspendedVolumes(document));
   add(
     'REBOOT_PENDING',
@@ -136,6 +137,14 @@ function networkVolumes({ iscsiSessions, shares }: WindowsDocument): string[] {
       .map(({ TargetNodeAddress }) => `iSCSI session to ${TargetNodeAddress}`),
     ...shares.map(({ letter, remote }) => `${letter}: is ${remote}`),
   ];
+}
+
+const TEAMS = { lbfo: 'team', set: 'team in the virtual switch' } as const;
+
+function teamsOf({ teams }: WindowsDocument): string[] {
+  return teams.map(
+    ({ name, kind, members }) => `${TEAMS[kind]} ${name} of ${members.join(', ') || 'no NIC'}`,
+  );
 }
 
 function suspendedVolumes({ bitlocker, partitions }: WindowsDocument): string[] {

@@ -23,6 +23,10 @@ const CODES = {
     'Windows makes no shadow copies of these volumes, so capture compare cannot read them at one moment.',
     'Leave them out of the scenario, or make them NTFS.',
   ),
+  NIC_TEAM: warning(
+    'NICs of the master work as one. The standby has a NIC of its own in Azure, which is in no team.',
+    'Nothing, for its address: the new NIC gets it by DHCP. What is bound to the team by name (a virtual switch, an application’s setting) is to be changed on the standby.',
+  ),
   BITLOCKER_SUSPENDED: warning(
     'BitLocker is suspended. The copy is read through Windows, so the standby’s volumes are not encrypted by BitLocker.',
     'Accept it, if Azure’s own encryption of disks is enough; else turn BitLocker on again on the standby.',
@@ -33,7 +37,7 @@ const CODES = {
   ),
   DRIVERS_NOT_AT_BOOT: warning(
     'Drivers that Hyper-V needs do not start at boot.',
-    '`standby readiness` says exactly what to change on the master.',
+    '`standby master prepare` on the master shows what it would change, asks, and changes it.',
   ),
   CRASH_CONSISTENT: warning(
     'This Windows has no diskshadow (client editions): volumes are shadowed one after the other, without writers. Each point is like a pulled plug, volume by volume.',
