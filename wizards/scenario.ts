@@ -3,6 +3,7 @@ import { ChecksFailed, codesOf } from '../src/control/checks-failed.ts';
 import type { Context } from '../src/control/context.ts';
 import { keyFromAnswers, type RedirectKey } from '../src/control/redirect-key.ts';
 import { createScenario, editable, editScenario, type ScenarioReport } from '../src/control/scenario.ts';
+import { isNobody } from '../src/control/scenario-drill-questions.ts';
 import {
   answersFromFile,
   fileFromAnswers,
@@ -161,12 +162,17 @@ async function summaryOf(look: ScenarioLookups, answers: Answers): Promise<strin
     ['Standby VM', `${file.vm.name}, ${file.vm.size}, ${file.vm.diskType}, in ${file.vm.resourceGroup}`],
     ['If no room', ladderText(file.vm)],
     ...nics.map((nic) => ['Network', nic] as const),
-    ['Health check', health ? healthText(health) : 'none'],
+    ['Health check', health ? `${healthText(health)}${drillText(file)}` : 'none'],
     ['Clients', redirectText(file)],
     ['Is-alive', isAliveText(file)],
     ['Backup', backupText(file)],
   ];
   return rows.map(([name, value]) => `${name.padEnd(14)}${value}`).join('\n');
+}
+
+function drillText({ drill }: ScenarioFile): string {
+  if (!drill || !('askFrom' in drill) || isNobody(drill.askFrom)) return '';
+  return `, in drills from ${drill.askFrom}`;
 }
 
 function ladderText({ fallbackSizes = [], fallbackZones = [] }: ScenarioFile['vm']): string {

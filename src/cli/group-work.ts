@@ -22,7 +22,9 @@ export function addGroupCommands(program: Command, shell: Shell): void {
     'Holds a drill of each member, side by side, each in a network of its own',
     shell,
     drill,
-  ).option('--parallel <number>', 'so many at once (default: 4)');
+  )
+    .option('--parallel <number>', 'so many at once (default: 4)')
+    .option('--no-patch', 'the copies start as they are: nothing is changed in them for Azure');
   switchFlags(
     leaf(group, 'switchover <group>', 'Switches all members over, wave after wave', shell, switchover),
   );
@@ -251,11 +253,10 @@ async function drill(call: Call): Promise<unknown> {
   const parallel = parallelOf(call.options.parallel);
   const name = String(call.args[0]);
   await confirmed(call, name, 'to hold a drill of each member; their VMs and disks cost money meanwhile');
-  const { group, members } = await drillGroup(
-    await call.context(),
-    name,
-    parallel === undefined ? {} : { parallel },
-  );
+  const { group, members } = await drillGroup(await call.context(), name, {
+    ...(parallel === undefined ? {} : { parallel }),
+    ...(call.options.patch === false ? { leaveOutPatch: true } : {}),
+  });
   listing(call, 'The group has no member.', {
     title: `Drills of group ${group.name}`,
     columns: ['scenario', 'outcome', 'report or why not'],

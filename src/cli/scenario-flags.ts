@@ -34,6 +34,11 @@ const GENERAL: readonly AnswerFlag[] = [
   { name: 'healthPath', value: '<path>', text: 'path of the page of an http check' },
   { name: 'healthStatus', value: '<status>', text: 'HTTP status of a healthy answer' },
   {
+    name: 'drillAskFrom',
+    value: '<prefix>',
+    text: 'address or prefix that may ask the health check in a drill (default: none, and drills skip it)',
+  },
+  {
     name: 'isAlivePing',
     value: '[yes|no]',
     text: 'standby serve pings the master while it is followed live (more: standby is-alive)',

@@ -1,15 +1,16 @@
 import { randomUUID } from 'node:crypto';
 import { timeText } from '../clock.ts';
 import { inputError } from '../errors.ts';
-import { parseDrillSchedule } from '../model/drill-schedule.ts';
 import type { Scenario, ScenarioStatus } from '../model/scenario.ts';
 import type { Plan, RunRecord } from '../plan/plan.ts';
 import { type DrillOptions, drillPlan, drillRemovePlan, refusalToDrill } from '../switchover/drill.ts';
 import { type DrillReport, drillReport } from '../switchover/drill-report.ts';
+import { drillSentence } from '../switchover/drill-text.ts';
 import { DECLARE_DRILLED, type DrillDeclared } from '../switchover/steps/declare-drilled.ts';
 import type { Work } from '../switchover/work.ts';
 import type { Context } from './context.ts';
 import { drillFolder, keepDrillFile, readDrillReport, writeDrillReport } from './drill-files.ts';
+import { placeText } from './drill-settings.ts';
 import { priceTable } from './price-file.ts';
 import { DRILL, DRILL_REMOVE, scenarioNamed } from './scenario-named.ts';
 import { changeStatus, statusOf } from './scenario-status.ts';
@@ -22,8 +23,17 @@ export interface DrillProposal {
   readonly runId: string;
   readonly input: ScenarioRunInput;
   readonly makes: readonly { readonly type: string; readonly name: string }[];
+  /** In whose network, and who may ask there; for people. */
+  readonly place: string;
+  readonly keepHours?: number;
   /** An interrupted drill that is gone on with. */
   readonly unfinished?: RunRecord;
+}
+
+export interface DrillRequest {
+  readonly keepHours?: number;
+  /** The copy is to start as it is. */
+  readonly leaveOutPatch?: boolean;
 }
 
 export interface DrillResult {
@@ -40,7 +50,7 @@ const HOUR_MS = 3_600_000;
 export async function proposeDrill(
   context: Context,
   name: string,
-  request: { readonly keepHours?: number } = {},
+  request: DrillRequest = {},
 ): Promise<DrillProposal> {
   const scenario = await scenarioNamed(context, name);
   const status = await statusOf(context, scenario);
@@ -48,13 +58,17 @@ export async function proposeDrill(
   const refusal = unfinished ? undefined : refusalToDrill(scenario, status);
   if (refusal) throw refusal;
   const runId = unfinished?.id ?? randomUUID();
-  const { keepHours } = request;
-  const input =
-    (unfinished?.input as ScenarioRunInput | undefined) ??
-    (await freshInput(context, scenario, keepHours === undefined ? {} : { keepHours }));
+  const kept = unfinished?.input as ScenarioRunInput | undefined;
+  if (kept) refuseOtherRequest(kept, request);
+  const input = kept ?? (await freshInput(context, scenario, optionsOf(request)));
   const { plan } = await drillOf(context, runId, input, { isGivenUp: false });
   const makes = plan.stages.flat().flatMap((step) => step.makes ?? []);
-  return { scenario, status, runId, input, makes, ...(unfinished ? { unfinished } : {}) };
+  const keepHours = keepHoursOf(input);
+  return {
+    ...{ scenario, status, runId, input, makes, place: placeText(input.scenario) },
+    ...(keepHours === undefined ? {} : { keepHours }),
+    ...(unfinished ? { unfinished } : {}),
+  };
 }
 
 /** Kept drills whose time is over go first. */
@@ -76,6 +90,9 @@ export async function resumeDrill(context: Context, run: RunRecord): Promise<Dri
 export async function giveUpDrill(context: Context, run: RunRecord): Promise<DrillResult> {
   return goOn(context, run, { isGivenUp: true });
 }
+
+/** The report for people, in a sentence. */
+export { drillSentence };
 
 export interface RemovedDrills {
   readonly scenario: Scenario;
@@ -149,33 +166,34 @@ export async function listDrills(context: Context, name?: string): Promise<reado
   return runs.toSorted((a, b) => b.createdAtMs - a.createdAtMs);
 }
 
-/** Undefined takes the schedule away. */
-export async function scheduleDrills(
-  context: Context,
-  name: string,
-  schedule: string | undefined,
-): Promise<Scenario> {
-  const scenario = await scenarioNamed(context, name);
-  if (schedule !== undefined && !parseDrillSchedule(schedule)) {
-    throw inputError(
-      'SCHEDULE_UNKNOWN',
-      `"${schedule}" is no schedule.`,
-      'Write daily 03:00, weekly sun 03:00, monthly 1 03:00 (in UTC), or off.',
-    );
-  }
-  return context.store.scenarios.update(scenario.id, ({ drillSchedule: _, ...rest }) =>
-    schedule === undefined ? rest : { ...rest, drillSchedule: schedule },
+// --- inside
+
+const optionsOf = ({ keepHours, leaveOutPatch }: DrillRequest): ScenarioRunInput['options'] => ({
+  ...(keepHours === undefined ? {} : { keepHours }),
+  ...(leaveOutPatch ? { leaveOutPatch } : {}),
+});
+
+/** An interrupted drill ends as it was begun: its snapshots may be there already, and its time runs. */
+function refuseOtherRequest({ scenario, options }: ScenarioRunInput, request: DrillRequest): void {
+  const other = Object.entries(optionsOf(request)).some(([name, value]) => options[name] !== value);
+  if (!other) return;
+  throw inputError(
+    'DRILL_IS_BEGUN',
+    `The interrupted drill of ${scenario.name} was begun otherwise.`,
+    `Go on with it as it was begun: standby drill ${scenario.name}; or remove it first: standby drill ${scenario.name} --remove`,
   );
 }
-
-// --- inside
 
 const ofWhich = (run: RunRecord) => String((run.input as ScenarioRunInput).options.of);
 
 /** From its beginning: what it costs can be foreseen. */
 function keptUntilMs(run: RunRecord): number | undefined {
-  const { keepHours } = (run.input as ScenarioRunInput).options;
-  return typeof keepHours === 'number' ? run.createdAtMs + keepHours * HOUR_MS : undefined;
+  const keepHours = keepHoursOf(run.input as ScenarioRunInput);
+  return keepHours === undefined ? undefined : run.createdAtMs + keepHours * HOUR_MS;
+}
+
+function keepHoursOf({ options }: ScenarioRunInput): number | undefined {
+  return typeof options.keepHours === 'number' ? options.keepHours : undefined;
 }
 
 async function goOn(
@@ -233,16 +251,12 @@ async function declare(context: Context, work: Work, folder: string): Promise<Dr
   return { outcome, sha256, folder };
 }
 
-function drillEvent({ scenario, outcome, failure, removal }: DrillReport) {
+function drillEvent(report: DrillReport) {
+  const { outcome, removal } = report;
   const kept = removal.state === 'kept' ? ` It is kept until ${timeText(Date.parse(removal.until))}.` : '';
-  const name = `The drill of "${scenario.name}"`;
-  if (outcome === 'passed')
-    return { level: 'info', code: 'DRILL_PASSED', text: `${name} passed.${kept}` } as const;
-  if (outcome === 'failed') {
-    const why = failure ? ` ${failure.what}` : ' The boot was not proven.';
-    return { level: 'error', code: 'DRILL_FAILED', text: `${name} FAILED.${why}${kept}` } as const;
-  }
-  const text = `${name} proved nothing: the guest was not seen to live.${kept}`;
+  const text = `${drillSentence(report)}${kept}`;
+  if (outcome === 'passed') return { level: 'info', code: 'DRILL_PASSED', text } as const;
+  if (outcome === 'failed') return { level: 'error', code: 'DRILL_FAILED', text } as const;
   return { level: 'warning', code: 'DRILL_NOT_PROVEN', text } as const;
 }
 

@@ -1,6 +1,7 @@
 import type { BackupSettings } from '../model/backup.ts';
 import { type CaptureName, isLiveCapture } from '../model/capture.ts';
 import type { MasterInventory } from '../model/disk.ts';
+import type { DrillAskFrom } from '../model/drill-place.ts';
 import type { ScenarioRedirect, ScenarioScript } from '../model/redirect.ts';
 import type {
   DiskType,
@@ -13,6 +14,7 @@ import type {
 import type { Answers } from '../ports/host.ts';
 import type { RedirectKey } from './redirect-key.ts';
 import { answersOfBackup, backupFromAnswers } from './scenario-backup-questions.ts';
+import { answersOfDrill, drillFromAnswers } from './scenario-drill-questions.ts';
 import { answersOfRedirect, redirectFromAnswers } from './scenario-redirect-questions.ts';
 import { textOf } from './screen.ts';
 
@@ -39,8 +41,8 @@ export interface ScenarioFile {
   readonly excludedVolumes: readonly string[];
   readonly vm: Scenario['vm'];
   readonly nics: readonly ScenarioFileNic[];
-  /** An isolated subnet for drills; no question asks for it. */
-  readonly drill?: Pick<ScenarioFileNic, 'virtualNetwork' | 'subnet'> | undefined;
+  /** An isolated subnet for drills, which no question asks for; or who may ask in the network that a drill makes. */
+  readonly drill?: Pick<ScenarioFileNic, 'virtualNetwork' | 'subnet'> | DrillAskFrom | undefined;
   readonly drillSchedule?: string | undefined;
   readonly isAlive: IsAliveSettings;
   /** Live methods. */
@@ -109,6 +111,7 @@ export function fileFromAnswers(
     nics: facts.nicIds.map((master, index) => nicFromAnswers(answers, master, index)),
     isAlive: { ping: answers.isAlivePing === true },
     healthChecks: healthChecksFrom(answers),
+    ...drillFromAnswers(answers),
     ...redirectFromAnswers(answers, facts.redirectKey),
     ...backupFromAnswers(answers),
   };
@@ -169,6 +172,7 @@ export function answersFromFile(file: ScenarioFile): Answers {
     ...(file.vm.fallbackZones ? { fallbackZones: [...file.vm.fallbackZones] } : {}),
     ...(file.purpose === 'dr' ? { isAlivePing: file.isAlive.ping } : {}),
     healthCheck: file.healthChecks[0]?.kind ?? 'none',
+    ...answersOfDrill(file),
     ...answersOfRedirect(file),
     ...answersOfBackup(file),
   };

@@ -2,6 +2,7 @@ import type { Question } from '../model/question.ts';
 import { sameRegion } from '../verify/region.ts';
 import { captureScreen } from './capture-question.ts';
 import { backupScreens } from './scenario-backup-questions.ts';
+import { drillScreens } from './scenario-drill-questions.ts';
 import type { ScenarioLookups } from './scenario-lookups.ts';
 import { nicScreens } from './scenario-nic-questions.ts';
 import { redirectScreens } from './scenario-redirect-questions.ts';
@@ -32,6 +33,7 @@ export function scenarioScreens(look: ScenarioLookups, options: Options): readon
     ...vmScreens(look),
     ...nicScreens(look),
     ...healthScreens,
+    ...drillScreens,
     isAliveScreen,
     rebootScreen,
     ...redirectScreens,

@@ -4,11 +4,13 @@ import type { Account } from '../model/account.ts';
 import type { Appliance, Master } from '../model/appliance.ts';
 import { backupProblem } from '../model/backup.ts';
 import { isLiveCapture } from '../model/capture.ts';
+import { ASKED_IN_SUBNET, type DrillAskFrom, drillSubnetOf } from '../model/drill-place.ts';
 import { scriptsProblem } from '../model/redirect.ts';
 import type { Scenario, ScenarioNic } from '../model/scenario.ts';
 import type { Cloud } from '../ports/cloud.ts';
 import { sameRegion } from '../verify/region.ts';
 import type { Context } from './context.ts';
+import { isNobody } from './scenario-drill-questions.ts';
 import { addressText, type ScenarioFile, type ScenarioFileNic } from './scenario-file.ts';
 import { resourceKey } from './scenario-lookups.ts';
 
@@ -35,7 +37,7 @@ export async function scenarioFromFile(
   problems.push(...misfits(file, { account, appliance, master }));
   const cloud = await context.cloudFor(account);
   const nics = await resolveNics(cloud, file, problems);
-  const drill = file.drill ? await resolveDrill(cloud, file.drill, file.region, problems) : base?.drill;
+  const drill = await resolveDrill(cloud, file, base, problems);
   const drillSchedule = file.drillSchedule ?? base?.drillSchedule;
   if (problems.length > 0) throw unresolved(problems);
   return {
@@ -154,14 +156,25 @@ async function resolveNics(
 /** Its subnet is looked at by a check, like everything that can change later. */
 async function resolveDrill(
   cloud: Cloud,
-  { virtualNetwork, subnet }: NonNullable<ScenarioFile['drill']>,
-  region: string,
+  { drill: wanted, region }: ScenarioFile,
+  base: Scenario | undefined,
   problems: string[],
 ): Promise<Scenario['drill']> {
+  if (!wanted) return base?.drill;
+  if ('askFrom' in wanted) return askedFrom(wanted, base, problems);
+  const { virtualNetwork, subnet } = wanted;
   const network = byKey(await cloud.network.virtualNetworks(region), virtualNetwork);
   if (network) return { virtualNetworkId: network.id, subnetName: subnet };
   problems.push(`drill.virtualNetwork: there is no ${virtualNetwork} in ${region}`);
   return undefined;
+}
+
+/** The question for it knows nothing of a subnet, which stays. */
+function askedFrom(wanted: DrillAskFrom, base: Scenario | undefined, problems: string[]): Scenario['drill'] {
+  const subnet = base && drillSubnetOf(base);
+  if (isNobody(wanted.askFrom)) return subnet;
+  if (subnet) problems.push(`drill.askFrom: ${ASKED_IN_SUBNET}`);
+  return wanted;
 }
 
 function resolvedNic(
@@ -235,14 +248,7 @@ export async function fileFromScenario(context: Context, scenario: Scenario): Pr
       ...(nic.networkSecurityGroupId ? { securityGroup: keyOfId(nic.networkSecurityGroupId) } : {}),
       publicIp: nic.publicIp,
     })),
-    ...(scenario.drill
-      ? {
-          drill: {
-            virtualNetwork: keyOfId(scenario.drill.virtualNetworkId),
-            subnet: scenario.drill.subnetName,
-          },
-        }
-      : {}),
+    ...drillOf(scenario),
     ...(scenario.drillSchedule === undefined ? {} : { drillSchedule: scenario.drillSchedule }),
     isAlive: scenario.isAlive,
     ...(scenario.scrubEveryHours === undefined ? {} : { scrubEveryHours: scenario.scrubEveryHours }),
@@ -252,6 +258,12 @@ export async function fileFromScenario(context: Context, scenario: Scenario): Pr
     ...(scenario.scripts ? { scripts: scenario.scripts } : {}),
     ...(scenario.backup ? { backup: scenario.backup } : {}),
   };
+}
+
+function drillOf({ drill }: Scenario): Pick<ScenarioFile, 'drill'> {
+  if (!drill) return {};
+  if ('askFrom' in drill) return { drill };
+  return { drill: { virtualNetwork: keyOfId(drill.virtualNetworkId), subnet: drill.subnetName } };
 }
 
 /** The key of a resource from its ARM id alone; the export works without a cloud. */

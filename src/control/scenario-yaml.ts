@@ -1,6 +1,7 @@
 import { inputError } from '../errors.ts';
 import { BACKUP_KEEP_MAX, BACKUP_MINUTES_MAX } from '../model/backup.ts';
 import { CAPTURE_NAMES } from '../model/capture.ts';
+import { askFromProblem } from '../model/drill-place.ts';
 import { parseDrillSchedule } from '../model/drill-schedule.ts';
 import { SCRIPT_EVENTS, SCRIPT_MOMENTS, TSIG_ALGORITHMS } from '../model/redirect.ts';
 import { DISK_TYPES, REWIND_HOURS_MAX, SCRUB_HOURS_MAX } from '../model/scenario.ts';
@@ -123,9 +124,20 @@ async function scenarioSchema() {
 type Zod = typeof import('zod').z;
 
 function drillSchemas(z: Zod, text: import('zod').ZodString) {
+  const isAsker = (from: string) => askFromProblem(from) === undefined;
   const isSchedule = (when: string) => parseDrillSchedule(when) !== undefined;
   return {
-    drill: z.strictObject({ virtualNetwork: text, subnet: text }).optional(),
+    drill: z
+      .union(
+        [
+          z.strictObject({ virtualNetwork: text, subnet: text }),
+          z.strictObject({
+            askFrom: text.refine(isAsker, 'a public IPv4 address, or a prefix of /16 or narrower'),
+          }),
+        ],
+        { error: 'virtualNetwork and subnet, or askFrom alone' },
+      )
+      .optional(),
     drillSchedule: text.refine(isSchedule, 'daily 03:00, weekly sun 03:00 or monthly 1 03:00').optional(),
   };
 }

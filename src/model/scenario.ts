@@ -1,5 +1,6 @@
 import type { BackupSettings } from './backup.ts';
 import type { CaptureName } from './capture.ts';
+import type { DrillPlace } from './drill-place.ts';
 import type { RedirectedRecord, ScenarioRedirect, ScenarioScript } from './redirect.ts';
 
 /** What is protected, by which appliance, and what the standby VM will be. A definition never holds a secret. */
@@ -76,8 +77,8 @@ export interface Scenario {
     readonly fallbackZones?: readonly string[];
   };
   readonly nics: readonly ScenarioNic[];
-  /** A subnet that lets nothing leave, for a standby that is only tried. */
-  readonly drill?: { readonly virtualNetworkId: string; readonly subnetName: string };
+  /** For a standby that is only tried. */
+  readonly drill?: DrillPlace;
   /** When `standby serve` holds drills, in UTC: `weekly sun 03:00` (src/model/drill-schedule.ts). */
   readonly drillSchedule?: string;
   /** Live methods (G-86): after a reboot of its master it goes on by itself. True unless told. */

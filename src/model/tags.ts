@@ -22,6 +22,7 @@ export type DrillRole =
   | 'drill-disk'
   | 'drill-nic'
   | 'drill-vm'
+  | 'drill-public-ip'
   | 'drill-network'
   | 'drill-security-group';
 

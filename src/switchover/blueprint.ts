@@ -81,6 +81,7 @@ const DRILL_ROLES: Partial<Record<ResourceRole, DrillRole>> = {
   snapshot: 'drill-snapshot',
   'standby-disk': 'drill-disk',
   'standby-nic': 'drill-nic',
+  'standby-public-ip': 'drill-public-ip',
   'standby-vm': 'drill-vm',
 };
 

@@ -4,6 +4,7 @@ import type { RunRecord } from '../plan/plan.ts';
 import { HOURS_IN_MONTH, type PriceTable } from '../verify/prices.ts';
 import { blueprintOf } from './blueprint.ts';
 import { outcomeOf } from './drill-attempt.ts';
+import { createPublicIpId } from './steps/create-public-ip.ts';
 import { createStandbyDiskId } from './steps/create-standby-disk.ts';
 import { CREATE_VIRTUAL_MACHINE, type MadeMachine } from './steps/create-virtual-machine.ts';
 import { REMOVE_DRILL } from './steps/remove-drill.ts';
@@ -51,9 +52,13 @@ export function drillCost(
     add(`VM ${size}`, hoursSince(CREATE_VIRTUAL_MACHINE), price);
     if (inventory.os.family === 'windows') unknown.push('the licence of Windows');
   }
-  const disks = blueprintOf(facts).disks.filter((part) =>
-    outcomeOf(stepOf(createStandbyDiskId(part.diskId))?.output),
-  );
+  const blueprint = blueprintOf(facts);
+  const disks = blueprint.disks.filter((part) => outcomeOf(stepOf(createStandbyDiskId(part.diskId))?.output));
+  for (const { nic, publicIpName } of blueprint.nics) {
+    const stepId = createPublicIpId(nic.masterNicId);
+    if (publicIpName && outcomeOf(stepOf(stepId)?.output))
+      add('public address', hoursSince(stepId), prices.publicIpHour);
+  }
   for (const { diskId, disk } of disks) {
     const gib = Math.ceil(disk.sizeBytes / GIB);
     const perHour = gibMonth === undefined ? undefined : (gibMonth * gib) / HOURS_IN_MONTH;

@@ -1,6 +1,6 @@
 import { isoTime } from '../clock.ts';
+import { admissionText, type DrillAdmission, drillSubnetOf } from '../model/drill-place.ts';
 import type { HealthCheck, Scenario } from '../model/scenario.ts';
-import type { SealedPatch } from '../model/sealed-patch.ts';
 import type { Verdict } from '../model/verdict.ts';
 import type { RunRecord } from '../plan/plan.ts';
 import type { PriceTable } from '../verify/prices.ts';
@@ -9,10 +9,12 @@ import { type DrillCost, drillCost } from './drill-cost.ts';
 import { drillWork } from './drill-work.ts';
 import { healthTitle } from './health.ts';
 import type { Refusal } from './ladder.ts';
+import { CHECK_ISOLATION } from './steps/check-isolation.ts';
 import { CREATE_VIRTUAL_MACHINE, type MadeMachine } from './steps/create-virtual-machine.ts';
 import { DECLARE_DRILLED, type DrillOutcome } from './steps/declare-drilled.ts';
 import { type Evidence, KEEP_EVIDENCE } from './steps/keep-evidence.ts';
-import { PATCH_REPLICA } from './steps/patch-replica.ts';
+import { MAKE_DRILL_NETWORK, type MadeDrillNetwork } from './steps/make-drill-network.ts';
+import { PATCH_REPLICA, type Patched } from './steps/patch-replica.ts';
 import { type BootProof, PROVE_BOOT } from './steps/prove-boot.ts';
 import {
   type NothingRemains,
@@ -31,6 +33,8 @@ export interface DrillReport {
   readonly runId: string;
   readonly outcome: DrillOutcome;
   readonly failure?: DrillFailure;
+  /** Failed, and no step did: what the boot proof found. */
+  readonly cause?: string;
   readonly startedAt: string;
   readonly endedAt: string;
   readonly totalMs: number;
@@ -50,7 +54,10 @@ export interface DrillReport {
   };
   /** How long the replica stood still, and whether it did until all snapshots were complete. */
   readonly hold?: { readonly ms: number; readonly lasted: boolean; readonly why?: string };
-  readonly network: 'made for this drill: nothing leaves it and nothing enters it' | 'the subnet for drills';
+  /** What leaves and enters it, in words. */
+  readonly network: string;
+  /** What the drill's own security group let in. */
+  readonly admitted?: DrillAdmission;
   readonly vm?: {
     readonly name: string;
     readonly size: string;
@@ -59,7 +66,7 @@ export interface DrillReport {
     readonly refused?: readonly Refusal[];
   };
   /** What the snapshots have otherwise than the replica so that they start in Azure, and what could not be given to them. */
-  readonly patch?: Pick<SealedPatch, 'changes' | 'left'>;
+  readonly patch?: Pick<Patched, 'changes' | 'left' | 'leftOut'>;
   /** What the checks found before it, except what is right. */
   readonly findings: readonly Verdict[];
   readonly boot?: {
@@ -107,14 +114,14 @@ export function drillReport({
   const startedAtMs = Math.min(...steps.flatMap((step) => step.startedAtMs ?? []));
   const endedAtMs = Math.max(...steps.flatMap((step) => step.endedAtMs ?? []));
   const machine = out<MadeMachine>(CREATE_VIRTUAL_MACHINE);
-  const patch = out<SealedPatch>(PATCH_REPLICA);
+  const patch = out<Patched>(PATCH_REPLICA);
   const proof = boot && { ...boot, verdicts: [...boot.verdicts, ...notAsked(scenario)] };
   return {
     format: 'standby-drill-report/1',
     scenario: { id: scenario.id, name: scenario.name },
     runId: run.id,
     outcome: outcomeOfDrill(failure, boot),
-    ...(failure ? { failure } : {}),
+    ...(failure ? { failure } : causeOf(boot)),
     startedAt: isoTime(startedAtMs),
     endedAt: isoTime(endedAtMs),
     totalMs: endedAtMs - startedAtMs,
@@ -126,11 +133,9 @@ export function drillReport({
     })),
     ...positionOf(out<Held>(STILL_REPLICA)),
     ...holdOf(run),
-    network: scenario.drill
-      ? 'the subnet for drills'
-      : 'made for this drill: nothing leaves it and nothing enters it',
+    ...networkOf(scenario, out(CHECK_ISOLATION), out(MAKE_DRILL_NETWORK)),
     ...(machine ? { vm: vmOf(drilled.scenario, machine) } : {}),
-    ...(patch ? { patch: { changes: patch.changes, left: patch.left } } : {}),
+    ...(patch ? { patch: patchOf(patch) } : {}),
     findings: (out<Verified>(VERIFY_SCENARIO)?.verdicts ?? []).filter((one) => one.status !== 'ok'),
     ...(proof ? { boot: { outcome: proof.outcome, bootMs: proof.bootMs, verdicts: proof.verdicts } } : {}),
     evidence: out<Evidence>(KEEP_EVIDENCE) ?? { without: 'the drill did not come so far' },
@@ -144,6 +149,11 @@ export function drillReport({
 function outcomeOfDrill(failure: DrillFailure | undefined, boot: BootProof | undefined): DrillOutcome {
   if (failure || !boot || boot.outcome === 'failed-but-accepted') return 'failed';
   return boot.outcome === 'proven' ? 'passed' : boot.outcome;
+}
+
+function causeOf(boot: BootProof | undefined): Pick<DrillReport, 'cause'> {
+  const bad = boot?.verdicts.find((one) => one.status === 'error');
+  return bad ? { cause: `${bad.title}: ${bad.found}` } : {};
 }
 
 function stateOf(output: unknown, endedAtMs: number | undefined): DrillReport['steps'][number]['state'] {
@@ -185,8 +195,31 @@ function vmOf(scenario: Scenario, { size, zone, refused }: MadeMachine): NonNull
   };
 }
 
+/** What was really made, or found isolated; not what was meant. */
+function networkOf(
+  scenario: Scenario,
+  isolated: object | undefined,
+  made: MadeDrillNetwork | undefined,
+): Pick<DrillReport, 'network' | 'admitted'> {
+  if (drillSubnetOf(scenario))
+    return {
+      network: `the subnet for drills${isolated ? ': no rule lets anything leave it' : ', which nothing was started in'}`,
+    };
+  if (!made) return { network: 'none: the drill did not come so far' };
+  const { admitted } = made;
+  if (!admitted) return { network: 'made for this drill: nothing leaves it and nothing enters it' };
+  return {
+    network: `made for this drill: nothing leaves it, and only ${admissionText(admitted)} enters it`,
+    admitted,
+  };
+}
+
+function patchOf({ changes, left, leftOut }: Patched): NonNullable<DrillReport['patch']> {
+  return { changes, left, ...(leftOut === undefined ? {} : { leftOut }) };
+}
+
 /** In a network that nothing enters nobody can be asked; that is said, and is no pass. */
-function notAsked({ drill, healthChecks }: Scenario): readonly Verdict[] {
+function notAsked({ drill, healthChecks, name }: Scenario): readonly Verdict[] {
   if (drill) return [];
   const found = 'not asked: nothing enters the network that the drill made for itself';
   return healthChecks.map((check: HealthCheck) => ({
@@ -194,7 +227,7 @@ function notAsked({ drill, healthChecks }: Scenario): readonly Verdict[] {
     status: 'skipped',
     title: healthTitle(check),
     found,
-    next: 'Give the scenario a subnet for drills that control reaches.',
+    next: `Say who may ask: standby drill ${name} --ask-from ADDRESS; or name a subnet for drills that control reaches.`,
   }));
 }
 

@@ -18,6 +18,17 @@ const OUTCOMES: Readonly<Record<DrillOutcome, string>> = {
   skipped: 'SKIPPED: there was no guest that could have been seen to live.',
 };
 
+/** How it went, in a sentence, with what is wrong. */
+export function drillSentence({ scenario, outcome, failure, cause }: DrillReport): string {
+  const name = `The drill of "${scenario.name}"`;
+  if (outcome === 'passed') return `${name} passed: the guest was seen to live.`;
+  if (outcome === 'not-proven')
+    return `${name} proved nothing: the VM ran, and its guest was not seen to live.`;
+  if (outcome === 'skipped') return `${name} proved nothing: there was no guest that could have been seen.`;
+  const why = failure ? [failure.what, failure.why] : [cause];
+  return [`${name} FAILED.`, ...why].filter((one) => one !== undefined).join(' ');
+}
+
 export function drillMarkdown(report: DrillReport): string {
   const cell = (text: string) => text.replace(/[\\|]/g, '\\$&').replace(/\s+/g, ' ');
   const row = (cells: readonly string[]) => `| ${cells.map(cell).join(' | ')} |`;
@@ -52,10 +63,12 @@ function titleOf({ scenario, startedAt }: DrillReport): string {
 }
 
 function blocksOf(report: DrillReport): readonly Block[] {
-  const { failure, position, hold, vm, boot, evidence, cost } = report;
+  const { failure, cause, position, hold, vm, boot, evidence, cost } = report;
   const why = failure
     ? [{ line: `${failure.what}${failure.why ? ` ${failure.why}` : ''} (${failure.code})` }]
-    : [];
+    : cause === undefined
+      ? []
+      : [{ line: cause }];
   return [
     { line: OUTCOMES[report.outcome] },
     ...why,
@@ -113,16 +126,15 @@ function pictureBlocks({ picture, withoutPicture }: DrillReport['evidence']): re
 }
 
 function patchBlocks(patch: DrillReport['patch']): readonly Block[] {
-  const { changes = [], left = [] } = patch ?? {};
+  const { changes = [], left = [], leftOut } = patch ?? {};
   const rows = [
     ...changes.map((one) => [one.diskId, 'changed', one.text]),
     ...left.map((one) => [one.diskId, 'left as it is', one.text]),
   ];
+  const heading = { heading: 'Changed in the copy, for its start in Azure' };
+  if (leftOut !== undefined) return [heading, { line: `Nothing: ${leftOut}.` }];
   if (rows.length === 0) return [];
-  return [
-    { heading: 'Changed in the copy, for its start in Azure' },
-    { columns: ['disk', '', 'what'], rows },
-  ];
+  return [heading, { columns: ['disk', '', 'what'], rows }];
 }
 
 function verdictBlocks(heading: string, verdicts: readonly Verdict[]): readonly Block[] {

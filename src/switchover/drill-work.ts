@@ -1,18 +1,21 @@
+import { admittedTo, drillSubnetOf } from '../model/drill-place.ts';
 import { drillNetworkName, drillSecurityGroupName, drillVmName } from '../model/names.ts';
 import type { Scenario } from '../model/scenario.ts';
 import { RESOURCE_TYPES } from './blueprint.ts';
 import type { Work } from './work.ts';
 
 /**
- * The scenario as a drill tries it: the same disks, size and zones, in an isolated network, without public addresses,
- * redirection, and with a VM of another name. Everything else of the switchover's steps stays as it is, so a
- * drill proves what a switchover will do.
+ * The scenario as a drill tries it: the same disks, size and zones, in an isolated network, without redirection, with a
+ * VM of another name, and with a public address only where somebody may ask its health checks. Everything else of the
+ * switchover's steps stays as it is, so a drill proves what a switchover will do.
  */
 export function drillWork(work: Work): Work {
   const { redirect: _, ...scenario } = work.scenario;
   const { resourceGroup, name } = scenario.vm;
   const own = ownNetwork(work.scenario, work.runId);
-  const place = scenario.drill ?? { virtualNetworkId: own.networkId, subnetName: DRILL_SUBNET };
+  const subnet = drillSubnetOf(scenario);
+  const place = subnet ?? { virtualNetworkId: own.networkId, subnetName: DRILL_SUBNET };
+  const admitted = admittedTo(scenario);
   return {
     ...work,
     isDrill: true,
@@ -20,15 +23,15 @@ export function drillWork(work: Work): Work {
     scenario: {
       ...scenario,
       vm: { ...scenario.vm, resourceGroup, name: drillVmName(name, work.runId) },
-      nics: scenario.nics.map(({ masterNicId }) => ({
+      nics: scenario.nics.map(({ masterNicId }, index) => ({
         masterNicId,
         ...place,
         address: { kind: 'dynamic' },
-        publicIp: false,
-        ...(scenario.drill ? {} : { networkSecurityGroupId: own.securityGroupId }),
+        publicIp: admitted !== undefined && index === 0,
+        ...(subnet ? {} : { networkSecurityGroupId: own.securityGroupId }),
       })),
-      // Nothing reaches a network that is isolated from everything.
-      healthChecks: scenario.drill ? scenario.healthChecks : [],
+      // Where nobody may ask there is nothing to wait for.
+      healthChecks: subnet || admitted ? scenario.healthChecks : [],
     },
   };
 }

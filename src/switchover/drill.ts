@@ -1,13 +1,15 @@
 import { inputError, type StandbyError } from '../errors.ts';
+import { drillSubnetOf } from '../model/drill-place.ts';
 import type { Scenario, ScenarioStatus } from '../model/scenario.ts';
 import type { Plan, Step, StepContext } from '../plan/plan.ts';
 import { blueprintOf } from './blueprint.ts';
 import { attempts } from './drill-attempt.ts';
 import { drillWork } from './drill-work.ts';
-import { addressesOf } from './made-addresses.ts';
+import { reachedAt } from './made-addresses.ts';
 import { scriptFacts } from './script-facts.ts';
 import { checkIsolationStep } from './steps/check-isolation.ts';
 import { createNetworkInterfaceStep } from './steps/create-network-interface.ts';
+import { createPublicIpSteps } from './steps/create-public-ip.ts';
 import { createStandbyDiskStep } from './steps/create-standby-disk.ts';
 import {
   CREATE_VIRTUAL_MACHINE,
@@ -45,7 +47,7 @@ export function drillPlan(original: Work, options: DrillOptions): Plan {
   const { isGivenUp, isKept } = options;
   const work = drillWork(original);
   const blueprint = blueprintOf(work);
-  const { drill: subnet } = original.scenario;
+  const subnet = drillSubnetOf(original.scenario);
   const vmIdOf = (context: StepContext) => context.output<MadeMachine>(CREATE_VIRTUAL_MACHINE).vmId;
   const scripts = scriptStages(work, {
     event: 'DRILL',
@@ -68,7 +70,7 @@ export function drillPlan(original: Work, options: DrillOptions): Plan {
   const tried: Step[][] = [
     ...scripts('after-seal'),
     ...scripts('before-build'),
-    ...(subnet ? [] : [[makeDrillNetworkStep(work)]]),
+    ...(subnet ? [] : [[makeDrillNetworkStep(work), ...createPublicIpSteps(work, blueprint)]]),
     [
       ...blueprint.disks.map((part) => createStandbyDiskStep(work, blueprint, part)),
       ...blueprint.nics.map((part) => createNetworkInterfaceStep(work, part)),
@@ -77,7 +79,7 @@ export function drillPlan(original: Work, options: DrillOptions): Plan {
     ...scripts('after-build'),
     ...scripts('before-boot'),
     [waitRunningStep(work, { vmIdOf, hasRunBefore: false })],
-    [proveBootStep(work, { addressOf: async (context) => addressesOf(blueprint, context)?.privateIp })],
+    [proveBootStep(work, { addressOf: async (context) => reachedAt(blueprint, context) })],
     [keepEvidenceStep(work, vmIdOf, options.keep)],
     ...scripts('after-boot'),
   ];

@@ -15,3 +15,9 @@ export function addressesOf(blueprint: Blueprint, context: StepContext): NicAddr
     : undefined;
   return { masterNicId, ...(privateIp ? { privateIp } : {}), ...(publicIp ? { publicIp } : {}) };
 }
+
+/** Where control reaches the VM that this run's steps made. */
+export function reachedAt(blueprint: Blueprint, context: StepContext): string | undefined {
+  const { publicIp, privateIp } = addressesOf(blueprint, context) ?? {};
+  return publicIp ?? privateIp;
+}

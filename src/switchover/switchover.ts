@@ -1,12 +1,12 @@
 import type { Plan, Step, StepContext } from '../plan/plan.ts';
 import type { SealOptions } from '../wire/control-session.ts';
 import { type Blueprint, blueprintOf } from './blueprint.ts';
-import { addressesOf } from './made-addresses.ts';
+import { addressesOf, reachedAt } from './made-addresses.ts';
 import { refusalToSwitchOver } from './ready.ts';
 import { scriptFacts } from './script-facts.ts';
 import { commitSwitchoverStep } from './steps/commit-switchover.ts';
 import { createNetworkInterfaceStep } from './steps/create-network-interface.ts';
-import { createPublicIpStep } from './steps/create-public-ip.ts';
+import { createPublicIpSteps } from './steps/create-public-ip.ts';
 import { createStandbyDiskStep } from './steps/create-standby-disk.ts';
 import {
   CREATE_VIRTUAL_MACHINE,
@@ -67,9 +67,6 @@ export function standbyStages(
   options: { readonly planned?: boolean } = {},
 ): Step[][] {
   const vmIdOf = (context: StepContext) => context.output<MadeMachine>(CREATE_VIRTUAL_MACHINE).vmId;
-  const publicIps = blueprint.nics.flatMap((part) =>
-    part.publicIpName ? [createPublicIpStep(work, part, part.publicIpName)] : [],
-  );
   const { redirect } = work.scenario;
   const scripts = scriptStages(work, {
     event: 'SWITCHOVER',
@@ -84,7 +81,7 @@ export function standbyStages(
     [patchReplicaStep(work)],
     [
       ...blueprint.disks.map((part) => snapshotDiskStep(work, part, (context) => patched(work, context))),
-      ...publicIps,
+      ...createPublicIpSteps(work, blueprint),
     ],
     [unpatchReplicaStep(work)],
     [
@@ -95,7 +92,7 @@ export function standbyStages(
     ...scripts('after-build'),
     ...scripts('before-boot'),
     [waitRunningStep(work, { vmIdOf, hasRunBefore: false })],
-    [proveBootStep(work, { addressOf: async (context) => addressOf(blueprint, context) })],
+    [proveBootStep(work, { addressOf: async (context) => reachedAt(blueprint, context) })],
     ...scripts('after-boot'),
     ...scripts('before-redirect'),
     ...(redirect
@@ -105,9 +102,4 @@ export function standbyStages(
     [commitSwitchoverStep(work)],
     [declareSwitchedOverStep(work, vmIdOf, options)],
   ];
-}
-
-function addressOf(blueprint: Blueprint, context: StepContext): string | undefined {
-  const { publicIp, privateIp } = addressesOf(blueprint, context) ?? {};
-  return publicIp ?? privateIp;
 }

@@ -1,4 +1,6 @@
 import { createHash } from 'node:crypto';
+import { once } from 'node:events';
+import { type AddressInfo, createServer } from 'node:net';
 import { MOMENTS_OF } from '../../src/model/redirect.ts';
 import type { Scenario } from '../../src/model/scenario.ts';
 import { type DrillOptions, drillPlan } from '../../src/switchover/drill.ts';
@@ -16,6 +18,7 @@ export async function ready(changes: Bench['changes'] = {}): Promise<Bench> {
   const on = await Bench.open();
   benches.push(on);
   on.changes = changes;
+  on.fake.publicAddress = '127.0.0.1';
   on.fake.serial = 'Debian GNU/Linux 12 web01 ttyS0\nlogin:\n';
   await on.run('run-0', synchronisePlan(on.work('run-0'), { lanes: 2, compression: 'none' }));
   return on;
@@ -28,6 +31,20 @@ export async function closeBenches(): Promise<void> {
 
 export const RUN = 'drill-1';
 export const LIVE = { scenario: scenario({ capture: 'nbd' }) };
+/** A guest that answers, and who may ask it. */
+export async function asked(change: Partial<Scenario> = {}) {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  const healthChecks = [{ kind: 'tcp', port }] as const;
+  const drill = { askFrom: '203.0.113.7' };
+  return {
+    port,
+    scenario: scenario({ capture: 'nbd', healthChecks, drill, ...change }),
+    close: () => new Promise((resolve) => server.close(resolve)),
+  };
+}
+
 export const SCRIPTS: NonNullable<Scenario['scripts']> = [
   ...MOMENTS_OF.DRILL.map((at) => ({
     at,

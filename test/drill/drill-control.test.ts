@@ -8,12 +8,12 @@ import {
   keptDrills,
   proposeDrill,
   removeDrills,
-  scheduleDrills,
   startDrill,
   unfinishedDrills,
 } from '../../src/control/drill.ts';
 import { checkDrillReports } from '../../src/control/drill-files.ts';
 import { drillsTold } from '../../src/control/drill-list.ts';
+import { setDrills } from '../../src/control/drill-settings.ts';
 import { listEvents } from '../../src/control/events.ts';
 import { runScenario } from '../../src/control/run.ts';
 import { resume, undo } from '../../src/control/runs.ts';
@@ -77,7 +77,10 @@ describe('standby drill', () => {
     world.cloud.noRoom = () => 'AllocationFailed';
     const first = await drill();
     expect(first.report.failure?.code).toBe('AllocationFailed');
-    expect(await codes()).toContain('DRILL_FAILED');
+    expect((await listEvents(world.context, { scenario: 'web' })).at(-1)).toMatchObject({
+      code: 'DRILL_FAILED',
+      text: expect.stringContaining(first.report.failure?.what ?? 'a failure'),
+    });
     expect(world.cloud.all()).toEqual(resources);
     world.cloud.noRoom = () => undefined;
     const second = await drill();
@@ -161,6 +164,16 @@ describe('what a drill leaves', () => {
     },
   );
 
+  it('interrupted, it is not gone on with otherwise than it was begun', async () => {
+    const runId = await interrupted();
+    for (const request of [{ keepHours: 4 }, { leaveOutPatch: true }])
+      await expect(proposeDrill(world.context, 'web', request)).rejects.toMatchObject({
+        code: 'DRILL_IS_BEGUN',
+        next: expect.stringContaining('standby drill web --remove'),
+      });
+    expect((await proposeDrill(world.context, 'web')).runId).toBe(runId);
+  });
+
   it('hinders no switchover, interrupted or kept', async () => {
     await drill(world.context, 4);
     const runId = await interrupted();
@@ -197,14 +210,14 @@ describe('what a drill leaves', () => {
 describe('scheduled drills', () => {
   it('are held by serve once when they are due, and not when one was held since', async () => {
     const due = new Date(systemClock.now() - 5 * 60_000).toISOString().slice(11, 16);
-    await scheduleDrills(world.context, 'web', `daily ${due}`);
+    await setDrills(world.context, 'web', { schedule: `daily ${due}` });
     await drillJob.run(world.context);
     await drillJob.run(world.context);
     expect(await drillsTold(world.context, 'web')).toMatchObject([{ outcome: 'passed' }]);
   });
 
   it('that cannot begin are told once', async () => {
-    await scheduleDrills(world.context, 'web', 'daily 00:00');
+    await setDrills(world.context, 'web', { schedule: 'daily 00:00' });
     await world.context.store.statuses.update((await scenario()).id, (one) => ({ ...one, state: 'stopped' }));
     const now = systemClock.now();
     const atMidnight = later(24 * HOUR_MS - (now % (24 * HOUR_MS)) + 60_000);
@@ -214,7 +227,7 @@ describe('scheduled drills', () => {
   });
 
   it('are left out when it is long past their time', async () => {
-    await scheduleDrills(world.context, 'web', 'daily 00:00');
+    await setDrills(world.context, 'web', { schedule: 'daily 00:00' });
     const now = systemClock.now();
     await drillJob.run(later(24 * HOUR_MS - (now % (24 * HOUR_MS)) + 3 * HOUR_MS));
     expect(await drillsTold(world.context, 'web')).toEqual([]);
@@ -222,13 +235,13 @@ describe('scheduled drills', () => {
 
   it('have a schedule that is understood, or is refused', async () => {
     for (const wrong of ['', 'sometimes', 'weekly 03:00', 'weekly sun 25:00', 'monthly 31 03:00', 'daily 3'])
-      await expect(scheduleDrills(world.context, 'web', wrong)).rejects.toMatchObject({
+      await expect(setDrills(world.context, 'web', { schedule: wrong })).rejects.toMatchObject({
         code: 'SCHEDULE_UNKNOWN',
       });
-    expect((await scheduleDrills(world.context, 'web', 'weekly sun 03:00')).drillSchedule).toBe(
+    expect((await setDrills(world.context, 'web', { schedule: 'weekly sun 03:00' })).drillSchedule).toBe(
       'weekly sun 03:00',
     );
-    expect((await scheduleDrills(world.context, 'web', undefined)).drillSchedule).toBeUndefined();
+    expect((await setDrills(world.context, 'web', { schedule: null })).drillSchedule).toBeUndefined();
   });
 
   it.each([

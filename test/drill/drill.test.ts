@@ -1,29 +1,27 @@
 import { createHash } from 'node:crypto';
-import { afterEach, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, describe, expect, it } from 'vitest';
 import { StandbyError } from '../../src/errors.ts';
 import { drillRemovePlan } from '../../src/switchover/drill.ts';
 import { drillHtml, drillMarkdown } from '../../src/switchover/drill-text.ts';
 import { switchoverPlan } from '../../src/switchover/switchover.ts';
 import { Bench, type Phase } from '../fakes/bench.ts';
-import { NETWORK_ID, NSG_ID } from '../fakes/fake-cloud.ts';
 import { inventory, scenario } from '../fakes/scene.ts';
-import { benches, closeBenches, LIVE, plan, RUN, ready, reportOf, SCRIPTS, world } from './drill-bench.ts';
+import {
+  asked,
+  benches,
+  closeBenches,
+  LIVE,
+  plan,
+  RUN,
+  ready,
+  reportOf,
+  SCRIPTS,
+  world,
+} from './drill-bench.ts';
 
 afterEach(closeBenches);
 
 const KILLED = ['started', 'acted', 'before-done'] as const satisfies readonly Phase[];
-
-/** Nothing leaves the subnet of the scene any more. */
-function guard({ fake }: Bench): void {
-  const all = { sourcePrefixes: ['*'], destinationPrefixes: ['*'], destinationPorts: ['*'], protocol: '*' };
-  const rule = { name: 'nothing', priority: 100, direction: 'Outbound', access: 'Deny', ...all } as const;
-  const group = { id: `${NSG_ID}-drills`, name: 'drills', location: 'japaneast', rules: [rule], tags: {} };
-  fake.securityGroups.push(group);
-  fake.networks = fake.networks.map((network) => ({
-    ...network,
-    subnets: network.subnets.map((subnet) => ({ ...subnet, securityGroupId: group.id })),
-  }));
-}
 
 describe('a drill', () => {
   it.each([
@@ -58,40 +56,12 @@ describe('a drill', () => {
     });
   });
 
-  it('has no public address, and every NIC has a security group that denies both directions', async () => {
-    const on = await ready();
-    await on.run(RUN, plan(on, { isKept: true }));
-    const nics = [...on.fake.nics.values()];
-    const [group] = on.fake.ownGroups.values();
-    const [network] = on.fake.ownNetworks.values();
-    expect(on.fake.publicIps.size).toBe(0);
-    expect(nics.map((nic) => nic.securityGroupId)).toEqual([group?.id, group?.id]);
-    for (const { subnetId } of nics) expect(subnetId).toBe(network?.subnets[0]?.id);
-    expect(group?.rules.map(({ direction, access }) => `${direction} ${access}`)).toEqual([
-      'Inbound Deny',
-      'Outbound Deny',
-    ]);
-    expect([...on.fake.machines.values()].map((one) => one.name)).toContain(reportOf().vm?.name);
-    expect(reportOf().vm?.name).not.toBe('web01');
-  });
-
-  it('uses the subnet for drills when the scenario names one, and makes no network', async () => {
-    const drill = { virtualNetworkId: NETWORK_ID, subnetName: 'servers' };
-    const on = await ready({ scenario: scenario({ drill }) });
-    guard(on);
-    await on.run(RUN, plan(on, { isKept: true }));
-    expect(on.fake.ownNetworks.size + on.fake.ownGroups.size).toBe(0);
-    for (const nic of on.fake.nics.values()) expect(nic.subnetId).toBe(`${NETWORK_ID}/subnets/servers`);
-    expect(reportOf().network).toBe('the subnet for drills');
-  });
-
-  it('starts nothing in a subnet for drills that something leaves, and says what', async () => {
-    const drill = { virtualNetworkId: NETWORK_ID, subnetName: 'servers' };
-    const on = await ready({ scenario: scenario({ drill }) });
-    const made = [...on.fake.made];
+  it('starts the copy as it is with --no-patch, and says so', async () => {
+    const on = await ready({ leaveOut: { patch: true } });
     await on.run(RUN, plan(on));
-    expect(reportOf()).toMatchObject({ outcome: 'failed', failure: { code: 'DRILL_NOT_ISOLATED' } });
-    expect(on.fake.made).toEqual(made);
+    expect(on.appliance.patches).toBe(0);
+    expect(reportOf().patch).toEqual({ changes: [], left: [], leftOut: '--no-patch was given' });
+    expect(drillMarkdown(reportOf())).toContain('Nothing: --no-patch was given.');
   });
 
   it('never calls passed what was not seen', async () => {
@@ -172,8 +142,10 @@ describe('the picture of a drill', () => {
 
 describe('killed at every boundary', async () => {
   const some = SCRIPTS.filter(({ at }) => at === 'before-seal' || at === 'after-boot');
+  const guest = await asked({ scripts: some });
+  afterAll(() => guest.close());
   const LIVE = {
-    scenario: scenario({ capture: 'nbd', scripts: some }),
+    scenario: guest.scenario,
     runScript: async () => ({ seconds: 0, logFile: 'script.log' }),
   };
   const undisturbed = await ready(LIVE);
@@ -228,7 +200,8 @@ describe('killed at every boundary', async () => {
 });
 
 function roleOf({ fake }: Bench, id: string): string | undefined {
-  const maps = [fake.machines, fake.disks, fake.snapshots, fake.nics, fake.ownNetworks, fake.ownGroups];
+  const compute = [fake.machines, fake.disks, fake.snapshots];
+  const maps = [...compute, fake.nics, fake.publicIps, fake.ownNetworks, fake.ownGroups];
   const found = maps.map((map) => map.get(id.toLowerCase())).find((one) => one !== undefined);
   return found?.tags['standby-role'];
 }

@@ -39,6 +39,8 @@ export class FakeCloud {
   readonly snapshots = new Map<string, Mutable<CloudSnapshot>>();
   readonly nics = new Map<string, Mutable<CloudNic>>();
   readonly publicIps = new Map<string, Mutable<CloudPublicIp>>();
+  /** Of every public IP that is made from now on; unless told, one of its own that nobody answers at. */
+  publicAddress: string | undefined;
   readonly machines = new Map<string, Mutable<CloudMachine>>();
   sizes: VmSize[] = [];
   usages: Usage[] = [];
@@ -230,12 +232,8 @@ function makeCloud(fake: FakeCloud): Cloud {
       publicIp: async (id) => fake.publicIps.get(id.toLowerCase()),
       createPublicIp(spec, operation) {
         const id = idOf('Microsoft.Network/publicIPAddresses', spec.name);
-        const ip = {
-          id,
-          name: spec.name,
-          address: `20.0.0.${4 + fake.publicIps.size}`,
-          tags: { ...spec.tags },
-        };
+        const address = fake.publicAddress ?? `20.0.0.${4 + fake.publicIps.size}`;
+        const ip = { id, name: spec.name, address, tags: { ...spec.tags } };
         return make('network.createPublicIp', fake.publicIps, ip, operation);
       },
       async deletePublicIp(id, scenario) {

@@ -42,8 +42,9 @@ const TABLES: readonly Table[] = [
     'SWITCHOVER.md',
     '## Drills',
     (on) => {
-      const { drill: _, ...withoutSubnet } = on.work('a').scenario;
-      return [on.work('a'), { ...on.work('a'), scenario: withoutSubnet }].map((work) =>
+      const { scenario } = on.work('a');
+      const own = { ...scenario, drill: { askFrom: '203.0.113.7' } };
+      return [on.work('a'), { ...on.work('a'), scenario: own }].map((work) =>
         drillPlan(work, { isKept: false, isGivenUp: false, keep: never, declare: never }),
       );
     },
@@ -89,6 +90,7 @@ it.each(TABLES)('%s, %s names each step of its plans, and nothing else', async (
         keyAlgorithm: 'hmac-sha256',
       },
       drill: { virtualNetworkId: '/subscriptions/1/net', subnetName: 'drills' },
+      healthChecks: [{ kind: 'tcp', port: 80 }],
       scripts: moments.map((at) => ({
         at,
         events: ['SWITCHOVER', 'DRILL', 'FAILBACK'],

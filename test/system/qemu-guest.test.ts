@@ -7,8 +7,10 @@ import { afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { buildMasterImage } from '../../infra/demo/master-image.ts';
 import { findProcess } from '../../infra/local/guests/processes.ts';
 import { withQmp } from '../../infra/local/guests/qmp.ts';
-import { allowRule, attachedVm, ground, quick, startWorld } from '../infra/local/azure-world.ts';
+import { leakOf } from '../../src/verify/isolated.ts';
+import { allowRule, attachedVm, collect, quick, startWorld } from '../infra/local/azure-world.ts';
 import { ask, makeWorld, until, type World } from '../infra/local/guests/world.ts';
+import { makeDrillNetwork } from './drill-network.ts';
 
 const BOOT_MS = 90_000;
 
@@ -121,12 +123,13 @@ describe('a VM in QEMU', () => {
   );
 
   it(
-    'boots generation 2 from a disk made of a snapshot, all through the official clients, and leaves nothing',
+    'boots generation 2 from a disk made of a snapshot in the network of a drill, whose rules decide, and leaves nothing',
     async () => {
       const azure = await startWorld('qemu');
+      const { compute, network, group, location, ca: caPem } = azure;
+      const facts = { resourceGroup: group, askFrom: '127.0.0.1/32', port: 8080, caPem };
+      const drill = await makeDrillNetwork(azure.local.endpoint, facts);
       try {
-        const { compute, network, group, location } = azure;
-        await ground(azure, 'v');
         const osDisk = { location, osType: 'Linux' as const, hyperVGeneration: 'V2', diskSizeGB: 1 };
         const empty = { ...osDisk, creationData: { createOption: 'Empty' } };
         const replica = await compute.disks.createOrUpdate(group, 'replica', empty, quick);
@@ -145,37 +148,48 @@ describe('a VM in QEMU', () => {
           { location, creationData: copyOf(snapshot.id) },
           quick,
         );
-        await network.securityRules.createOrUpdate(
-          group,
-          'v-nsg',
-          'web',
-          allowRule('web', 300, '8080'),
-          quick,
-        );
         const vm = attachedVm(azure, 'v');
         const managedDisk = { id: standby.id };
         vm.storageProfile = { osDisk: { createOption: 'Attach', osType: 'Linux', managedDisk } };
+        vm.networkProfile = { networkInterfaces: [{ id: drill.nicId, primary: true }] };
         const made = await compute.virtualMachines.createOrUpdate(group, 'v', vm, quick);
         expect(made.instanceView?.hyperVGeneration ?? 'V2').toBe('V2');
-        const { ipAddress = '' } = await network.publicIPAddresses.get(group, 'v-pip0');
         await until(
-          () => ask(ipAddress, 8080),
+          () => ask(drill.address, 8080),
           (text) => text.includes('master01'),
           BOOT_MS,
         );
         const data = await compute.virtualMachines.retrieveBootDiagnosticsData(group, 'v');
-        expect(await fetchText(data.serialConsoleLogBlobUri ?? '', azure.ca)).toContain('10.7.1.4');
+        expect(await fetchText(data.serialConsoleLogBlobUri ?? '', azure.ca)).toContain('10.251.0.4');
         expect(await fetchText(data.consoleScreenshotBlobUri ?? '', azure.ca)).toContain('PNG');
         const view = await compute.virtualMachines.instanceView(group, 'v');
         expect(view.statuses?.map((status) => status.code)).toEqual([
           'ProvisioningState/succeeded',
           'PowerState/running',
         ]);
+        // The same guest still listens there; who may ask, and what, is the rule's word.
+        const rules = await drill.group();
+        expect(leakOf(rules)).toBeUndefined();
+        const asked = { port: '8080', from: '127.0.0.1/32' };
+        for (const [change, found] of [
+          [{ from: '203.0.113.7' }, 'ECONNREFUSED'],
+          [{ port: '8081' }, 'ECONNREFUSED'],
+          [{}, 'master01'],
+        ] as const) {
+          const { port, from } = { ...asked, ...change };
+          const rule = { ...allowRule('', 100, port), sourceAddressPrefix: from };
+          await network.securityRules.createOrUpdate(group, rules.name, 'Drill-Health-Checks', rule, quick);
+          expect(await ask(drill.address, 8080)).toContain(found);
+        }
         await compute.virtualMachines.delete(group, 'v', quick);
-        expect(await ask(ipAddress, 8080)).toBe('ECONNREFUSED');
+        expect(await ask(drill.address, 8080)).toBe('ECONNREFUSED');
+        await drill.remove();
+        expect(await collect(network.publicIPAddresses.list(group))).toEqual([]);
+        expect(await collect(network.networkSecurityGroups.list(group))).toEqual([]);
         expect(readdirSync(join(azure.folder, 'run')).filter((name) => name.includes('qemu'))).toEqual([]);
         expect((await compute.disks.get(group, 'standby')).diskState).toBe('Unattached');
       } finally {
+        await drill.close();
         await azure.stop();
       }
     },

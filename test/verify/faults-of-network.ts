@@ -1,5 +1,5 @@
 import type { Appliance } from '../../src/model/appliance.ts';
-import type { HealthCheck } from '../../src/model/scenario.ts';
+import type { HealthCheck, Scenario } from '../../src/model/scenario.ts';
 import type { SecurityRule, Subnet, VirtualNetwork } from '../../src/ports/cloud.ts';
 import type { VerifyFacts } from '../../src/verify/check.ts';
 import { APPLIANCE_VM_ID, type FakeCloud, NETWORK_ID, NSG_ID, SUBSCRIPTION } from '../fakes/fake-cloud.ts';
@@ -268,10 +268,25 @@ const drilled = (outcome: 'passed' | 'failed' | 'skipped'): PlantedFault['given'
   return () => facts({ moment: 'watch', status: status({ drilled: found }) });
 };
 
+const healthChecked = (drill?: Scenario['drill']): PlantedFault['given'] => {
+  const healthChecks = [{ kind: 'tcp', port: 80 }] as const;
+  return () => facts({ scenario: scenario({ healthChecks, ...(drill ? { drill } : {}) }), moment: 'watch' });
+};
+
 export const faultsOfDrills: readonly PlantedFault[] = [
   { fault: 'a drill that passed', found: [], given: drilled('passed') },
   { fault: 'a drill without a guest', found: [], given: drilled('skipped') },
   { fault: 'a drill that failed', found: ['warning DRILL_NOT_PASSED'], given: drilled('failed') },
+  {
+    fault: 'a health check that nobody may ask in a drill',
+    found: ['skipped DRILL_HEALTH_NOT_ASKED'],
+    given: healthChecked(),
+  },
+  {
+    fault: 'a health check that somebody may ask in a drill',
+    found: [],
+    given: healthChecked({ askFrom: '203.0.113.7' }),
+  },
   {
     fault: 'a subnet for drills that nothing leaves',
     found: [],

@@ -1,7 +1,7 @@
 import { isStandbyError, StandbyError } from '../../errors.ts';
 import type { Group } from '../../model/group.ts';
 import type { Context } from '../context.ts';
-import { proposeDrill, startDrill } from '../drill.ts';
+import { drillSentence, proposeDrill, startDrill } from '../drill.ts';
 import { runScenario } from '../run.ts';
 import { stopScenario } from '../stop.ts';
 import { makeAtMost } from './at-most.ts';
@@ -51,11 +51,12 @@ const DRILLS_AT_ONCE = 4;
 export async function drillGroup(
   context: Context,
   name: string,
-  options: { readonly parallel?: number } = {},
+  options: { readonly parallel?: number; readonly leaveOutPatch?: boolean } = {},
 ): Promise<TogetherReport> {
+  const request = options.leaveOutPatch ? { leaveOutPatch: true } : {};
   return together(context, name, options.parallel ?? DRILLS_AT_ONCE, async (member, scenario) => {
-    const { report, folder } = await startDrill(member, await proposeDrill(member, scenario));
-    const notes = report.failure ? [report.failure.what] : [];
+    const { report, folder } = await startDrill(member, await proposeDrill(member, scenario, request));
+    const notes = report.outcome === 'passed' ? [] : [drillSentence(report)];
     return { outcome: report.outcome, folder, notes };
   });
 }

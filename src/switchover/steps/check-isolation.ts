@@ -3,19 +3,21 @@
  * meet the first one's partners. Only reads; dying at any line leaves nothing, and a resumed drill looks again.
  */
 import { StandbyError } from '../../errors.ts';
-import type { Scenario } from '../../model/scenario.ts';
+import type { DrillSubnet } from '../../model/drill-place.ts';
 import type { Step } from '../../plan/plan.ts';
 import { actionsOf } from '../../ports/cloud-actions.ts';
 import { leakOf } from '../../verify/isolated.ts';
 import type { Work } from '../work.ts';
 
+export const CHECK_ISOLATION = 'check-isolation';
+
 export function checkIsolationStep(
   work: Work,
-  { virtualNetworkId, subnetName }: NonNullable<Scenario['drill']>,
+  { virtualNetworkId, subnetName }: DrillSubnet,
 ): Step<{ readonly subnetId: string }> {
   const { network } = work.cloud;
   return {
-    id: 'check-isolation',
+    id: CHECK_ISOLATION,
     title: 'Check that nothing leaves the subnet for drills',
     actions: actionsOf('network.virtualNetwork', 'network.securityGroup'),
     async run() {

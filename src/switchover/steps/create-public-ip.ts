@@ -4,7 +4,14 @@
  */
 import type { Step } from '../../plan/plan.ts';
 import { actionsOf } from '../../ports/cloud-actions.ts';
-import { idInGroup, type NicPart, RESOURCE_TYPES, scenarioTag, tagsFor } from '../blueprint.ts';
+import {
+  type Blueprint,
+  idInGroup,
+  type NicPart,
+  RESOURCE_TYPES,
+  scenarioTag,
+  tagsFor,
+} from '../blueprint.ts';
 import { assertOurs, CLOUD_RETRY, durably } from '../durably.ts';
 import type { Work } from '../work.ts';
 
@@ -15,7 +22,14 @@ export interface MadePublicIp {
   readonly address?: string;
 }
 
-export function createPublicIpStep(work: Work, part: NicPart, name: string): Step<MadePublicIp> {
+/** Of every NIC that has one. */
+export function createPublicIpSteps(work: Work, { nics }: Blueprint): Step<MadePublicIp>[] {
+  return nics.flatMap((part) =>
+    part.publicIpName ? [createPublicIpStep(work, part, part.publicIpName)] : [],
+  );
+}
+
+function createPublicIpStep(work: Work, part: NicPart, name: string): Step<MadePublicIp> {
   const { cloud, scenario } = work;
   const { resourceGroup, fallbackZones = [] } = scenario.vm;
   // An address of one zone serves no VM of another; one without a zone serves all.

@@ -29,6 +29,8 @@ export function patchReplicaStep(work: Work): Step<Patched> {
   };
 }
 
+const LEFT_OUT: Patched = { changes: [], left: [], faults: [], leftOut: '--no-patch was given' };
+
 /** For each snapshot: whatever happened to the appliance meanwhile, the patch is there. */
 export async function patched(work: Work, context: StepContext): Promise<Patched> {
   const { sealed } = context.output<Sealed>(SEAL_REPLICA);
@@ -37,20 +39,22 @@ export async function patched(work: Work, context: StepContext): Promise<Patched
     const { id } = work.scenario;
     if (!work.leaveOut?.patch) return await session.patchReplica(id, bootDiskOf(work));
     await session.unpatchReplica(id);
-    return { changes: [], left: [], faults: [], leftOut: '--no-patch was given' };
+    return LEFT_OUT;
   });
 }
 
 /** Of a drill: the appliance takes it back itself before the replica goes on. */
-export function patchStillReplicaStep(work: Work): Step<SealedPatch> {
+export function patchStillReplicaStep(work: Work): Step<Patched> {
   return {
     id: PATCH_REPLICA,
-    title: 'Patch the copy so that it starts in Azure, for its snapshots only',
+    title: 'Patch the copy so that it starts in Azure, for its snapshots only (--no-patch leaves it out)',
     run: () => patchedStill(work),
   };
 }
 
-export function patchedStill(work: Work): Promise<SealedPatch> {
+/** A drill is begun with the patch or without it, and goes on like that: there is none to be taken off. */
+export async function patchedStill(work: Work): Promise<Patched> {
+  if (work.leaveOut?.patch) return LEFT_OUT;
   return withSession(work, (session) => session.patchReplica(work.scenario.id, bootDiskOf(work)));
 }
 

@@ -1,5 +1,5 @@
 /**
- * Promises that nothing of one drill is left in Azure: VM, NICs, disks, snapshots, then its network and security group,
+ * Promises that nothing of one drill is left in Azure: VM, NICs, disks, snapshots, its public address, then its network and security group,
  * because each is held by the one before. What it may have made is known twice: by its derived names and by its tags; and
  * only what carries this scenario's tag goes. A delete that fails is tried again within bounds while the others go on.
  * `prove-nothing-remains` asks for each name and lists by tag until neither finds anything; what then still is there is
@@ -7,6 +7,7 @@
  * doing it again.
  */
 import { isStandbyError, messageOf, StandbyError } from '../../errors.ts';
+import { drillSubnetOf } from '../../model/drill-place.ts';
 import type { DrillRole } from '../../model/tags.ts';
 import type { Step, StepContext } from '../../plan/plan.ts';
 import { actionsOf } from '../../ports/cloud-actions.ts';
@@ -49,7 +50,7 @@ const FORBIDDEN = /Authorization|Forbidden/i;
 const ORDER: readonly DrillRole[][] = [
   ['drill-vm'],
   ['drill-nic'],
-  ['drill-disk', 'drill-snapshot'],
+  ['drill-disk', 'drill-snapshot', 'drill-public-ip'],
   ['drill-network', 'drill-security-group'],
 ];
 
@@ -64,6 +65,8 @@ export function removeDrillStep(work: Work): Step<RemovedDrill> {
       'machines.delete',
       'network.networkInterface',
       'network.deleteNetworkInterface',
+      'network.publicIp',
+      'network.deletePublicIp',
       'network.deleteVirtualNetwork',
       'network.deleteSecurityGroup',
       'disks.get',
@@ -97,6 +100,7 @@ export function proveNothingRemainsStep(work: Work): Step<NothingRemains> {
       'disks.getSnapshot',
       'machines.get',
       'network.networkInterface',
+      'network.publicIp',
       'network.virtualNetwork',
       'network.securityGroup',
     ),
@@ -163,6 +167,9 @@ async function partsByName(work: Work): Promise<readonly Part[]> {
   const found = await Promise.all([
     idOf(RESOURCE_TYPES.machine, work.scenario.vm.name, 'drill-vm'),
     ...nics.map((part) => idOf(RESOURCE_TYPES.nic, part.name, 'drill-nic')),
+    ...nics.map((part) =>
+      part.publicIpName ? idOf(RESOURCE_TYPES.publicIp, part.publicIpName, 'drill-public-ip') : [],
+    ),
     ...disks.map((part) => idOf(RESOURCE_TYPES.disk, part.diskName, 'drill-disk')),
     ...disks.map((part) => idOf(RESOURCE_TYPES.snapshot, part.snapshotName, 'drill-snapshot')),
   ]);
@@ -170,7 +177,7 @@ async function partsByName(work: Work): Promise<readonly Part[]> {
     { id: networkId, role: 'drill-network' },
     { id: securityGroupId, role: 'drill-security-group' },
   ];
-  return [...found.flat(), ...(work.scenario.drill ? [] : network)];
+  return [...found.flat(), ...(drillSubnetOf(work.scenario) ? [] : network)];
 }
 
 async function partsByTag(work: Work): Promise<readonly Part[]> {
@@ -211,6 +218,8 @@ async function look(
       return cloud.disks.getSnapshot(resourceGroup, nameOf(id));
     case 'drill-nic':
       return plain(await cloud.network.networkInterface(id));
+    case 'drill-public-ip':
+      return plain(await cloud.network.publicIp(id));
     case 'drill-network':
       return plain(await cloud.network.virtualNetwork(id));
     case 'drill-security-group':
@@ -226,6 +235,8 @@ async function remove(work: Work, { id, role }: Part, signal: AbortSignal): Prom
       return cloud.machines.delete(id, scenario, { signal });
     case 'drill-nic':
       return cloud.network.deleteNetworkInterface(id, scenario, { signal });
+    case 'drill-public-ip':
+      return cloud.network.deletePublicIp(id, scenario, { signal });
     case 'drill-disk':
       return cloud.disks.delete(id, scenario, { signal });
     case 'drill-snapshot':

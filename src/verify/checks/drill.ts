@@ -1,4 +1,5 @@
 import { timeText } from '../../clock.ts';
+import { admissionText, admittedTo, drillSubnetOf } from '../../model/drill-place.ts';
 import {
   type Check,
   type CheckFacts,
@@ -33,6 +34,10 @@ export const drill: Check = {
       'Drills would be held in the very subnet that the real standby will be in.',
       'Choose another subnet for drills.',
     ),
+    DRILL_HEALTH_NOT_ASKED: unseen(
+      'The scenario names a health check, and nobody may ask it in the network that a drill makes for itself: a drill says nothing about it.',
+      'Say who may ask: `standby drill SCENARIO --ask-from ADDRESS`; or name a subnet for drills.',
+    ),
     DRILL_NOT_PASSED: warning(
       'The last drill failed, or nobody saw its guest live.',
       'Look at its report (`standby drill --list`), and hold another one.',
@@ -43,9 +48,23 @@ export const drill: Check = {
     ),
   },
   async run(facts): Promise<readonly Finding[]> {
-    return [...(await subnetFindings(facts)), lastDrill(facts)];
+    return [...(await subnetFindings(facts)), ...whoAsks(facts), lastDrill(facts)];
   },
 };
+
+/** In a subnet for drills control asks at the private address, without anybody's leave. */
+function whoAsks({ scenario }: CheckFacts): readonly Finding[] {
+  if (scenario.healthChecks.length === 0 || drillSubnetOf(scenario)) return [];
+  const admitted = admittedTo(scenario);
+  return [
+    admitted
+      ? ok('DRILL_HEALTH_ASKED', `a drill admits ${admissionText(admitted)}, and nothing else`)
+      : skipped(
+          'DRILL_HEALTH_NOT_ASKED',
+          'a drill does not ask the health check: nothing enters its network',
+        ),
+  ];
+}
 
 function lastDrill({ scenario, status }: CheckFacts): Finding {
   const last = status?.drilled;
@@ -57,8 +76,9 @@ function lastDrill({ scenario, status }: CheckFacts): Finding {
 }
 
 async function subnetFindings({ scenario, region }: CheckFacts): Promise<readonly Finding[]> {
-  if (!scenario.drill) return [];
-  const { virtualNetworkId, subnetName } = scenario.drill;
+  const place = drillSubnetOf(scenario);
+  if (!place) return [];
+  const { virtualNetworkId, subnetName } = place;
   const network = await region.virtualNetwork(virtualNetworkId);
   const subnet = network?.subnets.find((one) => sameName(one.name, subnetName));
   const name = `${virtualNetworkId.split('/').at(-1)}/${subnetName}`;
