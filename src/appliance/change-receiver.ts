@@ -39,6 +39,8 @@ export interface DurableNews {
   readonly sequence: bigint;
   readonly bytes: number;
   readonly changes: number;
+  /** Of the disks: what these changes change. */
+  readonly changedBytes: number;
   readonly masterClockMs: number;
   readonly consistentAtMs?: number;
 }
@@ -265,10 +267,12 @@ class ChangeConnection implements LaneFrames {
     await this.#write(steps);
     const consistentAtMs = translated.consistentAtMs ?? idleAtMs;
     this.#answer(translated.durable);
+    const changed = steps.filter((step) => step.kind === 'append');
     this.#tell({
       sequence: translated.durable,
       bytes,
-      changes: steps.filter(({ kind }) => kind === 'append').length,
+      changes: changed.length,
+      changedBytes: changed.reduce((sum, { change }) => sum + change.lengthBytes, 0),
       masterClockMs: records.at(-1)?.masterClockMs ?? 0,
       ...(consistentAtMs === undefined ? {} : { consistentAtMs }),
     });

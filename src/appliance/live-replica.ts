@@ -4,6 +4,7 @@ import { type Journal, openJournal } from '../journal/journal.ts';
 import type { JournalLimits } from '../journal/limits.ts';
 import type { Target } from '../journal/position.ts';
 import { systemFiles } from '../journal/system-files.ts';
+import type { Amount } from '../journal/targets.ts';
 import type { Log } from '../log.ts';
 import type { Checksum } from '../wire/checksum.ts';
 import type { Connection, LaneFrames } from '../wire/connection.ts';
@@ -74,7 +75,7 @@ export class LiveReplica {
     parts: {
       readonly journal: Journal;
       readonly disks: readonly ReceivingDisk[];
-      readonly unapplied: number;
+      readonly unapplied: Amount;
     },
   ) {
     const { world, spec, live, isCompared } = options;
@@ -86,7 +87,7 @@ export class LiveReplica {
     this.#facts = new ReplicationFacts({
       originSequence: BigInt(live.originSequence),
       receivedSequence: journal.durablePosition.sequence,
-      unappliedChanges: parts.unapplied,
+      unapplied: parts.unapplied,
       isCompared,
       applied: this.#appliedAt(),
       consistentAtMs: journal.usage().markedAtMs,
@@ -267,12 +268,12 @@ export class LiveReplica {
       if (drain) await this.#toLast();
     } else await this.#toTarget(targetOf(point));
     for (const { device } of this.disks) await device.sync();
-    const leftOutChanges = await this.journal.countUnapplied();
-    this.#facts.recount(leftOutChanges, this.#appliedAt());
+    const leftOut = await this.journal.countUnapplied();
+    this.#facts.recount(leftOut, this.#appliedAt());
     return {
       sequence: String(this.journal.appliedPosition.sequence),
       timeMs: this.journal.usage().appliedAtMs,
-      leftOutChanges,
+      leftOutChanges: leftOut.changes,
     };
   }
 

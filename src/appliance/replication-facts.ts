@@ -1,4 +1,5 @@
 import type { JournalState, JournalUsage } from '../journal/journal-options.ts';
+import type { Amount } from '../journal/targets.ts';
 import type { MasterStream, ReplicaProof, Replication } from '../wire/control-session.ts';
 import type { DurableNews } from './change-receiver.ts';
 import { Rate } from './rate.ts';
@@ -20,6 +21,14 @@ export interface JournalView {
   readonly durableSequence: bigint;
 }
 
+const NOTHING: Amount = { changes: 0, bytes: 0 };
+
+const plus = (a: Amount, b: Amount): Amount => ({
+  changes: a.changes + b.changes,
+  bytes: a.bytes + b.bytes,
+});
+const less = (a: Amount, b: Amount): Amount => plus(a, { changes: -b.changes, bytes: -b.bytes });
+
 export class ReplicationFacts {
   readonly #originSequence: bigint;
   readonly #isCompared: boolean;
@@ -31,16 +40,17 @@ export class ReplicationFacts {
   #consistentAtMs: number | undefined;
   #receivedBytes = 0;
   #unmarkedBytes = 0;
-  #received = 0;
-  #marked: { readonly count: number; readonly sequence: bigint };
-  #applied = 0;
+  /** Since this was made, and what lay in the journal then. */
+  #received: Amount;
+  #marked: { readonly amount: Amount; readonly sequence: bigint };
+  #applied: Amount = NOTHING;
   /** The journal's own position runs ahead of the disks while it moves them. */
   #appliedAt: AppliedAt;
 
   constructor(facts: {
     readonly originSequence: bigint;
     readonly receivedSequence: bigint;
-    readonly unappliedChanges: number;
+    readonly unapplied: Amount;
     readonly isCompared: boolean;
     readonly applied: AppliedAt;
     /** 0: nothing came yet. */
@@ -51,8 +61,8 @@ export class ReplicationFacts {
     this.#originSequence = facts.originSequence;
     this.#receivedSequence = facts.receivedSequence;
     this.#isCompared = facts.isCompared;
-    this.#received = facts.unappliedChanges;
-    this.#marked = { count: 0, sequence: 0n };
+    this.#received = facts.unapplied;
+    this.#marked = { amount: NOTHING, sequence: 0n };
   }
 
   hear(stream: MasterStream, nowMs: number): void {
@@ -65,25 +75,25 @@ export class ReplicationFacts {
     if (news.sequence > this.#receivedSequence) this.#receivedSequence = news.sequence;
     if (news.masterClockMs > 0) this.#receivedAtMs = news.masterClockMs;
     this.#receivedBytes += news.bytes;
-    this.#received += news.changes;
+    this.#received = plus(this.#received, { changes: news.changes, bytes: news.changedBytes });
     this.#unmarkedBytes += news.bytes;
     this.#rate.add(nowMs, this.#receivedBytes);
     if (news.consistentAtMs === undefined) return;
     this.#consistentAtMs = news.consistentAtMs;
     this.#unmarkedBytes = 0;
-    if (marked !== undefined) this.#marked = { count: this.#received, sequence: marked };
+    if (marked !== undefined) this.#marked = { amount: this.#received, sequence: marked };
   }
 
   /** The replica was brought to this position. */
   moved(applied: AppliedAt): void {
     this.#appliedAt = applied;
-    if (applied.sequence >= this.#marked.sequence) this.#applied = this.#marked.count;
+    if (applied.sequence >= this.#marked.sequence) this.#applied = this.#marked.amount;
   }
 
   /** Counted anew: after a rewind. */
-  recount(unappliedChanges: number, applied: AppliedAt): void {
+  recount(unapplied: Amount, applied: AppliedAt): void {
     this.#appliedAt = applied;
-    this.#applied = this.#received - unappliedChanges;
+    this.#applied = less(this.#received, unapplied);
   }
 
   tell(journal: JournalView, proof: ReplicaProof | undefined, proving: boolean, nowMs: number): Replication {
@@ -91,7 +101,7 @@ export class ReplicationFacts {
     const lag = this.#lag(nowMs);
     const { sequence: appliedSequence, timeMs: appliedAtMs } = this.#appliedAt;
     const isAtEnd = appliedSequence >= durableSequence;
-    const unapplied = isAtEnd ? 0 : Math.max(1, this.#received - this.#applied);
+    const unapplied = isAtEnd ? NOTHING : less(this.#received, this.#applied);
     return {
       originSequence: String(this.#originSequence),
       receivedSequence: String(this.#receivedSequence),
@@ -113,7 +123,8 @@ export class ReplicationFacts {
         rewindLimitBytes: usage.window.rewindBytes,
         ...(usage.shrunkAtMs === undefined ? {} : { rewindShrunkAtMs: usage.shrunkAtMs }),
         rewindFromMs: usage.rewindFromMs,
-        unappliedChanges: unapplied,
+        unappliedChanges: isAtEnd ? 0 : Math.max(1, unapplied.changes),
+        unappliedBytes: Math.max(0, unapplied.bytes),
       },
       ...(proof ? { proof } : {}),
       proving,

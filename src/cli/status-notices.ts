@@ -1,6 +1,7 @@
 import { timeText } from '../clock.ts';
 import type { StatusView } from '../control/status.ts';
 import { isAliveText } from '../control/status-words.ts';
+import { isLiveCapture } from '../model/capture.ts';
 import type { Notice } from '../ports/host.ts';
 import { bytesText, durationText } from './rendering.ts';
 
@@ -14,7 +15,7 @@ export function statusNotices(view: StatusView): readonly Notice[] {
     ['Server type', `full system, ${scenario.purpose === 'migration' ? 'migration' : 'disaster recovery'}`],
     ['Capture', scenario.capture],
     ['Is-alive', isAliveRow(view)],
-    ...(live ? liveRows(view, live) : [['Data at risk', AT_REST_RISK]]),
+    ...(live ? liveRows(view, live) : [['Data at risk', riskWithoutStream(view)]]),
   ];
   rows.push(...verifiedRow(view.status), drillRow(view.status));
   if (copy) {
@@ -32,7 +33,13 @@ export function statusNotices(view: StatusView): readonly Notice[] {
   ];
 }
 
-const AT_REST_RISK = 'not measured: the master is copied at rest and not being replicated';
+function riskWithoutStream({ scenario, status }: StatusView): string {
+  if (['switched-over', 'failing-back'].includes(status.state))
+    return 'UNPROTECTED: the standby is the server now, and nothing replicates it';
+  if (!isLiveCapture(scenario.capture))
+    return 'not measured: the master is copied at rest and not being replicated';
+  return 'not known: nothing has been copied yet';
+}
 
 function isAliveRow({ scenario, status, isAlive, isAliveWanted, live }: StatusView): string {
   if (!isAliveWanted) return 'off';

@@ -9,8 +9,13 @@ export function timeOf(text: string, nowMs: number, which: 'next' | 'last' = 'ne
   )
     ? Date.parse(text.trim().replace(' UTC', 'Z').replace(' ', 'T'))
     : Number.NaN;
-  if (Number.isFinite(atMs)) return atMs;
+  if (Number.isFinite(atMs) && isDay(text.trim().slice(0, 10))) return atMs;
   throw notATime(text);
+}
+
+/** JavaScript reads the 30th of February as the 2nd of March. */
+function isDay(day: string): boolean {
+  return new Date(`${day}T00:00:00Z`).toISOString().startsWith(day);
 }
 
 function dayTime(

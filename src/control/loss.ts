@@ -21,6 +21,9 @@ export interface LossStatement {
   readonly notHere?: { readonly bytes: number; readonly changesAtMost: number };
   /** Received, and left out because nobody waits for them. */
   readonly leftOutChanges?: number;
+  /** Of the disks, and of work by the master's clock; absent when the appliance does not say. */
+  readonly leftOutBytes?: number;
+  readonly leftOutSeconds?: number;
   readonly rpoSeconds: number | null;
 }
 
@@ -75,7 +78,7 @@ export function lossFrom(look: LiveLook, status: ScenarioStatus, chosen: Chosen)
     target: targetOf(chosen, lastReceived, lastApplied, position),
     master: figures.master,
     ...notHere(look, figures),
-    ...leftOut(look, chosen),
+    ...leftOut(look, figures, chosen),
     rpoSeconds: figures.rpoSeconds,
   };
   return { ...facts, text: sentences(facts, figures, chosen).join(' ') };
@@ -109,9 +112,20 @@ function notHere(look: LiveLook, figures: LiveFigures): Pick<LossStatement, 'not
   return { notHere: { bytes: spooled + stream.dirtyBytes, changesAtMost } };
 }
 
-function leftOut(look: LiveLook, { point, waitForJournals }: Chosen): Pick<LossStatement, 'leftOutChanges'> {
+type LeftOut = Pick<LossStatement, 'leftOutChanges' | 'leftOutBytes' | 'leftOutSeconds'>;
+
+function leftOut(look: LiveLook, figures: LiveFigures, { point, waitForJournals }: Chosen): LeftOut {
   if (!look.answered || waitForJournals || !('latest' in point)) return {};
-  return { leftOutChanges: look.progress.replication?.journal.unappliedChanges ?? 0 };
+  const { unappliedChanges = 0, unappliedBytes } = look.progress.replication?.journal ?? {};
+  const { receivedAtMs, appliedAtMs } = figures;
+  const isKnown = receivedAtMs !== undefined && appliedAtMs !== undefined;
+  return {
+    leftOutChanges: unappliedChanges,
+    ...(unappliedBytes === undefined ? {} : { leftOutBytes: unappliedBytes }),
+    ...(isKnown && unappliedChanges > 0
+      ? { leftOutSeconds: Math.max(0, (receivedAtMs - appliedAtMs) / 1000) }
+      : {}),
+  };
 }
 
 function sentences(
@@ -140,7 +154,7 @@ function positionText(position: Position | undefined): string {
 }
 
 function targetSentence(
-  { target, leftOutChanges }: Omit<LossStatement, 'text'>,
+  { target, ...left }: Omit<LossStatement, 'text'>,
   { point, waitForJournals }: Chosen,
 ): string {
   const age = target?.ageSeconds === undefined ? 'an unknown time' : ageText(target.ageSeconds);
@@ -152,11 +166,23 @@ function targetSentence(
   }
   if (waitForJournals)
     return 'Everything received is applied before; the standby will have the data up to the last change received.';
-  return `Nobody waits for the journal: ${leftOutChanges ?? 'an unknown number of'} received changes that are not applied yet are left out.`;
+  return leftOutSentence(left);
+}
+
+function leftOutSentence({ leftOutChanges, leftOutBytes, leftOutSeconds }: LeftOut): string {
+  if (leftOutChanges === 0) return 'Nobody waits for the journal; just now all that was received is applied.';
+  const amounts = [
+    ...(leftOutBytes === undefined ? [] : [`${leftOutBytes} bytes`]),
+    ...(leftOutSeconds === undefined ? [] : [`the last ${ageText(leftOutSeconds)} that were received`]),
+  ];
+  const amount = amounts.length > 0 ? ` (${amounts.join(', ')})` : '';
+  return `Nobody waits for the journal: ${leftOutChanges ?? 'an unknown number of'} received changes${amount} that are not applied yet are left out.`;
 }
 
 function masterSentence({ notHere: missing }: Omit<LossStatement, 'text'>, figures: LiveFigures): string {
   if (missing) {
+    if (missing.bytes === 0 && missing.changesAtMost === 0)
+      return 'The master is still reachable, and what it has written is all here. What it writes from now on is lost, unless it is stopped first.';
     const there = `The master is still reachable; ${missing.bytes} bytes (at most ${missing.changesAtMost} changes) are not here yet`;
     return `${there}. What it writes from now on is lost too, unless it is stopped first.`;
   }

@@ -7,6 +7,7 @@ import { withAppliance } from './bookmarks.ts';
 import type { Context } from './context.ts';
 import type { Chosen } from './loss.ts';
 import { scenarioNamed, unfinishedRuns } from './scenario-named.ts';
+import { statusOf } from './scenario-status.ts';
 
 /** Which moment of the master the standby will have; asked for by flags or by a person. */
 export interface PointRequest {
@@ -52,14 +53,32 @@ export async function choosePoint(
         : 'There is none at all; leave --to out for the newest position.',
     );
   }
-  if ('timeMs' in point && point.timeMs < known.rewindFromMs) {
-    throw inputError(
-      'TIME_TOO_EARLY',
-      `The replica can be taken back to ${timeText(known.rewindFromMs)} at most, not to ${timeText(point.timeMs)}.`,
-      `Choose a later time, or a bookmark: standby bookmarks ${scenario.name}`,
-    );
+  if ('timeMs' in point) {
+    const { synchronisedAtMs = 0 } = await statusOf(context, scenario);
+    // Before the first change there is no time of the master's: the replica then begins where both ends were equal.
+    refuseTime(context, scenario, point.timeMs, known.rewindFromMs || synchronisedAtMs);
   }
   return { point, waitForJournals };
+}
+
+/** Clocks of two machines are never quite the same. */
+const CLOCKS_DIFFER_MS = 5 * 60_000;
+
+function refuseTime(context: Context, { name }: Scenario, timeMs: number, earliestMs: number): void {
+  if (timeMs < earliestMs) {
+    throw inputError(
+      'TIME_TOO_EARLY',
+      `The replica can be taken back to ${timeText(earliestMs)} at most, not to ${timeText(timeMs)}.`,
+      `Choose a later time, or a bookmark: standby bookmarks ${name}`,
+    );
+  }
+  const nowMs = context.clock.now();
+  if (timeMs <= nowMs + CLOCKS_DIFFER_MS) return;
+  throw inputError(
+    'TIME_IN_FUTURE',
+    `${timeText(timeMs)} has not come yet; it is ${timeText(nowMs)} now.`,
+    'Give a time that is past, or leave --to-time out for everything received.',
+  );
 }
 
 /** As it is kept in the run, so that a resumed one brings the replica to the same position. */

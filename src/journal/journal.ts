@@ -12,7 +12,7 @@ import type { Bookmark, Place, Position, Target } from './position.ts';
 import { JournalDamaged, journalGap, journalLost, journalRefused } from './problems.ts';
 import { after, type RedoEnd, RedoLog } from './redo-log.ts';
 import { type JournalNotice, JournalSpace } from './space.ts';
-import { countChanges, findTarget } from './targets.ts';
+import { type Amount, amountBehind, findTarget } from './targets.ts';
 import { UndoLog } from './undo-log.ts';
 
 /**
@@ -296,8 +296,8 @@ export class Journal {
   }
 
   /** Changes that are here and not on the replica, counted by reading their heads. */
-  countUnapplied(): Promise<number> {
-    return countChanges(this.#redo, this.#undo.position);
+  countUnapplied(): Promise<Amount> {
+    return amountBehind(this.#redo, this.#undo.position);
   }
 
   /** Ends what is under way and lets go of the files; the disks are left to the caller. */

@@ -46,11 +46,23 @@ function numberOf(target: { readonly sequence: bigint } | { readonly notAfter: b
   return 'sequence' in target ? target.sequence : target.notAfter;
 }
 
-/** How many changes lie between a place and the end: sequences skip, so they cannot be subtracted. */
-export async function countChanges(redo: RedoLog, from: Place): Promise<number> {
-  let count = 0;
-  for await (const frame of redo.log.read(from, () => false)) if (isChange(frame)) count++;
-  return count;
+/** How much lies between a place and the end. */
+export interface Amount {
+  readonly changes: number;
+  /** Of the disks, as long as they are on them. */
+  readonly bytes: number;
+}
+
+/** Counted by reading: sequences skip, so they cannot be subtracted. */
+export async function amountBehind(redo: RedoLog, from: Place): Promise<Amount> {
+  let changes = 0;
+  let bytes = 0;
+  for await (const frame of redo.log.read(from, () => false)) {
+    if (!isChange(frame)) continue;
+    changes += 1;
+    bytes += frame.lengthBytes;
+  }
+  return { changes, bytes };
 }
 
 async function lastMark(redo: RedoLog, from: Place, isWithin: (place: Place) => boolean): Promise<Place> {

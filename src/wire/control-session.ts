@@ -203,6 +203,7 @@ export interface Replication {
     /** By the appliance's clock: space ran short, and the window became smaller than asked for. */
     readonly rewindShrunkAtMs?: number;
     readonly unappliedChanges: number;
+    readonly unappliedBytes?: number;
   };
   readonly proof?: ReplicaProof;
   readonly proving: boolean;

@@ -112,6 +112,8 @@ export const replicationSchema = z.object({
     /** By the appliance's clock: space ran short, and the window became smaller than asked for. */
     rewindShrunkAtMs: z.number().optional(),
     unappliedChanges: z.int().min(0),
+    /** Of the disks; an older engine does not say. */
+    unappliedBytes: bytes.optional(),
   }),
   /** The last time both ends agreed, or did not, at one position. */
   proof: proofSchema.optional(),

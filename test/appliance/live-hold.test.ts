@@ -49,12 +49,15 @@ describe('a hold', { timeout: 90_000 }, () => {
       scribble(master, 40, seed);
       await untilDurable(all);
       expect(await unapplied(control)).toBeGreaterThan(0);
+      const { journal } = (await control.progress('s1')).replication ?? {};
+      expect(journal?.unappliedBytes).toBeGreaterThanOrEqual(512 * Number(journal?.unappliedChanges));
       expect((await replicaOf(all)).equals(image)).toBe(true);
       expect((await control.hold('s1', { ...DRILL, renew: true })).position).toEqual(position);
     }
     expect((await control.progress('s1')).state).toBe('replicating');
     expect(await control.release('s1', DRILL.holdId)).toEqual({ held: true });
     expect((await untilApplied(all)).equals(master.image)).toBe(true);
+    expect((await control.progress('s1')).replication?.journal).toMatchObject({ unappliedBytes: 0 });
     await control.scrub('s1');
     await until('both ends are compared', async () => {
       const { replication } = await control.progress('s1');

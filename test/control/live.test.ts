@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { statusNotices } from '../../src/cli/status-notices.ts';
 import { listBookmarks, setBookmark } from '../../src/control/bookmarks.ts';
 import { listEvents } from '../../src/control/events.ts';
 import { readinessOfBookmark } from '../../src/control/readiness.ts';
@@ -228,6 +229,7 @@ describe('Switching a live scenario over', () => {
     expect(proposal.loss.text).toMatch(/Everything received is applied before.*still reachable; \d+ bytes/);
     const { status: after, report } = await switchOver(world.context, proposal);
     expect(after.state).toBe('switched-over');
+    expect(JSON.stringify(statusNotices(await status()))).toMatch(/Data at risk +UNPROTECTED: the standby/);
     expect(report.copied?.position).toMatchObject({
       sequence: String(live().received),
       leftOutChanges: 0,
@@ -236,14 +238,28 @@ describe('Switching a live scenario over', () => {
     expect(report.events.map((event) => event.text).join()).toContain(`at position ${live().received} of`);
   });
 
+  it('tells the time at which both ends were equal when no change came since', async () => {
+    await run();
+    Object.assign(live(), { rewindFromMs: 0 });
+    const { report } = await switchOver(world.context, await proposeSwitchover(world.context, 'web'));
+    expect(report.copied?.position?.at).toBe(report.copied?.synchronisedAt);
+  });
+
   it('leaves out what is not applied when nobody waits, and says how much', async () => {
     await run();
     Object.assign(live(), { holding: true, received: live().received + 5n });
     const proposal = await proposeSwitchover(world.context, 'web', { waitForJournals: false });
     const leftOut = Number(live().received - live().applied);
+    expect(leftOut).toBeGreaterThan(0);
     expect(proposal.loss).toMatchObject({
       leftOutChanges: leftOut,
-      text: expect.stringContaining('Nobody waits'),
+      leftOutBytes: leftOut * 4096,
+      leftOutSeconds: expect.any(Number),
+      text: expect.stringMatching(
+        new RegExp(
+          `Nobody waits for the journal: ${leftOut} received changes \\(${leftOut * 4096} bytes, the last .* s`,
+        ),
+      ),
     });
     const { report } = await switchOver(world.context, proposal);
     expect(report.copied?.position).toMatchObject({
@@ -278,10 +294,24 @@ describe('Switching a live scenario over', () => {
       proposeSwitchover(world.context, 'web', request);
     await expect(wrong({ point: { bookmark: 'none' } })).rejects.toMatchObject({ code: 'BOOKMARK_UNKNOWN' });
     await expect(wrong({ point: { timeMs: 1 } })).rejects.toMatchObject({ code: 'TIME_TOO_EARLY' });
+    const nextYearMs = world.context.clock.now() + 365 * 86_400_000;
+    await expect(wrong({ point: { timeMs: nextYearMs } })).rejects.toMatchObject({ code: 'TIME_IN_FUTURE' });
     await expect(wrong({ point: { bookmark: 'x' }, waitForJournals: false })).rejects.toMatchObject({
       kind: 'input',
     });
     expect((await status()).status.state).toBe('replicating');
+  });
+
+  it('goes back no further than to where both ends were equal, also before the first change', async () => {
+    await run();
+    const { synchronisedAtMs = 0 } = (await status()).status;
+    Object.assign(live(), { rewindFromMs: 0 });
+    const at = (timeMs: number) => proposeSwitchover(world.context, 'web', { point: { timeMs } });
+    await expect(at(synchronisedAtMs - 60_000)).rejects.toMatchObject({
+      code: 'TIME_TOO_EARLY',
+      what: expect.not.stringContaining('1970'),
+    });
+    expect((await at(synchronisedAtMs + 1)).loss.text).toContain('are given up');
   });
 
   it('needs a word of the operator when the replica does not follow its master', async () => {

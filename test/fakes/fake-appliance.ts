@@ -169,7 +169,7 @@ export class FakeAppliance {
       bookmark: async (_scenarioId, name) => this.#expectLive().bookmark(name),
       bookmarks: async () => ({
         bookmarks: this.#expectLive().bookmarks,
-        rewindFromMs: this.#expectLive().masterNow() - 3_600_000,
+        rewindFromMs: this.#expectLive().rewindFrom(),
       }),
       setRewind: async (_scenarioId, rewind) => {
         this.spec = { ...expectSpec(), rewind };

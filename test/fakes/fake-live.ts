@@ -33,6 +33,8 @@ export class FakeLive {
   differs = false;
   journal: Replication['journal']['state'] = 'ready';
   rewindShrunkAtMs: number | undefined;
+  /** 0: no change came yet since both ends were equal. */
+  rewindFromMs: number | undefined;
   /** Numbers of the stream that no change has. */
   marks = 0n;
   error: CopyProgress['error'];
@@ -49,6 +51,10 @@ export class FakeLive {
 
   constructor(digests: () => DiskDigest[]) {
     this.#digests = digests;
+  }
+
+  rewindFrom(): number {
+    return this.rewindFromMs ?? this.masterNow() - 3_600_000;
   }
 
   masterNow(): number {
@@ -105,7 +111,7 @@ export class FakeLive {
     if (!this.whole) throw new StandbyError({ code: 'NOT_SYNCHRONISED', what: 'Not whole.' });
     if (this.phase !== 'sealed') this.#before = this.phase;
     const leftOut = 'latest' in point && !drain ? Number(this.received - this.applied) : 0;
-    let timeMs = this.masterNow();
+    let timeMs = this.rewindFromMs === 0 ? 0 : this.masterNow();
     if ('latest' in point) this.applied = drain ? this.received : this.applied;
     if ('bookmark' in point) {
       const found = this.bookmarks.find((one) => one.name === point.bookmark);
@@ -206,9 +212,10 @@ export class FakeLive {
         usedBytes: 1024 ** 2,
         limitBytes: 1024 ** 3,
         rewindBytes: 512 * 1024,
-        rewindFromMs: atMs - 3_600_000,
+        rewindFromMs: this.rewindFrom(),
         ...(this.rewindShrunkAtMs === undefined ? {} : { rewindShrunkAtMs: this.rewindShrunkAtMs }),
         unappliedChanges: Number(this.received - this.applied),
+        unappliedBytes: Number(this.received - this.applied) * 4096,
       },
       ...(this.proof ? { proof: this.proof } : {}),
       proving: this.#provingPolls > 0,

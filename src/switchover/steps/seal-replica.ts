@@ -52,7 +52,11 @@ export function sealReplicaStep(work: Work, choice: SealChoice): Step<Sealed> {
         );
         if (isLive) assertSameReplica(work, status, held, options);
         else assertSameCopy(work, status, held);
-        return { sealed: true, ...held, ...(isLive && options.point ? { point: options.point } : {}) };
+        return {
+          sealed: true,
+          ...atItsTime(held),
+          ...(isLive && options.point ? { point: options.point } : {}),
+        };
       } catch (error) {
         if (!lenient || !isPassing(error)) throw whenUnreachable(work, error);
         return unsealed(status, error, context);
@@ -64,6 +68,13 @@ export function sealReplicaStep(work: Work, choice: SealChoice): Step<Sealed> {
       await work.setStatus({ state: stateBefore, activeRunId: undefined });
     },
   };
+}
+
+/** Until its first change a live replica is what both ends agreed on, and its journal knows no time of the master yet. */
+function atItsTime(held: SealedReplica): SealedReplica {
+  const { position, synchronisedAtMs } = held;
+  if (!position || position.timeMs > 0) return held;
+  return { ...held, position: { ...position, timeMs: synchronisedAtMs } };
 }
 
 /** `perhaps`: nobody knows whether it was sealed, and it may have been left as it was because its appliance is away. */
