@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import { isoTime, timeText } from '../clock.ts';
+import type { RunRecord } from '../plan/plan.ts';
 import { optionText } from './answers.ts';
 import { type Call, leaf } from './command.ts';
 import { done, listing } from './people.ts';
@@ -22,18 +23,19 @@ export function addRunRecordCommands(program: Command, shell: Shell): void {
 
 async function runs(call: Call): Promise<unknown> {
   const context = await call.context();
-  const { listRuns, runNamed } = await import('../control/runs.ts');
+  const { isInterrupted, listRuns, runNamed } = await import('../control/runs.ts');
+  const wordOf = (run: RunRecord) => (isInterrupted(run) ? 'interrupted' : run.status);
   const id = call.args[0];
   if (id !== undefined) {
     const run = await runNamed(context, id);
     call.host.tell({
       kind: 'table',
-      title: `${run.title}: ${run.status}`,
+      title: `${run.title}: ${wordOf(run)}`,
       columns: ['step', 'status', 'tries', 'error'],
       rows: run.steps.map((step) => [step.title, step.status, String(step.attempts), step.error?.what ?? '']),
     });
     const { input: _definition, ...facts } = run;
-    return facts;
+    return { ...facts, interrupted: isInterrupted(run) };
   }
   const scenario = optionText(call, 'scenario');
   const found = await listRuns(context, {
@@ -45,21 +47,22 @@ async function runs(call: Call): Promise<unknown> {
     rows: found.map((run) => [
       run.id,
       run.title,
-      run.status,
+      wordOf(run),
       timeText(run.createdAtMs),
       `${run.steps.filter((step) => step.status === 'done').length} of ${run.steps.length}`,
     ]),
   });
   return {
-    runs: found.map(({ id: runId, kind, subject, title, status, createdAtMs, endedAtMs, steps }) => ({
-      id: runId,
-      kind,
-      subject,
-      title,
-      status,
-      createdAt: isoTime(createdAtMs),
-      ...(endedAtMs === undefined ? {} : { endedAt: isoTime(endedAtMs) }),
-      steps: steps.map(({ stepId, status: stepStatus, attempts }) => ({
+    runs: found.map((run) => ({
+      id: run.id,
+      kind: run.kind,
+      subject: run.subject,
+      title: run.title,
+      status: run.status,
+      interrupted: isInterrupted(run),
+      createdAt: isoTime(run.createdAtMs),
+      ...(run.endedAtMs === undefined ? {} : { endedAt: isoTime(run.endedAtMs) }),
+      steps: run.steps.map(({ stepId, status: stepStatus, attempts }) => ({
         stepId,
         status: stepStatus,
         attempts,

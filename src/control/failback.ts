@@ -68,6 +68,7 @@ export async function proposeFailback(
   const source = part === 'from-replica' ? 'replica' : 'standby';
   const refusal = unfinished ? undefined : refusalToFailBack(scenario, status, source, runId);
   if (refusal) throw refusal;
+  if (part === 'finish' && !unfinished && status.state !== 'failing-back') throw notPrepared(scenario);
   const begun =
     (unfinished?.input as ScenarioRunInput | undefined) ??
     (await freshInput(context, scenario, {
@@ -80,6 +81,15 @@ export async function proposeFailback(
   const plan = await planOf(context, FAILBACK_KINDS[part], runId, input);
   const makes = plan.stages.flat().flatMap((step) => step.makes ?? []);
   return { scenario, status, part, makes, runId, input, ...(unfinished ? { unfinished } : {}) };
+}
+
+/** The standby would stand still for as long as a whole copy takes, and for as long as no machine comes for it. */
+function notPrepared({ name }: Scenario): Error {
+  return inputError(
+    'FAILBACK_NOT_PREPARED',
+    `No failback of ${name} is prepared, and the last part stops its standby.`,
+    `Prepare it while the standby works: standby failback ${name} --prepare. Both, one after the other: standby failback ${name}`,
+  );
 }
 
 /** Begins or goes on with what `proposeFailback` showed; ends when both ends are proven equal. */

@@ -1,5 +1,6 @@
 import { inputError, isStandbyError } from '../errors.ts';
 import type { Appliance, Master } from '../model/appliance.ts';
+import type { MasterInventory } from '../model/disk.ts';
 import { shortId } from '../model/names.ts';
 import type { ControlSession, MasterPresence, PendingJoin } from '../wire/control-session.ts';
 import { applianceNamed } from './appliance/records.ts';
@@ -219,8 +220,19 @@ async function takeInventories(context: Context, presences: readonly MasterPrese
     const saved = inventory && (await context.store.masters.get(masterId));
     if (!saved || inventory.takenAtMs <= saved.inventory.takenAtMs) continue;
     // Its name is what scenarios and people know it by; a renamed host keeps it here.
-    await context.store.masters.update(masterId, (master) => ({ ...master, inventory }));
+    const update = { ...inventory, ...ofTheServer(saved.inventory, inventory) };
+    await context.store.masters.update(masterId, (master) => ({ ...master, inventory: update }));
   }
+}
+
+/**
+ * Host name and NICs are kept by an engine from its joining on. Hardware that a server was restored onto joined as the
+ * rescue system that wrote its disks: the server on these disks is called, and reached, as before.
+ */
+function ofTheServer(before: MasterInventory, now: MasterInventory): Partial<MasterInventory> {
+  if (now.hostName === before.hostName) return {};
+  const { hostName, nics } = before;
+  return now.os.family === 'windows' ? { hostName } : { hostName, nics };
 }
 
 /** What its engine told the appliance last, taken over; the record as it is when the appliance does not answer. */

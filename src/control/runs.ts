@@ -1,4 +1,5 @@
 import { inputError } from '../errors.ts';
+import { ownerIsGone } from '../plan/owner.ts';
 import type { RunRecord } from '../plan/plan.ts';
 import { resumeDeploy, undoDeploy } from './appliance/deploy.ts';
 import { DEPLOY_APPLIANCE } from './appliance/deploy-plan.ts';
@@ -62,6 +63,11 @@ export async function listRuns(
     ...(filter.unfinished ? { statuses: ['running', 'failed'] as const } : {}),
   });
   return runs.filter((run) => !isServe(run)).toSorted((a, b) => b.createdAtMs - a.createdAtMs);
+}
+
+/** `running` is what is written of a run until it ends, also when whoever carried it out is gone. */
+export function isInterrupted({ status, held }: RunRecord): boolean {
+  return status === 'running' && (!held || ownerIsGone(held.owner));
 }
 
 /** By its id, or the first characters of it as long as no other run begins so. */

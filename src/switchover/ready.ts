@@ -40,6 +40,12 @@ export function refusalToSwitchOver(
         `Scenario "${name}" has switched over already (${status.standbyVmId ?? 'its VM is not known'}).`,
         `Look: standby status ${name}`,
       );
+    case 'failing-back':
+      return inputError(
+        'FAILBACK_UNFINISHED',
+        `Scenario "${name}" is coming home; its standby exists already (${status.standbyVmId ?? 'its VM is not known'}).`,
+        `Finish it: standby failback ${name} --finish, or give it up, so that the standby goes on: standby failback ${name} --undo`,
+      );
     case 'resync-needed':
       return inputError(
         'RESYNC_NEEDED',
