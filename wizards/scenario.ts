@@ -151,7 +151,7 @@ async function summaryOf(look: ScenarioLookups, answers: Answers): Promise<strin
   const file = await fileOf(look, answers);
   const nics = file.nics.map(
     (nic) =>
-      `${nic.master}: ${nic.virtualNetwork}, subnet ${nic.subnet}, ${nic.address}${nic.securityGroup ? `, ${nic.securityGroup}` : ''}${nic.publicIp ? ', public IP' : ', no public IP'}`,
+      `${nic.master}: ${nic.virtualNetwork}, subnet ${nic.subnet}, ${nic.address}${nic.dnsServers ? `, DNS ${nic.dnsServers.join(', ')}` : ''}${nic.securityGroup ? `, ${nic.securityGroup}` : ''}${nic.publicIp ? ', public IP' : ', no public IP'}`,
   );
   const [health] = file.healthChecks;
   const rows: readonly (readonly [string, string])[] = [

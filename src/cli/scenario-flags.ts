@@ -105,6 +105,11 @@ const OF_EACH_NIC: readonly AnswerFlag[] = [
   { name: 'virtualNetwork', value: '<group/name>', text: 'virtual network of the first NIC' },
   { name: 'subnet', value: '<name>', text: 'subnet of the first NIC' },
   { name: 'address', value: '<address>', text: 'dynamic, or a fixed private address' },
+  {
+    name: 'dnsServers',
+    value: '<list>',
+    text: "addresses with commas, or network: the virtual network's own (default)",
+  },
   { name: 'securityGroup', value: '<group/name>', text: 'network security group on the NIC, or none' },
   { name: 'publicIp', value: '[yes|no]', text: 'a public IP, made at switchover' },
 ];

@@ -2,6 +2,7 @@ import type { BackupSettings } from '../model/backup.ts';
 import { type CaptureName, isLiveCapture } from '../model/capture.ts';
 import type { MasterInventory } from '../model/disk.ts';
 import type { DrillAskFrom } from '../model/drill-place.ts';
+import { parseIp } from '../model/ip-range.ts';
 import type { ScenarioRedirect, ScenarioScript } from '../model/redirect.ts';
 import type {
   DiskType,
@@ -63,6 +64,8 @@ export interface ScenarioFileNic {
   readonly subnet: string;
   /** `dynamic`, or an address of the subnet. */
   readonly address: string;
+  /** Absent: those of the virtual network. */
+  readonly dnsServers?: readonly string[];
   /** As `virtualNetwork`; absent: none on the NIC. */
   readonly securityGroup?: string;
   readonly publicIp: boolean;
@@ -127,14 +130,33 @@ function ladderFrom({ fallbackSizes, fallbackZones }: Answers): Partial<Scenario
 function nicFromAnswers(answers: Answers, master: string, index: number): ScenarioFileNic {
   const answer = (name: string): unknown => answers[nicAnswer(name, index)];
   const securityGroup = textOf(answer('securityGroup'));
+  const dnsServers = dnsServersOf(textOf(answer('dnsServers')));
   return {
     master,
     virtualNetwork: textOf(answer('virtualNetwork')),
     subnet: textOf(answer('subnet')),
     address: textOf(answer('address')) || 'dynamic',
+    ...(dnsServers ? { dnsServers } : {}),
     ...(securityGroup && securityGroup !== 'none' ? { securityGroup } : {}),
     publicIp: answer('publicIp') === true,
   };
+}
+
+/** What is asked for in place of addresses: the virtual network says who resolves names. */
+export const OF_NETWORK = 'network';
+
+export function dnsServersOf(text: string): readonly string[] | undefined {
+  if (text === '' || text.toLowerCase() === OF_NETWORK) return undefined;
+  return text.split(',').map((server) => server.trim());
+}
+
+/** A DNS server is an IPv4 address that means the same on the standby. */
+export function dnsServerProblem(server: string): string | undefined {
+  const number = parseIp(server);
+  if (number === undefined) return `${server === '' ? 'An empty text' : server} is no IPv4 address.`;
+  if (number >>> 24 === 0 || number >>> 24 === 127)
+    return `${server} is no address of a DNS server in a network.`;
+  return undefined;
 }
 
 function healthChecksFrom(answers: Answers): readonly HealthCheck[] {
@@ -181,6 +203,7 @@ export function answersFromFile(file: ScenarioFile): Answers {
       if (name !== 'master') answers[nicAnswer(name, index)] = value;
     }
     answers[nicAnswer('securityGroup', index)] = nic.securityGroup ?? 'none';
+    answers[nicAnswer('dnsServers', index)] = nic.dnsServers?.join(',') ?? OF_NETWORK;
   });
   const [health] = file.healthChecks;
   if (health) answers.healthPort = health.port;

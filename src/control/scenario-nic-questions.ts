@@ -2,12 +2,26 @@ import type { MasterNic } from '../model/disk.ts';
 import type { VirtualNetwork } from '../ports/cloud.ts';
 import type { Answers } from '../ports/host.ts';
 import { ipv4ToNumber, isReserved, rangeOfPrefix } from '../verify/address.ts';
-import { NICS_MAX, nicAnswer, nicIdsOf } from './scenario-file.ts';
+import {
+  dnsServerProblem,
+  dnsServersOf,
+  NICS_MAX,
+  nicAnswer,
+  nicIdsOf,
+  OF_NETWORK,
+} from './scenario-file.ts';
 import { resourceKey, type ScenarioLookups } from './scenario-lookups.ts';
 import { type Screen, textOf } from './screen.ts';
 
 /** What is asked for each NIC of the master; the names of the second NIC's answers end in 1, and so on. */
-export const NIC_ANSWERS = ['virtualNetwork', 'subnet', 'address', 'securityGroup', 'publicIp'] as const;
+export const NIC_ANSWERS = [
+  'virtualNetwork',
+  'subnet',
+  'address',
+  'dnsServers',
+  'securityGroup',
+  'publicIp',
+] as const;
 
 export function nicScreens(look: ScenarioLookups): readonly Screen[] {
   return Array.from({ length: NICS_MAX }, (_, index) => screensOfNic(look, index)).flat();
@@ -21,6 +35,8 @@ interface Place {
   of(answers: Answers): Promise<string>;
   /** Its addresses on the master. */
   own(answers: Answers): Promise<readonly string[]>;
+  /** Whom it asks for names on the master, as far as that means the same elsewhere. */
+  ownDnsServers(answers: Answers): Promise<readonly string[]>;
 }
 
 function screensOfNic(look: ScenarioLookups, index: number): readonly Screen[] {
@@ -40,12 +56,15 @@ function screensOfNic(look: ScenarioLookups, index: number): readonly Screen[] {
       return ` for ${nic.name}${address}`;
     },
     own: async (answers) => (await nicsOf(answers))[index]?.addresses ?? [],
+    ownDnsServers: async (answers) =>
+      ((await nicsOf(answers))[index]?.dnsServers ?? []).filter((one) => dnsServerProblem(one) === undefined),
   };
   const when = async (answers: Answers): Promise<boolean> => index < (await nicsOf(answers)).length;
   const screens = [
     networkScreen(place),
     subnetScreen(place),
     addressScreen(place),
+    dnsServersScreen(place),
     securityGroupScreen(place),
     publicIpScreen(place),
   ];
@@ -163,6 +182,44 @@ export function addressProblem(text: string, prefix: string): string | undefined
   if (isReserved(number, range))
     return `Azure keeps ${text} for itself: the first four addresses of a subnet and its last.`;
   return undefined;
+}
+
+/** Proposed is what Azure does by itself: the master's own servers may lie where the standby does not reach them. */
+function dnsServersScreen(place: Place): Screen {
+  const { name, of, ownDnsServers } = place;
+  return {
+    name: name('dnsServers'),
+    needs: [name('virtualNetwork')],
+    async question(answers) {
+      const network = await networkOf(place, answers);
+      const now = network?.dnsServers.length ? network.dnsServers.join(', ') : 'Azure’s own';
+      const own = await ownDnsServers(answers);
+      return {
+        name: name('dnsServers'),
+        kind: 'select',
+        message: `DNS servers${await of(answers)}`,
+        ...(own.length > 0
+          ? {
+              before: `The master asks ${own.join(', ')}. Where they lie on-premises the standby reaches them only through a VPN or ExpressRoute, and not when the site is gone.`,
+            }
+          : {}),
+        default: OF_NETWORK,
+        choices: [
+          { value: OF_NETWORK, label: `those of the virtual network: ${now}` },
+          ...(own.length > 0
+            ? [{ value: own.join(','), label: `those of the master: ${own.join(', ')}` }]
+            : []),
+        ],
+        other: 'addresses, with a comma between them',
+        validate: (value) =>
+          typeof value !== 'string'
+            ? 'A text is needed: addresses with a comma between them.'
+            : dnsServersOf(value.trim())
+                ?.map(dnsServerProblem)
+                .find((problem) => problem !== undefined),
+      };
+    },
+  };
 }
 
 function securityGroupScreen({ look, name, of }: Place): Screen {

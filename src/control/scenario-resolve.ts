@@ -188,6 +188,7 @@ function resolvedNic(
     virtualNetworkId,
     subnetName,
     address: same(nic.address, 'dynamic') ? { kind: 'dynamic' } : { kind: 'static', ip: nic.address },
+    ...(nic.dnsServers ? { dnsServers: nic.dnsServers } : {}),
     ...(networkSecurityGroupId === undefined ? {} : { networkSecurityGroupId }),
     publicIp: nic.publicIp,
   };
@@ -245,6 +246,7 @@ export async function fileFromScenario(context: Context, scenario: Scenario): Pr
       virtualNetwork: keyOfId(nic.virtualNetworkId),
       subnet: nic.subnetName,
       address: addressText(nic.address),
+      ...(nic.dnsServers ? { dnsServers: nic.dnsServers } : {}),
       ...(nic.networkSecurityGroupId ? { securityGroup: keyOfId(nic.networkSecurityGroupId) } : {}),
       publicIp: nic.publicIp,
     })),

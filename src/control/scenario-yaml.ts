@@ -7,7 +7,7 @@ import { SCRIPT_EVENTS, SCRIPT_MOMENTS, TSIG_ALGORITHMS } from '../model/redirec
 import { DISK_TYPES, REWIND_HOURS_MAX, SCRUB_HOURS_MAX } from '../model/scenario.ts';
 import type { Context } from './context.ts';
 import { healthCheckSchema } from './health-check-schema.ts';
-import type { ScenarioFile } from './scenario-file.ts';
+import { dnsServerProblem, type ScenarioFile } from './scenario-file.ts';
 import { scenarioNamed } from './scenario-named.ts';
 import { scenarioNameProblem } from './scenario-questions.ts';
 import { fileFromScenario } from './scenario-resolve.ts';
@@ -67,11 +67,14 @@ async function scenarioSchema() {
     z.literal(value, { error: why });
   const text = z.string({ error: 'a text is needed' }).trim().min(1, 'a text is needed');
   const port = z.int('a whole number is needed').min(1, 'at least 1').max(65535, 'at most 65535');
+  const isServer = (server: string) => dnsServerProblem(server) === undefined;
+  const dnsServer = text.refine(isServer, 'an IPv4 address of a DNS server');
   const nic = z.strictObject({
     master: text,
     virtualNetwork: text,
     subnet: text,
     address: text,
+    dnsServers: z.array(dnsServer).min(1, 'at least one, or leave it out').exactOptional(),
     securityGroup: text.exactOptional(),
     publicIp: z.boolean('true or false'),
   });

@@ -16,6 +16,8 @@ export interface ScenarioNic {
   readonly subnetName: string;
   readonly address: ScenarioAddress;
   readonly networkSecurityGroupId?: string;
+  /** Asked in this order; absent: those of its virtual network. */
+  readonly dnsServers?: readonly string[];
   readonly publicIp: boolean;
 }
 

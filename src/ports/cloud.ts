@@ -281,6 +281,8 @@ export interface NicSpec {
   readonly staticIp?: string;
   readonly publicIpId?: string;
   readonly securityGroupId?: string;
+  /** Absent: those of the virtual network. */
+  readonly dnsServers?: readonly string[];
   readonly tags: StandbyTags;
 }
 export interface CloudNic {
@@ -290,6 +292,8 @@ export interface CloudNic {
   readonly subnetId: string;
   readonly publicIpId?: string;
   readonly securityGroupId?: string;
+  /** Its own; absent: those of its network. */
+  readonly dnsServers?: readonly string[];
   readonly attachedTo?: string;
   readonly tags: Readonly<Record<string, string>>;
 }

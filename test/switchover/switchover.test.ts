@@ -70,6 +70,17 @@ describe('a switchover', () => {
     expect(on.fake.all().length - before.length).toBe(8);
   });
 
+  it('gives a NIC the DNS servers that the scenario names for it, and the others none', async () => {
+    const on = await synchronised();
+    const work = on.work(RUN);
+    const [first, ...others] = work.scenario.nics;
+    if (!first) throw new Error('the scene has NICs');
+    const nics = [{ ...first, dnsServers: ['10.0.1.9', '10.0.1.10'] }, ...others];
+    await on.run(RUN, switchoverPlan({ ...work, scenario: { ...work.scenario, nics } }));
+    const servers = [...on.fake.nics.values()].map((nic) => nic.dnsServers);
+    expect(servers).toEqual([['10.0.1.9', '10.0.1.10'], undefined]);
+  });
+
   it('shows before it begins every resource that it will make, under the names it then has', async () => {
     const on = await synchronised();
     const before = on.fake.all();

@@ -240,7 +240,7 @@ async function createScenario(person: Terminal): Promise<void> {
   await person.answer('Private address', '10.20.1.3');
   await person.sees('Azure keeps 10.20.1.3 for itself');
   await person.answer('Private address', '<');
-  await person.accept('Subnet', 'Private address');
+  await person.accept('Subnet', 'Private address', 'DNS servers');
   await person.choose('Network security group on the NIC', 'standby-rg/standby-web');
   await person.choose('Public IP', 'yes');
   await person.choose('Health check of the standby', 'http');

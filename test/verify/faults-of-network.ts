@@ -4,7 +4,7 @@ import type { SecurityRule, Subnet, VirtualNetwork } from '../../src/ports/cloud
 import type { VerifyFacts } from '../../src/verify/check.ts';
 import { APPLIANCE_VM_ID, type FakeCloud, NETWORK_ID, NSG_ID, SUBSCRIPTION } from '../fakes/fake-cloud.ts';
 import { appliance, inventory, rightCloud, scenario } from '../fakes/scene.ts';
-import { facts, type PlantedFault, session, status } from './planted-facts.ts';
+import { facts, type PlantedFault, session, status, withNic } from './planted-facts.ts';
 
 export const TABLE_ID = `${SUBSCRIPTION}/resourceGroups/x/providers/Microsoft.Network/routeTables/table`;
 const NIC_ID = `${SUBSCRIPTION}/resourceGroups/x/providers/Microsoft.Network/networkInterfaces/gate`;
@@ -166,6 +166,16 @@ export const faultsOfNetwork: readonly PlantedFault[] = [
     fault: 'a network that resolves with servers of the site',
     found: ['warning DNS_OUTSIDE'],
     given: inNetwork((cloud) => setSubnet(cloud, {}, { dnsServers: ['192.168.0.2', '192.168.0.10'] })),
+  },
+  {
+    fault: 'a NIC that resolves with the protected server, in a network that does not',
+    found: ['error DNS_IS_MASTER'],
+    given: () => facts({ scenario: withNic({ dnsServers: ['192.168.0.10'] }) }),
+  },
+  {
+    fault: 'a NIC that resolves with servers of the site',
+    found: ['warning DNS_OUTSIDE'],
+    given: () => facts({ scenario: withNic({ dnsServers: ['192.168.0.2'] }) }),
   },
   {
     fault: 'a route to nowhere',

@@ -1,5 +1,5 @@
 /**
- * Promises one NIC of the standby VM in the scenario's subnet, with its address, security group and public address.
+ * Promises one NIC of the standby VM in the scenario's subnet, with its address, DNS servers, security group and public address.
  * Found or asked for again after a crash. Undo deletes it.
  */
 import { StandbyError } from '../../errors.ts';
@@ -79,6 +79,7 @@ async function nicSpec(work: Work, part: NicPart, publicIpId: string | undefined
     ...(nic.address.kind === 'static' ? { staticIp: nic.address.ip } : {}),
     ...(publicIpId ? { publicIpId } : {}),
     ...(nic.networkSecurityGroupId ? { securityGroupId: nic.networkSecurityGroupId } : {}),
+    ...(nic.dnsServers ? { dnsServers: nic.dnsServers } : {}),
     tags: tagsFor(work, 'standby-nic'),
   };
 }
