@@ -30,6 +30,7 @@ export async function switchoverWizard(context: Context, start: WizardStart): Pr
     leaveOutPatch: preset.leaveOutPatch === true,
     masterIsDown: preset.masterIsDown === true,
     ...(preset.planned === true ? { planned: true } : {}),
+    ...(typeof preset.bootWaitMs === 'number' ? { bootWaitMs: preset.bootWaitMs } : {}),
     ...(await choosePointOf(context, name, preset)),
   };
   const proposal = await withFence(context, name, request, await proposeSwitchover(context, name, request));

@@ -10,7 +10,9 @@ import { confirmScreen, gatherConfirmed } from './wizard.ts';
 export async function vmStartWizard(context: Context, start: WizardStart): Promise<VmReport> {
   const { host } = context;
   const name = String(start.preset.scenario ?? '') || (await chooseScenario(context));
-  const proposal = await proposeVmStart(context, name);
+  const { bootWaitMs } = start.preset;
+  const request = typeof bootWaitMs === 'number' ? { bootWaitMs } : {};
+  const proposal = await proposeVmStart(context, name, request);
   if (proposal.makes.length > 0) {
     host.tell({
       kind: 'table',

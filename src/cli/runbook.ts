@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import { type Call, leaf } from './command.ts';
+import { wrapped } from './layout.ts';
 import type { Shell } from './shell.ts';
 
 export function addRunbookCommand(program: Command, shell: Shell): void {
@@ -15,6 +16,9 @@ export function addRunbookCommand(program: Command, shell: Shell): void {
 async function print(call: Call): Promise<unknown> {
   const { runbookOf } = await import('../control/runbook.ts');
   const found = await runbookOf(await call.context(), String(call.args[0]));
-  if (!call.json) call.shell.stdout.write(found.markdown);
+  const { isTTY, columns } = call.shell.stdout;
+  const width = isTTY ? (columns ?? 80) : Number.POSITIVE_INFINITY;
+  const lines = found.markdown.split('\n').flatMap((line) => wrapped(line, width));
+  if (!call.json) call.shell.stdout.write(lines.join('\n'));
   return found;
 }

@@ -1,7 +1,8 @@
-import type { Command } from 'commander';
+import { type Command, InvalidArgumentError } from 'commander';
 import { inputError } from '../errors.ts';
 import { optionText } from './answers.ts';
 import { type Call, leaf } from './command.ts';
+import { cancelled } from './failure.ts';
 import { done } from './people.ts';
 import type { Shell } from './shell.ts';
 import { timeOf } from './time-option.ts';
@@ -16,6 +17,7 @@ export function addSwitchoverCommands(program: Command, shell: Shell): void {
   )
     .option('--planned', 'the master is there: stop it, wait for all that it has written, compare both ends')
     .option('--undo', 'take back exactly what an unfinished switchover has made')
+    .option('--without-appliance', 'with --undo: the appliance is lost; what it holds stays as it is')
     .option('--to <bookmark>', 'live scenarios: latest (default), or a bookmark')
     .option('--to-time <time>', "live scenarios: the state at this time of the master's clock")
     .option('--no-wait-for-journals', 'begin at once: received changes that are not applied yet are lost')
@@ -27,17 +29,39 @@ export function addSwitchoverCommands(program: Command, shell: Shell): void {
     .option('--no-redirect', 'go live without the redirection of the scenario; tell people the new address')
     .option('--no-scripts', "go live without the scenario's scripts")
     .option('--no-patch', 'the copy starts as it is: nothing is changed in it for Azure')
-    .option('--accept-unproven-boot', 'you have looked: go live although the boot could not be proven');
+    .option('--accept-unproven-boot', 'you have looked: go live although the boot could not be proven')
+    .option(...BOOT_WAIT);
   const vm = program.command('vm').description('The standby VM of a stopped scenario');
-  leaf(vm, 'start <scenario>', 'Starts it from the copied disks as they are', shell, start);
+  leaf(vm, 'start <scenario>', 'Starts it from the copied disks as they are', shell, start).option(
+    ...BOOT_WAIT,
+  );
   leaf(vm, 'stop <scenario>', 'Deallocates it, so that it costs no compute', shell, stop).option(
     '--remove',
     'remove the VM, its NICs, addresses and disks; only the replica stays, and what the standby wrote is lost',
   );
 }
 
+const BOOT_WAIT = [
+  '--boot-wait <seconds>',
+  'how long a sign of life of the standby is waited for (default: 600)',
+  bootWait,
+] as const;
+
+function bootWait(text: string): number {
+  const value = Number(text);
+  if (Number.isInteger(value) && value >= 10 && value <= 3600) return value;
+  throw new InvalidArgumentError('It is a whole number of seconds, 10 to 3600.');
+}
+
 async function switchover(call: Call): Promise<unknown> {
   if (call.options.undo === true) return undo(call);
+  if (call.options.withoutAppliance === true) {
+    throw inputError(
+      'UNDO_ONLY',
+      '--without-appliance goes with --undo only.',
+      'Leave it out, or add --undo.',
+    );
+  }
   const wizards = await call.shell.parts.wizards();
   const { acceptUnprovenBoot, acceptUnprotected, masterIsDown, planned } = call.options;
   const { waitForJournals, redirect, scripts, patch } = call.options;
@@ -51,10 +75,15 @@ async function switchover(call: Call): Promise<unknown> {
     ...(redirect === false ? { leaveOutRedirect: true } : {}),
     ...(scripts === false ? { leaveOutScripts: true } : {}),
     ...(patch === false ? { leaveOutPatch: true } : {}),
+    ...bootWaitOf(call),
     ...pointOf(call),
   };
   const outcome = (await wizards.switchover(await call.context(), { preset, yes: call.yes })) as Outcome;
   return documentOf(outcome);
+}
+
+function bootWaitOf({ options: { bootWait: seconds } }: Call): { readonly bootWaitMs?: number } {
+  return typeof seconds === 'number' ? { bootWaitMs: seconds * 1000 } : {};
 }
 
 /** Where the replica is brought to, from the flags. */
@@ -104,23 +133,23 @@ function documentOf({
 
 async function undo(call: Call): Promise<unknown> {
   const { undoSwitchover } = await import('../control/switchover.ts');
-  const { scenario, status, run } = await undoSwitchover(await call.context(), String(call.args[0]));
+  const { scenario, status, run } = await undoSwitchover(await call.context(), String(call.args[0]), {
+    withoutAppliance: call.options.withoutAppliance === true,
+  });
   done(call, `The switchover of ${scenario.name} is taken back; the scenario is ${status.state}.`);
   return { scenario: scenario.name, state: status.state, runId: run.id, runStatus: run.status };
 }
 
 async function start(call: Call): Promise<unknown> {
   const wizards = await call.shell.parts.wizards();
-  const preset = { scenario: call.args[0] };
+  const preset = { scenario: call.args[0], ...bootWaitOf(call) };
   return documentOf((await wizards['vm-start'](await call.context(), { preset, yes: call.yes })) as Outcome);
 }
 
 async function stop(call: Call): Promise<unknown> {
   const { stopVm } = await import('../control/vm.ts');
   const remove = call.options.remove === true;
-  if (remove && !call.yes && !(await agreed(call))) {
-    throw inputError('NOT_CONFIRMED', 'Nothing was removed.', 'Answer yes, or give --yes.');
-  }
+  if (remove && !call.yes && !(await agreed(call))) throw cancelled();
   const { scenario, status, run } = await stopVm(await call.context(), String(call.args[0]), { remove });
   done(
     call,
@@ -135,6 +164,7 @@ async function agreed(call: Call): Promise<boolean> {
       name: 'yes',
       kind: 'confirm',
       message: 'Remove the standby? What it has written since it started is lost.',
+      cautious: true,
       noFlag: { from: '--yes' },
     },
     {},

@@ -20,6 +20,7 @@ export async function runbookOf(
     inventory: master.inventory,
     applianceName: appliance?.name ?? scenario.applianceId,
     accountName: account?.name ?? scenario.accountId,
+    homeFolder: context.homeFolder,
   });
   return { scenario: scenario.name, markdown };
 }

@@ -80,6 +80,7 @@ export async function makeWork(
     },
     tellProgress: (progress) => host.tell({ kind: 'progress', ...progress }),
     ...(options.acceptUnprovenBoot === true ? { acceptUnprovenBoot: true } : {}),
+    ...(typeof options.bootWaitMs === 'number' ? { patience: { bootMs: options.bootWaitMs } } : {}),
   };
 }
 

@@ -37,6 +37,8 @@ export interface SwitchoverProposal {
 
 export interface SwitchoverRequest extends PointRequest {
   readonly acceptUnprovenBoot?: boolean;
+  /** How long signs of life are waited for; else as long as `DEFAULT_PATIENCE` says. */
+  readonly bootWaitMs?: number;
   /** The replica does not follow its master, and the operator goes on all the same (G-70). */
   readonly acceptUnprotected?: boolean;
   /** The standby is needed, and its redirection or the scripts do not work. */
@@ -153,6 +155,7 @@ export async function proposeSwitchover(
     ...(request.leaveOutRedirect ? { leaveOutRedirect: true } : {}),
     ...(request.leaveOutScripts ? { leaveOutScripts: true } : {}),
     ...(request.leaveOutPatch ? { leaveOutPatch: true } : {}),
+    ...(request.bootWaitMs === undefined ? {} : { bootWaitMs: request.bootWaitMs }),
   };
   const refusal = unfinished ? undefined : refusalToSwitchOver(scenario, status, runId, accepted);
   if (refusal) throw refusal;
@@ -264,8 +267,17 @@ export interface UndoReport {
   readonly run: RunRecord;
 }
 
+export interface UndoChoice {
+  /** It is lost: what it holds stays as it is. */
+  readonly withoutAppliance?: boolean;
+}
+
 /** Takes back exactly what an unfinished switchover has made; refused after its commit point. */
-export async function undoSwitchover(context: Context, name: string): Promise<UndoReport> {
+export async function undoSwitchover(
+  context: Context,
+  name: string,
+  choice: UndoChoice = {},
+): Promise<UndoReport> {
   const scenario = await scenarioNamed(context, name);
   const unfinished = await unfinishedOf(context, scenario);
   if (!unfinished) {
@@ -277,7 +289,7 @@ export async function undoSwitchover(context: Context, name: string): Promise<Un
       `Look: standby status ${scenario.name}`,
     );
   }
-  return undoSwitchoverRun(context, unfinished);
+  return undoSwitchoverRun(context, unfinished, choice);
 }
 
 function pastCommit({ name }: Scenario): Error {
@@ -289,9 +301,14 @@ function pastCommit({ name }: Scenario): Error {
 }
 
 /** Also `standby resume RUN --undo`. */
-export async function undoSwitchoverRun(context: Context, unfinished: RunRecord): Promise<UndoReport> {
+export async function undoSwitchoverRun(
+  context: Context,
+  unfinished: RunRecord,
+  choice: UndoChoice = {},
+): Promise<UndoReport> {
   const input = unfinished.input as ScenarioRunInput;
-  const work = await makeWork(context, { runId: unfinished.id, input, moment: 'switchover' });
+  const made = await makeWork(context, { runId: unfinished.id, input, moment: 'switchover' });
+  const work = { ...made, ...choice };
   const run = await takeBack(context, unfinished, switchoverPlan(work, planOptions(input)));
   return { scenario: input.scenario, status: await statusOf(context, input.scenario), run };
 }

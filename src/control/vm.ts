@@ -32,7 +32,11 @@ export interface VmStartProposal {
 }
 
 /** Refuses what cannot start, and shows what would be made. Changes nothing. */
-export async function proposeVmStart(context: Context, name: string): Promise<VmStartProposal> {
+export async function proposeVmStart(
+  context: Context,
+  name: string,
+  request: { readonly bootWaitMs?: number } = {},
+): Promise<VmStartProposal> {
   const scenario = await scenarioNamed(context, name);
   const status = await statusOf(context, scenario);
   const unfinished = await onlyUnfinished(context, scenario, VM_START);
@@ -40,9 +44,13 @@ export async function proposeVmStart(context: Context, name: string): Promise<Vm
   const refusal = unfinished ? undefined : refusalToStartVm(scenario, status, runId);
   if (refusal) throw refusal;
   const { standbyVmId } = status;
-  const input =
-    (unfinished?.input as ScenarioRunInput | undefined) ??
-    (await freshInput(context, scenario, standbyVmId === undefined ? {} : { existingVmId: standbyVmId }));
+  const kept = unfinished?.input as ScenarioRunInput | undefined;
+  const input = kept
+    ? { ...kept, options: { ...kept.options, ...request } }
+    : await freshInput(context, scenario, {
+        ...(standbyVmId === undefined ? {} : { existingVmId: standbyVmId }),
+        ...request,
+      });
   const plan = await startPlan(context, runId, input);
   const makes = plan.stages.flat().flatMap((step) => step.makes ?? []);
   return { scenario, status, runId, input, makes, ...(unfinished ? { unfinished } : {}) };
@@ -59,7 +67,7 @@ export async function startVm(context: Context, proposal: VmStartProposal): Prom
       title: `Start the VM of ${scenario.name}`,
       input,
     }));
-  return goOnStarting(context, run);
+  return goOnStarting(context, { ...run, input });
 }
 
 export async function resumeVmStart(context: Context, run: RunRecord): Promise<VmReport> {
@@ -98,9 +106,14 @@ export async function stopVm(
   options: { readonly remove: boolean },
 ): Promise<VmReport> {
   const scenario = await scenarioNamed(context, name);
-  const status = await statusOf(context, scenario);
   const unfinished = await onlyUnfinished(context, scenario, VM_STOP);
-  if (unfinished) return resumeVmStop(context, unfinished);
+  if (unfinished) {
+    const removes = (unfinished.input as ScenarioRunInput).options.remove === true;
+    if (removes && !options.remove) throw removalUnfinished(scenario);
+    const report = await resumeVmStop(context, unfinished);
+    if (removes === options.remove) return report;
+  }
+  const status = await statusOf(context, scenario);
   if (status.state === 'failing-back') {
     throw inputError(
       'FAILBACK_UNFINISHED',
@@ -127,6 +140,15 @@ export async function stopVm(
     }),
   });
   return resumeVmStop(context, run);
+}
+
+/** Whoever asks for a VM to be stopped has not agreed to lose what it wrote. */
+function removalUnfinished({ name }: Scenario): Error {
+  return inputError(
+    'REMOVAL_UNFINISHED',
+    `The removal of the standby of ${name} was begun and is not finished; it can no longer be only stopped.`,
+    `Go on with the removal: standby vm stop ${name} --remove`,
+  );
 }
 
 export async function resumeVmStop(context: Context, run: RunRecord): Promise<VmReport> {

@@ -1,4 +1,4 @@
-import { isStandbyError, messageOf, type StandbyError } from '../errors.ts';
+import { isStandbyError, messageOf, StandbyError } from '../errors.ts';
 import type { StepContext } from '../plan/plan.ts';
 import type { ControlSession } from '../wire/control-session.ts';
 import type { Work } from './work.ts';
@@ -15,6 +15,39 @@ export async function withSession<Out>(
   } finally {
     await session.close();
   }
+}
+
+/**
+ * What an undo asks of the appliance; false when it went on without. A lost appliance must not keep a scenario half-way for
+ * ever, and one that is away for a moment must not cost its protection: so a person says which of the two it is.
+ */
+export async function takenBack(
+  work: Pick<Work, 'connect' | 'withoutAppliance' | 'scenario'>,
+  context: Pick<StepContext, 'progress'>,
+  stays: string,
+  call: (session: ControlSession) => Promise<unknown>,
+): Promise<boolean> {
+  try {
+    await withSession(work, call);
+    return true;
+  } catch (error) {
+    if (!isPassing(error)) throw error;
+    if (!work.withoutAppliance) throw appliancesWord(work.scenario.name, error);
+    context.progress(`${stays}: ${messageOf(error)}`);
+    return false;
+  }
+}
+
+function appliancesWord(name: string, error: StandbyError): StandbyError {
+  const { code, what, why, retry } = error;
+  return new StandbyError({
+    code,
+    what,
+    ...(why === undefined ? {} : { why }),
+    next: `Start the appliance's VM, and take it back again. If the appliance is lost: standby switchover ${name} --undo --without-appliance, then standby vm start ${name}, which takes the replica disks as they are.`,
+    retry,
+    cause: error,
+  });
 }
 
 /** The same call may succeed later: the appliance, the path to it, or the master is away for now. */

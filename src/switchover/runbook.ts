@@ -15,6 +15,8 @@ export interface RunbookFacts {
   readonly inventory: MasterInventory;
   readonly applianceName: string;
   readonly accountName: string;
+  /** Where control keeps its store. */
+  readonly homeFolder: string;
 }
 
 export function runbook(facts: RunbookFacts): string {
@@ -40,7 +42,7 @@ export function runbook(facts: RunbookFacts): string {
   return `${parts.join('\n\n')}\n`;
 }
 
-function whatHappens({ scenario, inventory, applianceName, accountName }: RunbookFacts): string {
+function whatHappens({ scenario, inventory, applianceName, accountName, homeFolder }: RunbookFacts): string {
   const { disks, nics } = blueprintOf({ scenario, inventory, runId: 'the-run' });
   const networks = nics.map(({ nic }) => {
     const address = nic.address.kind === 'static' ? nic.address.ip : 'an address that Azure gives';
@@ -51,12 +53,14 @@ function whatHappens({ scenario, inventory, applianceName, accountName }: Runboo
     `**${scenario.vm.resourceGroup}**, ${scenario.region}, from the ${plural(disks.length, 'disk')} that appliance`,
     `**${applianceName}** holds (account ${accountName}). It is reached in ${networks.join(' and ')}.`,
     'No such VM exists before, and nothing switches by itself: you decide.',
+    '',
+    `Every command is typed on the machine where Standby's control runs (its store: \`${homeFolder}\`), unless it says otherwise.`,
   ].join('\n');
 }
 
 function look({ scenario, inventory, applianceName }: RunbookFacts): string {
   const { name } = scenario;
-  const unreachable = `If the appliance does not answer, start the VM of ${applianceName} in Azure and look again.`;
+  const unreachable = `If the appliance does not answer, start the VM of ${applianceName} in Azure and look again. If it is lost for good, see 4.`;
   if (!isLiveCapture(scenario.capture)) {
     return [
       commands(`standby status ${name}`),
@@ -98,6 +102,11 @@ function switchOver({ scenario, inventory }: RunbookFacts): string {
   const live = isLiveCapture(scenario.capture);
   return [
     commands(`standby switchover ${name}`),
+    ...(live
+      ? [
+          'It asks which state of the server you want, and whether to wait until everything received is applied: Enter twice takes the newest, with everything.',
+        ]
+      : []),
     `It shows every resource it will make${live ? ' and what would be lost' : ''}, asks for the scenario's name, and then tells each step.`,
     ...(live
       ? [
@@ -135,8 +144,16 @@ function halfWay({ scenario }: RunbookFacts): string {
     'It says what failed, why, what it left behind and what to do. Killed, cut off, closed by mistake: the same command goes on.',
     commands(`standby switchover ${scenario.name}`, `standby runs --scenario ${scenario.name}`),
     `If Azure has no quota left and a drill is still there (\`standby drill --list\`), it goes with \`standby drill ${scenario.name} --remove\`.`,
+    'If it says that the boot is not proven, and you have seen that the standby works:',
+    commands(`standby switchover ${scenario.name} --accept-unproven-boot`),
     'To give up before the standby is live (afterwards there is no way back but forward):',
     commands(`standby switchover ${scenario.name} --undo`),
+    `If the appliance is lost for good, the standby is started from the replica disks as they are${isLiveCapture(scenario.capture) ? '; what only the journal held is lost' : ''}. The first line only if a switchover was begun:`,
+    commands(
+      `standby switchover ${scenario.name} --undo --without-appliance`,
+      `standby stop ${scenario.name}`,
+      `standby vm start ${scenario.name}`,
+    ),
   ].join('\n\n');
 }
 
@@ -164,7 +181,7 @@ function comeHome({ scenario, inventory }: RunbookFacts): string {
     `When ${inventory.hostName} can be used again, or new hardware is there. While the standby works, on control:`,
     commands(`standby failback ${name} --prepare`),
     [
-      'It waits for the server: start that from any Linux rescue system, and name every disk that is to be written',
+      'It waits for the server: start that from any Linux rescue system that has Standby, and name every disk that is to be written',
       '(`standby restore --target /dev/sdX`; new hardware gets a token first, from the next line on control).',
     ].join('\n'),
     commands(`standby restore-token ${name}`),

@@ -57,6 +57,8 @@ export interface Work {
   readonly isDrill?: boolean;
   /** The operator has looked and goes live although the boot proof found errors. The report still says so. */
   readonly acceptUnprovenBoot?: boolean;
+  /** The appliance is lost, and a switchover is taken back without it: what it holds stays as it is, and that is said. */
+  readonly withoutAppliance?: boolean;
 }
 
 export type StatusChange = Partial<Omit<ScenarioStatus, 'id' | 'name' | 'sinceMs'>>;

@@ -4,7 +4,12 @@ import { runbook } from '../../src/switchover/runbook.ts';
 import { inventory, scenario } from '../fakes/scene.ts';
 import { CommandLine } from './shell-fixture.ts';
 
-const facts = { inventory: inventory(), applianceName: 'web-appliance', accountName: 'ops@example.com' };
+const facts = {
+  inventory: inventory(),
+  applianceName: 'web-appliance',
+  accountName: 'ops@example.com',
+  homeFolder: '/var/lib/standby-control',
+};
 const live = runbook({ ...facts, scenario: scenario({ capture: 'nbd' }) });
 const whole = runbook({
   ...facts,

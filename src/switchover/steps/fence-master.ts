@@ -7,9 +7,9 @@
  */
 import { isStandbyError, messageOf, StandbyError } from '../../errors.ts';
 import type { Step } from '../../plan/plan.ts';
-import type { FenceOutcome } from '../../wire/control-session.ts';
-import { withSession } from '../appliance-session.ts';
-import type { Work } from '../work.ts';
+import type { ControlSession, FenceOutcome } from '../../wire/control-session.ts';
+import { takenBack, withSession } from '../appliance-session.ts';
+import type { Work, WorkEvent } from '../work.ts';
 
 export const FENCE_MASTER = 'fence-master';
 
@@ -33,8 +33,10 @@ export function fenceMasterStep(work: Work): Step<Fenced> {
       if (work.masterIsDown) return { outcome: 'said-to-be-down' };
       throw notFenced(work, outcome, why);
     },
-    async undo() {
-      await withSession(work, (session) => session.fence(work.scenario.id, false));
+    async undo(context) {
+      const stays = `The master ${hostName} may be kept off the network still`;
+      const release = (session: ControlSession) => session.fence(work.scenario.id, false);
+      if (!(await takenBack(work, context, stays, release))) await work.event(staysFenced(hostName, stays));
     },
   };
 }
@@ -55,14 +57,20 @@ export function releaseMasterStep(
         return await withSession(work, (session) => session.fence(work.scenario.id, false));
       } catch (error) {
         if (!isStandbyError(error)) throw error;
-        await work.event({
-          level: 'warning',
-          code: 'MASTER_STAYS_FENCED',
-          text: `Nobody could tell the master ${hostName} that it may go onto the network again: ${messageOf(error)} On the master: stop the engine, remove fence.json in its state folder, run the fence command with "enable".`,
-        });
+        const why = `Nobody could tell the master ${hostName} that it may go onto the network again: ${messageOf(error)}`;
+        await work.event(staysFenced(hostName, why));
         return { outcome: 'not-told' };
       }
     },
+  };
+}
+
+function staysFenced(hostName: string, why: string): WorkEvent {
+  const by = 'stop the engine, remove fence.json in its state folder, run the fence command with "enable"';
+  return {
+    level: 'warning',
+    code: 'MASTER_STAYS_FENCED',
+    text: `${why.replace(/\.?$/, '.')} On ${hostName}: ${by}.`,
   };
 }
 

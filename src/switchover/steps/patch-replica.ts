@@ -7,7 +7,7 @@
  */
 import type { SealedPatch } from '../../model/sealed-patch.ts';
 import type { Step, StepContext } from '../../plan/plan.ts';
-import { withSession } from '../appliance-session.ts';
+import { takenBack, withSession } from '../appliance-session.ts';
 import type { Work } from '../work.ts';
 import { SEAL_REPLICA, type Sealed } from './seal-replica.ts';
 
@@ -25,7 +25,11 @@ export function patchReplicaStep(work: Work): Step<Patched> {
     title:
       'Patch the sealed copy so that it starts in Azure, for its snapshots only (--no-patch leaves it out)',
     run: (context) => patched(work, context),
-    undo: (context) => putBack(work, context),
+    async undo(context) {
+      if (!context.output<Sealed>(SEAL_REPLICA).sealed) return;
+      const stays = 'If the replica was patched, it is still';
+      await takenBack(work, context, stays, (session) => session.unpatchReplica(work.scenario.id));
+    },
   };
 }
 

@@ -14,7 +14,7 @@ import { isLiveCapture } from '../../model/capture.ts';
 import type { DiskDigest, ScenarioStatus } from '../../model/scenario.ts';
 import type { Step, StepContext } from '../../plan/plan.ts';
 import type { ReplicaPoint, SealedReplica, SealOptions } from '../../wire/control-session.ts';
-import { isPassing, withSession } from '../appliance-session.ts';
+import { isPassing, takenBack, withSession } from '../appliance-session.ts';
 import type { Work } from '../work.ts';
 import { VERIFY_SCENARIO, type Verified } from './verify-scenario.ts';
 
@@ -63,9 +63,10 @@ export function sealReplicaStep(work: Work, choice: SealChoice): Step<Sealed> {
       }
     },
     async undo(context, out) {
-      if (out?.sealed !== false) await unseal(work, context, lenient && out === undefined);
+      const isBack = out?.sealed === false || (await unseal(work, context, lenient && out === undefined));
       const { stateBefore } = context.output<Verified>(VERIFY_SCENARIO);
-      await work.setStatus({ state: stateBefore, activeRunId: undefined });
+      // Perhaps it is sealed still, and follows nobody: nothing more is claimed of it.
+      await work.setStatus({ state: isBack ? stateBefore : 'stopped', activeRunId: undefined });
     },
   };
 }
@@ -78,13 +79,11 @@ function atItsTime(held: SealedReplica): SealedReplica {
 }
 
 /** `perhaps`: nobody knows whether it was sealed, and it may have been left as it was because its appliance is away. */
-async function unseal(work: Work, context: StepContext, perhaps: boolean): Promise<void> {
-  try {
-    await withSession(work, (session) => session.unseal(work.scenario.id));
-  } catch (error) {
-    if (!perhaps || !isPassing(error)) throw error;
-    context.progress(`If the replica was sealed, it is still: ${messageOf(error)}`);
-  }
+async function unseal(work: Work, context: StepContext, perhaps: boolean): Promise<boolean> {
+  const stays = 'If the replica was sealed, it is still';
+  const facts = perhaps ? { ...work, withoutAppliance: true } : work;
+  const isBack = await takenBack(facts, context, stays, (session) => session.unseal(work.scenario.id));
+  return isBack || perhaps;
 }
 
 function unsealed(status: ScenarioStatus, error: StandbyError, context: StepContext): Sealed {
@@ -162,7 +161,7 @@ function whenUnreachable(work: Work, error: unknown): unknown {
     code: error.code,
     what: `The replica of "${name}" could not be sealed.`,
     why: messageOf(error),
-    next: `Start the appliance's VM and resume (standby resume ${work.runId}). Without an appliance: standby switchover ${name} --undo, standby stop ${name}, then standby vm start ${name}, which takes the replica disks as they are.`,
+    next: `Start the appliance's VM and resume (standby resume ${work.runId}). If the appliance is lost: standby switchover ${name} --undo --without-appliance, then standby vm start ${name}, which takes the replica disks as they are.`,
     retry: 'later',
     cause: error,
   });
