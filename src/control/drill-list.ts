@@ -2,7 +2,7 @@ import { isoTime } from '../clock.ts';
 import type { RunRecord } from '../plan/plan.ts';
 import { DECLARE_DRILLED, type DrillDeclared } from '../switchover/steps/declare-drilled.ts';
 import type { Context } from './context.ts';
-import { keptDrills, listDrills } from './drill.ts';
+import { isUnderWay, keptDrills, listDrills } from './drill.ts';
 import type { ScenarioRunInput } from './scenario-work.ts';
 
 export interface DrillTold {
@@ -10,7 +10,7 @@ export interface DrillTold {
   readonly runId: string;
   readonly begunAt: string;
   /** `unfinished`: it may have left something; `standby resume`, or `standby drill SCENARIO --remove`. */
-  readonly outcome: DrillDeclared['outcome'] | 'unfinished';
+  readonly outcome: DrillDeclared['outcome'] | 'unfinished' | 'under way';
   /** What it has made is still there. */
   readonly keptUntil?: string;
   readonly folder?: string;
@@ -30,7 +30,7 @@ async function told(context: Context, run: RunRecord): Promise<DrillTold> {
     scenario: scenario.name,
     runId: run.id,
     begunAt: isoTime(run.createdAtMs),
-    outcome: declared?.outcome ?? 'unfinished',
+    outcome: declared?.outcome ?? (isUnderWay(context, run) ? 'under way' : 'unfinished'),
     ...(kept ? { keptUntil: isoTime(kept.untilMs) } : {}),
     ...(declared ? { folder: declared.folder } : {}),
   };

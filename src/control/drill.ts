@@ -1,7 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { timeText } from '../clock.ts';
-import { inputError } from '../errors.ts';
+import { inputError, type StandbyError } from '../errors.ts';
 import type { Scenario, ScenarioStatus } from '../model/scenario.ts';
+import { ownerIsGone } from '../plan/owner.ts';
 import type { Plan, RunRecord } from '../plan/plan.ts';
 import { type DrillOptions, drillPlan, drillRemovePlan, refusalToDrill } from '../switchover/drill.ts';
 import { type DrillReport, drillReport } from '../switchover/drill-report.ts';
@@ -58,6 +59,7 @@ export async function proposeDrill(
   const refusal = unfinished ? undefined : refusalToDrill(scenario, status);
   if (refusal) throw refusal;
   const runId = unfinished?.id ?? randomUUID();
+  if (unfinished && isUnderWay(context, unfinished)) throw underWay(scenario);
   const kept = unfinished?.input as ScenarioRunInput | undefined;
   if (kept) refuseOtherRequest(kept, request);
   const input = kept ?? (await freshInput(context, scenario, optionsOf(request)));
@@ -140,6 +142,11 @@ export async function unfinishedDrills(
   return context.store.runs.list({ subject, kind: DRILL, statuses: ['running', 'failed'] });
 }
 
+/** Somebody carries it out now; else it was interrupted, or could not remove everything. */
+export function isUnderWay({ clock }: Pick<Context, 'clock'>, { held }: RunRecord): boolean {
+  return held !== undefined && held.untilMs > clock.now() && !ownerIsGone(held.owner);
+}
+
 export interface KeptDrill {
   readonly run: RunRecord;
   readonly untilMs: number;
@@ -172,6 +179,14 @@ const optionsOf = ({ keepHours, leaveOutPatch }: DrillRequest): ScenarioRunInput
   ...(keepHours === undefined ? {} : { keepHours }),
   ...(leaveOutPatch ? { leaveOutPatch } : {}),
 });
+
+function underWay({ name }: Scenario): StandbyError {
+  return inputError(
+    'DRILL_UNDER_WAY',
+    `A drill of ${name} is being held by another process.`,
+    `Its report comes at its end: standby drill ${name} --list`,
+  );
+}
 
 /** An interrupted drill ends as it was begun: its snapshots may be there already, and its time runs. */
 function refuseOtherRequest({ scenario, options }: ScenarioRunInput, request: DrillRequest): void {

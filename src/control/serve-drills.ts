@@ -4,6 +4,7 @@ import type { Scenario } from '../model/scenario.ts';
 import type { Context } from './context.ts';
 import {
   giveUpDrill,
+  isUnderWay,
   listDrills,
   proposeDrill,
   removeExpiredDrills,
@@ -38,8 +39,7 @@ async function giveUpLeftOnes(context: Context, scenario: Scenario): Promise<voi
   const nowMs = context.clock.now();
   for (const run of await unfinishedDrills(context, scenario)) {
     const lastMs = Math.max(run.createdAtMs, ...run.steps.flatMap((step) => step.startedAtMs ?? []));
-    const isHeld = run.held !== undefined && run.held.untilMs > nowMs;
-    if (!isHeld && nowMs - lastMs >= LEFT_MS) await giveUpDrill(context, run);
+    if (!isUnderWay(context, run) && nowMs - lastMs >= LEFT_MS) await giveUpDrill(context, run);
   }
 }
 

@@ -164,6 +164,24 @@ describe('what a drill leaves', () => {
     },
   );
 
+  it('under way, a second one is refused, and the list says so', async () => {
+    let seen: unknown[] | undefined;
+    const look = async () => {
+      const second = await drill().catch((error: { code: string }) => error.code);
+      return [second, (await drillsTold(world.context, 'web'))[0]?.outcome];
+    };
+    const cloudFor: Context['cloudFor'] = async (account) => {
+      const cloud = await world.context.cloudFor(account);
+      const serialLog: typeof cloud.machines.serialLog = async (vmId) => {
+        seen ??= await look();
+        return cloud.machines.serialLog(vmId);
+      };
+      return { ...cloud, machines: { ...cloud.machines, serialLog } };
+    };
+    await drill({ ...world.context, cloudFor });
+    expect(seen).toEqual(['DRILL_UNDER_WAY', 'under way']);
+  });
+
   it('interrupted, it is not gone on with otherwise than it was begun', async () => {
     const runId = await interrupted();
     for (const request of [{ keepHours: 4 }, { leaveOutPatch: true }])
