@@ -1,5 +1,6 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import type { Clock } from '../../src/clock.ts';
+import { BUCKETS, makeRequestBudget, type RequestBudget } from './request-budget.ts';
 
 /**
  * What the last HTTP answer of a call really said. The SDKs lose it: a failed long-running operation becomes a
@@ -26,6 +27,8 @@ export interface Answer {
 
 interface RequestLike {
   readonly url: string;
+  readonly method: string;
+  readonly abortSignal?: unknown;
 }
 interface ResponseLike {
   readonly status: number;
@@ -45,21 +48,22 @@ export interface Answers {
   readonly policy: AnswerPolicy;
   /** Runs `work`; every HTTP answer inside it is written into `answer`. */
   listen<Result>(answer: Answer, work: () => Promise<Result>): Promise<Result>;
-  /** How many reads Azure has left for us, as it said last. */
-  readsLeft(): number | undefined;
+  readonly reads: RequestBudget;
 }
 
 export function makeAnswers(clock: Clock): Answers {
   const listening = new AsyncLocalStorage<Answer>();
-  let readsLeft: number | undefined;
+  const budgets = {
+    reads: makeRequestBudget(BUCKETS.reads, clock),
+    writes: makeRequestBudget(BUCKETS.writes, clock),
+    deletes: makeRequestBudget(BUCKETS.deletes, clock),
+  };
   const policy: AnswerPolicy = {
     name: 'standbyAnswer',
     async sendRequest(request, next) {
       const answer = listening.getStore();
       try {
-        const response = await next(request);
-        const reads = Number.parseInt(response.headers.get(READS_HEADER) ?? '', 10);
-        if (!Number.isNaN(reads)) readsLeft = reads;
+        const response = await inTurn(request, next);
         if (answer) Object.assign(clear(answer), readAnswer(response, clock));
         if (answer && KEPT.test(request.url) && response.bodyAsText) answer.text = response.bodyAsText;
         return response;
@@ -69,14 +73,41 @@ export function makeAnswers(clock: Clock): Answers {
       }
     },
   };
+
+  /** Asks when Azure Resource Manager will not refuse it for having been asked too much. */
+  async function inTurn<Request extends RequestLike, Response extends ResponseLike>(
+    request: Request,
+    next: (request: Request) => Promise<Response>,
+  ): Promise<Response> {
+    if (!COUNTED.test(request.url)) return next(request);
+    const kind = kindOf(request.method);
+    const { abortSignal } = request;
+    await budgets[kind].turn(abortSignal instanceof AbortSignal ? abortSignal : undefined);
+    let told: number | undefined;
+    try {
+      const response = await next(request);
+      const text = response.headers.get(`x-ms-ratelimit-remaining-subscription-${kind}`) ?? '';
+      told = /^\d+$/.test(text) ? Number(text) : undefined;
+      return response;
+    } finally {
+      budgets[kind].answered(told);
+    }
+  }
+
   return {
     policy,
     listen: (answer, work) => listening.run(answer, work),
-    readsLeft: () => readsLeft,
+    reads: budgets.reads,
   };
 }
 
-const READS_HEADER = 'x-ms-ratelimit-remaining-subscription-reads';
+/** Of Azure Resource Manager; sign-ins and blobs are counted elsewhere. */
+const COUNTED = /^https:\/\/[^/]+\/subscriptions\//i;
+
+function kindOf(method: string): keyof typeof BUCKETS {
+  if (method === 'GET' || method === 'HEAD') return 'reads';
+  return method === 'DELETE' ? 'deletes' : 'writes';
+}
 
 const KEPT = /\/providers\/Microsoft\.Authorization\//i;
 

@@ -2,6 +2,7 @@ import type { Clock } from '../../src/clock.ts';
 import type { Log } from '../../src/log.ts';
 import { type Answer, type Answers, makeAnswers } from './answers.ts';
 import { isTransient, mapError, reasonOf } from './errors.ts';
+import { type Lookout, makeLookout } from './lookout.ts';
 
 /**
  * Every call to Azure goes through here: it is listened to (answers.ts), waited for with patience when Azure asks
@@ -9,6 +10,7 @@ import { isTransient, mapError, reasonOf } from './errors.ts';
  */
 export interface Calls {
   readonly answers: Answers;
+  readonly lookout: Lookout;
   readonly clock: Clock;
   readonly log: Log;
   /** `what` is the sentence an error will begin with. */
@@ -57,6 +59,7 @@ export function makeCalls({ clock, log }: { clock: Clock; log: Log }): Calls {
 
   return {
     answers,
+    lookout: makeLookout({ clock, log, reads: answers.reads }),
     clock,
     log,
     call: async (what, work, signal) => (await attempt(what, work, signal, undefined)) as never,

@@ -15,8 +15,7 @@ import { isTransient, mapError, reasonOf } from './errors.ts';
  * gives the same end. A failed operation's state is taken back (saved as null), so that a later try submits anew.
  *
  * Azure asks for pauses between polls (10 s for disks and networks, 30 s for a VM that takes longer than a few seconds),
- * which are kept. What is being made may be looked at meanwhile, and says itself when it is ready: while there are reads
- * to spare, it is.
+ * which are kept. What is being made may be looked at meanwhile, and says itself when it is ready (lookout.ts).
  */
 export interface Work<Result> {
   /** What an error begins with. */
@@ -25,8 +24,11 @@ export interface Work<Result> {
   readonly key: string;
   submit(): Poller<Result>;
   restore(state: string): Poller<Result>;
-  /** Has the resource itself come to an end? `failed`: the operation says why. */
-  look?(): Promise<{ readonly result: Result } | 'failed' | undefined>;
+  /** Has the resource itself come to an end? Undefined at `untilMs`; `failed`: the operation says why. */
+  look?(
+    times: { readonly sinceMs: number; readonly untilMs: number },
+    signal?: AbortSignal,
+  ): Promise<{ readonly result: Result } | 'failed' | undefined>;
 }
 
 /** What we use of the SDK's poller. */
@@ -47,13 +49,8 @@ interface SavedOperation {
 
 const FIRST_PAUSE_MS = 250;
 const PAUSE_MAX_MS = 10_000;
-/** Looks come as often as this, and then so much later each time as it has taken already. */
-const LOOK_MS = 500;
-const LOOK_SHARE = 0.05;
 /** A pause that is no longer is waited out: a VM's first seconds, in which it is never ready. */
 const LOOK_FROM_MS = 2000;
-/** Of the 250 that a principal has: looks are for the quick end alone, and leave the rest to what must be read. */
-const READS_TO_SPARE = 100;
 const RETRY_AFTER_MAX_MS = 120_000;
 /** Poll requests that may fail one after the other, each already tried four times by the SDK. */
 const POLL_FAILURES_MAX = 5;
@@ -145,41 +142,15 @@ async function follow<Result>(
     }
     if (clock.now() > untilMs) throw tooLong(work.what);
     const waitMs = Math.min(answer.retryAfterMs || pauseMs, RETRY_AFTER_MAX_MS);
-    const seen = await lookMeanwhile(calls, { key: work.key, look }, { sinceMs, waitMs }, operation.signal);
+    const times = { sinceMs, untilMs: clock.now() + waitMs };
+    const seen = look && waitMs > LOOK_FROM_MS ? await look(times, operation.signal) : undefined;
     // Said once: the operation tells why, and is not asked more often because of it.
     if (seen === 'failed') look = undefined;
     else if (seen) return seen;
+    else if (clock.now() < times.untilMs) await clock.sleep(times.untilMs - clock.now(), operation.signal);
     pauseMs = Math.min(pauseMs * 1.5, PAUSE_MAX_MS);
   }
   return { result: poller.result as Result };
-}
-
-/** Waits until the next poll is due. Comes back earlier when the thing is made, or has failed. */
-async function lookMeanwhile<Result>(
-  { clock, answers, log }: Calls,
-  { key, look }: { readonly key: string; readonly look: Work<Result>['look'] | undefined },
-  { sinceMs, waitMs }: { readonly sinceMs: number; readonly waitMs: number },
-  signal: AbortSignal | undefined,
-): Promise<{ readonly result: Result } | 'failed' | undefined> {
-  const untilMs = clock.now() + waitMs;
-  for (;;) {
-    const leftMs = untilMs - clock.now();
-    const pauseMs = Math.max(LOOK_MS, (clock.now() - sinceMs) * LOOK_SHARE);
-    if (!look || waitMs <= LOOK_FROM_MS || pauseMs >= leftMs) {
-      if (leftMs > 0) await clock.sleep(leftMs, signal);
-      return undefined;
-    }
-    await clock.sleep(pauseMs, signal);
-    if ((answers.readsLeft() ?? Number.POSITIVE_INFINITY) < READS_TO_SPARE) continue;
-    try {
-      const seen = await look();
-      if (seen) return seen;
-    } catch (error) {
-      if (!(error instanceof StandbyError)) throw error;
-      // The poll will say what is wrong, if it lasts.
-      log.debug('what is being made could not be looked at', { key, why: error.message });
-    }
-  }
 }
 
 /** A poll request may fail though the operation lives; only Azure's own word ends it. */

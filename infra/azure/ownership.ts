@@ -2,6 +2,7 @@ import { StandbyError } from '../../src/errors.ts';
 import { carriesOurTag, type StandbyTags } from '../../src/model/tags.ts';
 import type { Operation } from '../../src/ports/cloud.ts';
 import type { Azure } from './azure.ts';
+import type { Sight } from './lookout.ts';
 import { runOperation, type Work } from './operation.ts';
 
 /** We touch and delete only what carries our tag; names are derived, so a rerun finds its own and nobody else's. */
@@ -21,10 +22,12 @@ const SETTLE_PAUSE_MS = 2_000;
 export async function ensureResource<Resource extends Tagged>(
   azure: Azure,
   spec: { readonly title: string; readonly tags: StandbyTags },
-  find: () => Promise<Resource | undefined>,
+  sight: Sight<Resource>,
   work: Work<Resource>,
   operation: Operation = {},
 ): Promise<Resource> {
+  const { calls } = azure;
+  const find = () => sight.find();
   let found = await find();
   if (found && !carriesOurTag(found.tags, spec.tags['standby-scenario'])) {
     throw notOurs(`${spec.title} exists already and is not ours.`, found.tags, spec.tags['standby-scenario']);
@@ -32,13 +35,15 @@ export async function ensureResource<Resource extends Tagged>(
   // An earlier try died between the request and its state: Azure is still at work, so wait rather than disturb it.
   if (found && !operation.saved) found = await settled(azure, found, find, operation.signal);
   if (found?.provisioningState === 'Succeeded') return found;
-  return runOperation(azure.calls, azure.endpoints.resourceManagerUrl, { ...work, look }, operation);
+  const look: Work<Resource>['look'] = (times, signal) => calls.lookout.watch(sight, ended, times, signal);
+  return runOperation(calls, azure.endpoints.resourceManagerUrl, { ...work, look }, operation);
+}
 
-  async function look(): Promise<{ readonly result: Resource } | 'failed' | undefined> {
-    const now = await find();
-    if (now?.provisioningState === 'Succeeded') return { result: now };
-    return now?.provisioningState === 'Failed' ? 'failed' : undefined;
-  }
+function ended<Resource extends Tagged>(
+  resource: Resource | undefined,
+): { readonly result: Resource } | 'failed' | undefined {
+  if (resource?.provisioningState === 'Succeeded') return { result: resource };
+  return resource?.provisioningState === 'Failed' ? 'failed' : undefined;
 }
 
 /** Waits until nobody is working on it any more, for as long as is sensible. */

@@ -24,6 +24,8 @@ export interface Context {
   readonly owner: string;
   /** A cloud for a saved account (its secret is decrypted inside). */
   cloudFor(account: Account): Promise<Cloud>;
+  /** The same cloud for checks alone, which may share answers with those of other scenarios. */
+  forChecks?(cloud: Cloud): Cloud;
   /** A cloud for an account that is not saved yet. */
   cloudWith(account: Account, clientSecret: string): Promise<Cloud>;
   /** Dials the appliance; enrols it first when its one-time token has not been used yet. */

@@ -209,7 +209,8 @@ export async function verdictsFor(
     priceTable(context),
   ]);
   if (!account) throw accountGone(scenario);
-  const cloud = await context.cloudFor(account);
+  const found = await context.cloudFor(account);
+  const cloud = context.forChecks?.(found) ?? found;
   const status = statuses.find((one) => one.id === scenario.id);
   const standing = statuses.filter((one) => one.standbyVmId !== undefined).map((one) => one.id);
   const inventories = new Map(masters.map((one) => [one.id, one.inventory]));

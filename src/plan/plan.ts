@@ -104,6 +104,7 @@ export interface RunStore {
   /** Throws LEASE_LOST when the fence is stale. */
   renew(lease: Lease, leaseMs: number): Promise<void>;
   release(lease: Lease): Promise<void>;
-  writeStep(lease: Lease, step: StepRecord): Promise<void>;
+  /** All of them or none; each commit waits for the disk. */
+  writeStep(lease: Lease, ...steps: readonly StepRecord[]): Promise<void>;
   finish(lease: Lease, status: RunStatus): Promise<void>;
 }

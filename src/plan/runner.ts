@@ -22,7 +22,8 @@ export async function runPlan(options: RunOptions): Promise<RunRecord> {
     const { status } = await current(options);
     if (status === 'done') return undefined;
     if (status === 'undone' || status === 'cancelled') throw hasEnded(options.run, status);
-    for (const step of steps) if (!work.record.isKnown(step)) await work.record.write(work.record.of(step));
+    const unknown = steps.filter((step) => !work.record.isKnown(step));
+    if (unknown.length > 0) await work.record.write(...unknown.map((step) => work.record.of(step)));
     for (const stage of options.plan.stages) {
       const results = await Promise.allSettled(stage.map((step) => doStep(work, step)));
       throwFirst(results);
@@ -60,7 +61,9 @@ async function underLease(
   }
   try {
     // Read again under the lease: another process may have gone on since the caller read it.
-    const record = new WorkRecord(await current(options), (step) => store.writeStep(held.lease, step));
+    const record = new WorkRecord(await current(options), (...changed) =>
+      store.writeStep(held.lease, ...changed),
+    );
     const status = await work({
       options,
       record,

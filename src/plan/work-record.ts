@@ -3,9 +3,9 @@ import type { RunRecord, Step, StepRecord } from './plan.ts';
 /** The runner's copy of a run's step records; it writes each change to the store before it believes it. */
 export class WorkRecord {
   readonly #records = new Map<string, StepRecord>();
-  readonly #write: (record: StepRecord) => Promise<void>;
+  readonly #write: (...records: readonly StepRecord[]) => Promise<void>;
 
-  constructor(run: RunRecord, write: (record: StepRecord) => Promise<void>) {
+  constructor(run: RunRecord, write: (...records: readonly StepRecord[]) => Promise<void>) {
     for (const record of run.steps) this.#records.set(record.stepId, record);
     this.#write = write;
   }
@@ -20,9 +20,9 @@ export class WorkRecord {
     return this.#records.has(step.id);
   }
 
-  async write(record: StepRecord): Promise<void> {
-    await this.#write(record);
-    this.#records.set(record.stepId, record);
+  async write(...records: readonly StepRecord[]): Promise<void> {
+    await this.#write(...records);
+    for (const record of records) this.#records.set(record.stepId, record);
   }
 
   /** Read from outside by any step; only what is done can be read. */

@@ -158,8 +158,7 @@ export function storeSuite(newUrl: () => Promise<string>): void {
     await store.runs.create(run('r1'));
     const lease = await claimed(store, 'r1', 'me', 60_000);
     const base = { title: 'T', attempts: 0, status: 'pending' } as const;
-    await store.runs.writeStep(lease, { ...base, stepId: 'z' });
-    await store.runs.writeStep(lease, { ...base, stepId: 'a' });
+    await store.runs.writeStep(lease, { ...base, stepId: 'z' }, { ...base, stepId: 'a' });
     const started = { ...base, stepId: 'z', status: 'started', attempts: 1, startedAtMs: 5 } as const;
     await store.runs.writeStep(lease, { ...started, checkpoint: { poll: 'x' } });
     expect((await store.runs.get('r1'))?.steps[0]).toEqual({ ...started, checkpoint: { poll: 'x' } });

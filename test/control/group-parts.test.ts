@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { makeAtMost } from '../../src/control/group/at-most.ts';
-import { sharingReads } from '../../src/control/group/shared-reads.ts';
+import { sharingChecks, sharingReads } from '../../src/control/group/shared-reads.ts';
 import { rightCloud } from '../fakes/scene.ts';
 
 describe('Reads that members of a group share', () => {
@@ -38,6 +38,28 @@ describe('Reads that members of a group share', () => {
     await shared.groups.get('recovery');
     await shared.groups.get('recovery');
     expect(asked.slice(3)).toEqual(['japaneast', 'group recovery', 'group recovery']);
+  });
+});
+
+describe('Reads that checks of members share', () => {
+  it('are those of what members have in common, and the cloud that steps work with is left as it is', async () => {
+    const { cloud } = rightCloud();
+    const asked: string[] = [];
+    const counting = {
+      ...cloud,
+      groups: {
+        ...cloud.groups,
+        async get(name: string) {
+          asked.push(name);
+          return cloud.groups.get(name);
+        },
+      },
+    };
+    const checks = sharingChecks(counting, { now: () => 0, sleep: async () => undefined });
+    await Promise.all([checks.groups.get('recovery'), checks.groups.get('recovery')]);
+    expect(asked).toEqual(['recovery']);
+    await counting.groups.get('recovery');
+    expect(asked).toHaveLength(2);
   });
 });
 

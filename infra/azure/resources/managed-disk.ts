@@ -2,6 +2,7 @@ import type { Disk } from '@azure/arm-compute';
 import type { CloudDisk, CloudDisks, DiskSpec, Operation, OsDiskFacts } from '../../../src/ports/cloud.ts';
 import { parseArmId } from '../arm-id.ts';
 import type { Azure } from '../azure.ts';
+import { sightOf } from '../lookout.ts';
 import { ensureResource, removeResource } from '../ownership.ts';
 
 type ManagedDisks = Pick<CloudDisks, 'get' | 'createEmpty' | 'createFromSnapshot' | 'delete'>;
@@ -28,7 +29,7 @@ export function makeManagedDisks(azure: Azure): ManagedDisks {
     const made = await ensureResource(
       azure,
       { title: `The disk ${spec.name}`, tags: spec.tags },
-      () => find(spec.resourceGroup, spec.name),
+      sightOf(calls, 'disks', spec, find, () => client.disks.listByResourceGroup(spec.resourceGroup)),
       {
         what: `The disk ${spec.name} could not be made.`,
         key: `disk/create/${spec.resourceGroup}/${spec.name}`,

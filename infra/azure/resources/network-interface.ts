@@ -2,6 +2,7 @@ import type { NetworkInterface } from '@azure/arm-network';
 import type { CloudNetwork, CloudNic, NicSpec } from '../../../src/ports/cloud.ts';
 import { parseArmId } from '../arm-id.ts';
 import type { Azure } from '../azure.ts';
+import { sightOf } from '../lookout.ts';
 import { ensureResource, removeResource } from '../ownership.ts';
 
 type Nics = Pick<CloudNetwork, 'networkInterface' | 'createNetworkInterface' | 'deleteNetworkInterface'>;
@@ -28,7 +29,9 @@ export function makeNetworkInterfaces(azure: Azure): Nics {
       const made = await ensureResource(
         azure,
         { title: `The network interface ${spec.name}`, tags: spec.tags },
-        () => find(spec.resourceGroup, spec.name),
+        sightOf(calls, 'networkInterfaces', spec, find, () =>
+          client.networkInterfaces.list(spec.resourceGroup),
+        ),
         {
           what: `The network interface ${spec.name} could not be made.`,
           key: `nic/create/${spec.resourceGroup}/${spec.name}`,
@@ -75,6 +78,7 @@ function bodyOf(spec: NicSpec): NetworkInterface {
       },
     ],
     ...(spec.securityGroupId === undefined ? {} : { networkSecurityGroup: { id: spec.securityGroupId } }),
+    ...(spec.dnsServers === undefined ? {} : { dnsSettings: { dnsServers: [...spec.dnsServers] } }),
   };
 }
 
@@ -84,6 +88,7 @@ function nicOf(nic: NetworkInterface): CloudNic {
   const publicIpId = primary?.publicIPAddress?.id;
   const securityGroupId = nic.networkSecurityGroup?.id;
   const attachedTo = nic.virtualMachine?.id;
+  const dnsServers = nic.dnsSettings?.dnsServers ?? [];
   return {
     id: nic.id ?? '',
     name: nic.name ?? '',
@@ -91,6 +96,7 @@ function nicOf(nic: NetworkInterface): CloudNic {
     subnetId: primary?.subnet?.id ?? '',
     ...(publicIpId ? { publicIpId } : {}),
     ...(securityGroupId ? { securityGroupId } : {}),
+    ...(dnsServers.length > 0 ? { dnsServers } : {}),
     ...(attachedTo ? { attachedTo } : {}),
     tags: nic.tags ?? {},
   };

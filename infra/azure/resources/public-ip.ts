@@ -2,6 +2,7 @@ import type { PublicIPAddress } from '@azure/arm-network';
 import type { CloudNetwork, CloudPublicIp } from '../../../src/ports/cloud.ts';
 import { parseArmId } from '../arm-id.ts';
 import type { Azure } from '../azure.ts';
+import { sightOf } from '../lookout.ts';
 import { ensureResource, removeResource } from '../ownership.ts';
 
 type PublicIps = Pick<CloudNetwork, 'publicIp' | 'createPublicIp' | 'deletePublicIp'>;
@@ -36,7 +37,9 @@ export function makePublicIps(azure: Azure): PublicIps {
       const made = await ensureResource(
         azure,
         { title: `The public IP ${spec.name}`, tags: spec.tags },
-        () => find(spec.resourceGroup, spec.name),
+        sightOf(calls, 'publicIPAddresses', spec, find, () =>
+          client.publicIPAddresses.list(spec.resourceGroup),
+        ),
         {
           what: `The public IP ${spec.name} could not be made.`,
           key: `public-ip/create/${spec.resourceGroup}/${spec.name}`,

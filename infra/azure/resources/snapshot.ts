@@ -3,12 +3,14 @@ import { StandbyError } from '../../../src/errors.ts';
 import type { CloudDisks, CloudSnapshot } from '../../../src/ports/cloud.ts';
 import { parseArmId } from '../arm-id.ts';
 import type { Azure } from '../azure.ts';
+import { type Sight, sightOf } from '../lookout.ts';
 import { ensureResource, removeResource } from '../ownership.ts';
 
 type Snapshots = Pick<CloudDisks, 'getSnapshot' | 'createSnapshot' | 'deleteSnapshot'>;
 
 const COMPLETE_MAX_MS = 2 * 3_600_000;
-const COMPLETE_PAUSE_MS = 2_000;
+/** Looked at meanwhile; read for certain each time this is over. */
+const COMPLETE_PAUSE_MS = 10_000;
 
 /** Snapshots of managed disks. */
 export function makeSnapshots(azure: Azure): Snapshots {
@@ -24,17 +26,20 @@ export function makeSnapshots(azure: Azure): Snapshots {
   /** Azure may say `Succeeded` while the data is still being copied: the percentage is what counts. */
   async function whenComplete(
     first: Snapshot,
-    resourceGroup: string,
+    sight: Sight<Snapshot>,
     signal?: AbortSignal,
   ): Promise<Snapshot> {
+    const { clock, lookout } = calls;
     const name = first.name ?? '';
-    const untilMs = calls.clock.now() + COMPLETE_MAX_MS;
+    const sinceMs = clock.now();
     let snapshot = first;
     while (!isComplete(snapshot)) {
       if (snapshot.copyCompletionError) throw notCompleted(name, snapshot.copyCompletionError.errorMessage);
-      if (calls.clock.now() > untilMs) throw notCompleted(name, 'It was not complete after two hours.');
-      await calls.clock.sleep(COMPLETE_PAUSE_MS, signal);
-      const again = await find(resourceGroup, name);
+      if (clock.now() > sinceMs + COMPLETE_MAX_MS) {
+        throw notCompleted(name, 'It was not complete after two hours.');
+      }
+      const times = { sinceMs, untilMs: clock.now() + COMPLETE_PAUSE_MS };
+      const again = (await lookout.watch(sight, ended, times, signal)) ?? (await sight.find());
       if (!again) throw notCompleted(name, 'Somebody deleted it.');
       snapshot = again;
     }
@@ -56,10 +61,13 @@ export function makeSnapshots(azure: Azure): Snapshots {
         creationData: { createOption: 'Copy', sourceResourceId: spec.sourceDiskId },
         tags: { ...spec.tags },
       };
+      const sight = sightOf(calls, 'snapshots', spec, find, () =>
+        client.snapshots.listByResourceGroup(spec.resourceGroup),
+      );
       const made = await ensureResource(
         azure,
         { title: `The snapshot ${spec.name}`, tags: spec.tags },
-        () => find(spec.resourceGroup, spec.name),
+        sight,
         {
           what: `The snapshot ${spec.name} could not be made.`,
           key: `snapshot/create/${spec.resourceGroup}/${spec.name}`,
@@ -68,7 +76,7 @@ export function makeSnapshots(azure: Azure): Snapshots {
         },
         operation,
       );
-      return snapshotOf(await whenComplete(made, spec.resourceGroup, operation?.signal));
+      return snapshotOf(await whenComplete(made, sight, operation?.signal));
     },
     async deleteSnapshot(snapshotId, scenario, operation) {
       const { resourceGroup, name } = parseArmId(snapshotId);
@@ -89,6 +97,9 @@ export function makeSnapshots(azure: Azure): Snapshots {
     },
   };
 }
+
+const ended = (snapshot: Snapshot | undefined) =>
+  snapshot && (isComplete(snapshot) || snapshot.copyCompletionError) ? snapshot : undefined;
 
 function isComplete(snapshot: Snapshot): boolean {
   return snapshot.provisioningState === 'Succeeded' && (snapshot.completionPercent ?? 100) >= 100;

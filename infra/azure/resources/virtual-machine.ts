@@ -4,6 +4,7 @@ import type { Operation } from '../../../src/ports/cloud.ts';
 import type { CloudMachine, CloudMachines } from '../../../src/ports/cloud-machines.ts';
 import { parseArmId } from '../arm-id.ts';
 import type { Azure } from '../azure.ts';
+import { sightOf } from '../lookout.ts';
 import { type Poller, runOperation } from '../operation.ts';
 import { ensureResource, removeResource } from '../ownership.ts';
 import { makeBootDiagnostics } from './boot-diagnostics.ts';
@@ -33,7 +34,7 @@ export function makeVirtualMachines(azure: Azure): CloudMachines {
     const made = await ensureResource(
       azure,
       { title: `The VM ${spec.name}`, tags: spec.tags },
-      () => find(spec.resourceGroup, spec.name),
+      sightOf(calls, 'virtualMachines', spec, find, () => client.virtualMachines.list(spec.resourceGroup)),
       {
         what: `The VM ${spec.name} could not be made.`,
         key: `vm/create/${spec.resourceGroup}/${spec.name}`,

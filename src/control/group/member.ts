@@ -2,7 +2,7 @@ import type { Account } from '../../model/account.ts';
 import type { Cloud } from '../../ports/cloud.ts';
 import type { Host, Notice } from '../../ports/host.ts';
 import type { Context } from '../context.ts';
-import { sharingReads } from './shared-reads.ts';
+import { sharingChecks, sharingReads } from './shared-reads.ts';
 
 /**
  * A context for one member of a group: what it tells carries its name, and what stops the group's run stops it. All
@@ -21,7 +21,16 @@ export function memberContexts(context: Context): MemberContext {
     made.catch(() => clouds.delete(account.id));
     return made;
   };
-  return (name, signal) => ({ ...context, cloudFor, host: memberHost(context.host, name, signal) });
+  const checked = new WeakMap<Cloud, Cloud>();
+  const forChecks = (cloud: Cloud): Cloud => {
+    const known = checked.get(cloud) ?? sharingChecks(cloud, context.clock);
+    checked.set(cloud, known);
+    return known;
+  };
+  return (name, signal) => {
+    const host = memberHost(context.host, name, signal);
+    return { ...context, cloudFor, forChecks, host };
+  };
 }
 
 function memberHost(host: Host, name: string, signal: AbortSignal): Host {

@@ -35,6 +35,27 @@ export function sharingReads(cloud: Cloud, clock: Clock): Cloud {
   };
 }
 
+/**
+ * The same for what checks alone ask: the groups, networks and appliances that members have in common. Steps look for
+ * themselves, so this cloud is for checks only.
+ */
+export function sharingChecks(cloud: Cloud, clock: Clock): Cloud {
+  const { groups, network, machines } = cloud;
+  const shared = sharedFor(clock);
+  return {
+    ...cloud,
+    groups: { ...groups, get: (name) => shared(`group ${name}`, () => groups.get(name)) },
+    network: {
+      ...network,
+      virtualNetwork: (id) => shared(`network ${id}`, () => network.virtualNetwork(id)),
+      securityGroup: (id) => shared(`security group ${id}`, () => network.securityGroup(id)),
+      routeTable: (id) => shared(`route table ${id}`, () => network.routeTable(id)),
+      networkInterface: (id) => shared(`interface ${id}`, () => network.networkInterface(id)),
+    },
+    machines: { ...machines, instance: (id) => shared(`machine ${id}`, () => machines.instance(id)) },
+  };
+}
+
 function sharedFor(clock: Clock): <T>(key: string, ask: () => Promise<T>) => Promise<T> {
   const known = new Map<string, { readonly answer: Promise<unknown>; readonly atMs: number }>();
   return <T>(key: string, ask: () => Promise<T>): Promise<T> => {

@@ -33,7 +33,10 @@ export function openRuns(database: Database): RunStore {
           .where('fence', '=', lease.fence)
           .execute();
       }),
-    writeStep: (lease, step) => fenced(database, lease, (db) => writeStep(db, lease.runId, step)),
+    writeStep: (lease, ...steps) =>
+      fenced(database, lease, async (db) => {
+        for (const step of steps) await writeStep(db, lease.runId, step);
+      }),
     finish: (lease, status) =>
       fenced(database, lease, async (db) => {
         await db

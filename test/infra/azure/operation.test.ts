@@ -128,37 +128,45 @@ describe('a long-running operation', () => {
     expect(operation.states).toEqual([saved]);
   });
 
-  it('is seen to have ended before Azure wants to be asked again', async () => {
+  it('is seen to have ended before Azure wants to be asked again, and not looked at in a short pause', async () => {
     const script: Script = { polls: [() => 'running'], submissions: 0, restores: 0 };
     const clock = quickClock();
-    const looks: number[] = [];
-    const look = async () => {
-      looks.push(clock.now());
-      return clock.now() >= 17_000 ? { result: 'seen' } : undefined;
+    const looks: { readonly sinceMs: number; readonly untilMs: number }[] = [];
+    const look: Work<string>['look'] = async (times) => {
+      looks.push(times);
+      return { result: 'seen' };
     };
-    const calls = asksForPauses(makeCalls({ clock, log: silentLog }), 30_000);
-    expect(await runOperation(calls, ENDPOINT, { ...workOf(script), look })).toBe('seen');
-    // Late by 5 % of the time it took, at most; and not in a tight loop: Azure gives 35 such reads of a VM a minute.
-    expect(clock.now()).toBeLessThan(17_000 * 1.05 + 1);
-    expect(looks.length).toBeLessThan(35);
+    const quick = asksForPauses(makeCalls({ clock, log: silentLog }), 2000);
+    await failureOf(runOperation(quick, ENDPOINT, { ...workOf(script), look }));
+    expect(looks).toEqual([]);
+    const sinceMs = clock.now();
+    const slow = asksForPauses(makeCalls({ clock, log: silentLog }), 30_000);
+    expect(await runOperation(slow, ENDPOINT, { ...workOf(script), look })).toBe('seen');
+    expect(looks).toEqual([{ sinceMs, untilMs: sinceMs + 30_000 }]);
   });
 
-  it('is not looked at while reads are short, and its failure is asked for at once, one time', async () => {
+  it('that is seen to have failed is asked why at once, one time, and then in the pauses that Azure wants', async () => {
     const script: Script = { polls: [() => 'running'], submissions: 0, restores: 0 };
     const clock = quickClock();
     let looks = 0;
     const look = async () => {
       looks += 1;
+      await clock.sleep(500);
       return 'failed' as const;
     };
-    const calls = makeCalls({ clock, log: silentLog });
-    const failing = { ...workOf(script), look };
-    await failureOf(runOperation(asksForPauses(calls, 30_000), ENDPOINT, failing));
+    const calls = asksForPauses(makeCalls({ clock, log: silentLog }), 30_000);
+    await failureOf(runOperation(calls, ENDPOINT, { ...workOf(script), look }));
     expect(looks).toBe(1);
     expect(clock.slept.slice(0, 3)).toEqual([500, 30_000, 30_000]);
-    const short = asksForPauses({ ...calls, answers: { ...calls.answers, readsLeft: () => 99 } }, 30_000);
-    await failureOf(runOperation(short, ENDPOINT, failing));
-    expect(looks).toBe(1);
+  });
+
+  it('is not asked earlier because nothing was seen', async () => {
+    const script: Script = { polls: [() => 'running'], submissions: 0, restores: 0 };
+    const clock = quickClock();
+    const look = async () => undefined;
+    const calls = asksForPauses(makeCalls({ clock, log: silentLog }), 30_000);
+    await failureOf(runOperation(calls, ENDPOINT, { ...workOf(script), look }));
+    expect(new Set(clock.slept)).toEqual(new Set([30_000]));
   });
 
   it('sends nothing when the person has already said stop', async () => {
