@@ -142,9 +142,13 @@ describe('network', () => {
       staticIp: '10.20.1.40',
       publicIpId: publicIp.id,
       securityGroupId: local.id('Microsoft.Network/networkSecurityGroups', 'standby-web'),
+      dnsServers: ['10.20.1.10', '10.20.1.11'],
     };
     const nic = await cloud.network.createNetworkInterface(spec);
-    expect(nic).toMatchObject({ privateIp: '10.20.1.40', publicIpId: publicIp.id });
+    expect(nic).toMatchObject({
+      ...{ privateIp: '10.20.1.40', publicIpId: publicIp.id },
+      dnsServers: ['10.20.1.10', '10.20.1.11'],
+    });
     expect(await cloud.network.networkInterface(nic.id)).toEqual(nic);
     expect((await failureOf(cloud.network.deletePublicIp(publicIp.id, SCENARIO))).code).toBe(
       'PublicIPAddressCannotBeDeleted',
