@@ -2,6 +2,7 @@ import { lstat, readdir, readFile, realpath } from 'node:fs/promises';
 import { basename, dirname, join, resolve, sep } from 'node:path';
 import { inputError, type StandbyError } from '../errors.ts';
 import { UNSTABLE_NAME } from '../guest/readiness/linux-kernel.ts';
+import { NIC_NOTER, namedByRules, SYSTEM_RULES } from '../guest/readiness/linux-network.ts';
 
 /**
  * What a Linux master needs to start in Azure and can be given while it works: it only looks, and says which files would
@@ -125,7 +126,8 @@ async function initialRamDisk(system: System): Promise<Part> {
   const text = `${wanted.join(', ')} into the initial RAM disk: without them it does not find its disk in Azure`;
   const path = '/etc/initramfs-tools/modules';
   const before = await system.text(path);
-  if (before !== undefined) {
+  // Its settings stay behind where dracut has taken its place.
+  if (before !== undefined && (await hasCommand(system, 'update-initramfs'))) {
     const lines = new Set(before.split('\n').map((line) => line.trim()));
     const missing = wanted.filter((driver) => !lines.has(driver));
     if (missing.length === 0) return {};
@@ -135,7 +137,7 @@ async function initialRamDisk(system: System): Promise<Part> {
       commands: [['update-initramfs', '-u', '-k', 'all']],
     };
   }
-  if (await system.isThere('/etc/dracut.conf.d')) {
+  if ((await system.isThere('/etc/dracut.conf.d')) && (await hasCommand(system, 'dracut'))) {
     const file = '/etc/dracut.conf.d/90-standby.conf';
     const was = await system.text(file);
     const after = `# By standby master prepare.\nadd_drivers+=" ${wanted.join(' ')} "\n`;
@@ -146,6 +148,13 @@ async function initialRamDisk(system: System): Promise<Part> {
     };
   }
   return { left: [{ code, text: `${text}. Neither initramfs-tools nor dracut was found.` }] };
+}
+
+async function hasCommand(system: System, name: string): Promise<boolean> {
+  const places = ['/usr/sbin', '/usr/bin', '/sbin', '/bin'].map((folder) =>
+    system.isThere(`${folder}/${name}`),
+  );
+  return (await Promise.all(places)).includes(true);
 }
 
 /** Those that are modules of a kernel of this system; what is built in needs nothing. */
@@ -166,7 +175,7 @@ async function serialConsole(system: System): Promise<Part> {
   if (before === undefined || /\bconsole=ttyS0\b/.test(before)) return {};
   const text = 'console=ttyS0 for the kernel, beside its own console: else the boot log in Azure stays empty';
   const line = /^GRUB_CMDLINE_LINUX="([^"\n$`\\]*)"[ \t]*$/m;
-  if (!line.test(before) || !(await system.isThere('/usr/sbin/update-grub'))) {
+  if (!line.test(before) || !(await hasCommand(system, 'update-grub'))) {
     return {
       left: [
         { code, text: `${text}. By hand, with grubby --update-kernel=ALL --args=console=ttyS0,115200n8` },
@@ -205,25 +214,37 @@ async function deviceNames(system: System): Promise<Part> {
   return { changes: [{ path: FSTAB, code, text, before, after: lines.join('\n') }], left };
 }
 
+/**
+ * Rules that bind names to the master's MACs stay: its own network may be configured by those names. What would name the
+ * standby's NIC beside them is silenced.
+ */
 async function persistentNames(system: System): Promise<Part> {
+  const code = 'PERSISTENT_NET';
   const folder = '/etc/udev/rules.d';
-  const changes: FileChange[] = [];
+  const left: { code: string; text: string }[] = [];
+  let hasOwn = false;
   for (const name of await system.list(folder)) {
-    const path = `${folder}/${name}`;
-    if (!/^\d+-persistent-net\.rules$/.test(name)) continue;
-    const before = await system.text(path);
-    if (before === undefined || !/^\s*[^#\s].*NAME=/m.test(before)) continue;
-    const text = 'it binds the names of NICs to the MACs of the master, which do not follow';
-    changes.push({ path, code: 'PERSISTENT_NET', text, before, after: undefined });
+    if (!/persistent-net/.test(name)) continue;
+    const { own, any } = namedByRules((await system.text(`${folder}/${name}`)) ?? '');
+    hasOwn ||= own;
+    if (any) left.push({ code, text: `${folder}/${name} names any NIC, and so the standby's too.` });
   }
-  return { changes };
+  const path = `${folder}/${NIC_NOTER}`;
+  const noters = SYSTEM_RULES.map((one) => system.isThere(`/${one}/${NIC_NOTER}`));
+  const isNoted = (await Promise.all(noters)).includes(true) && !(await system.isThere(path));
+  if (!hasOwn || !isNoted) return { left };
+  const text = 'no name for new NICs: the standby’s would be eth1, because the master’s has eth0';
+  const after = '# By standby master prepare: new NICs get no names of their own.\n';
+  return { changes: [{ path, code, text, before: undefined, after }], left };
 }
+
+/** In netplan and in networkd. */
+const OF_ONE_MAC = /macaddress:|MACAddress=/;
 
 /** The NIC is eth0 in Azure. A master that has one of that name keeps what it says about it. */
 async function nicInAzure(system: System): Promise<Part> {
   const code = 'NIC_NAMES';
   const text = 'eth0 takes its address by DHCP: the NIC has that name in Azure, and the master has none';
-  if (await system.isThere('/sys/class/net/eth0')) return {};
   const interfaces = (await system.text('/etc/network/interfaces')) ?? '';
   const own = [
     ...(await textsIn(system, '/etc/network/interfaces.d')),
@@ -231,7 +252,11 @@ async function nicInAzure(system: System): Promise<Part> {
     ...(await textsIn(system, '/etc/systemd/network')),
     interfaces,
   ];
-  if (own.some((one) => /\beth0\b|\be(th?)?\*|Name=\*|Type=ether/.test(one))) return {};
+  const speaks = own.filter((one) => /\beth0\b|\be(th?)?\*|Name=\*|Type=ether/.test(one));
+  if (speaks.length > 0 && speaks.every((one) => OF_ONE_MAC.test(one))) {
+    return { left: [{ code, text: 'What is said of eth0 holds for the MAC of the master only.' }] };
+  }
+  if (speaks.length > 0 || (await system.isThere('/sys/class/net/eth0'))) return {};
   const made = (path: string, after: string): Part => ({
     changes: [{ path, code, text, before: undefined, after: `# By standby master prepare.\n${after}` }],
   });

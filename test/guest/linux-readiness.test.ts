@@ -17,6 +17,8 @@ import {
 import { faultsOf } from './readiness-faults.ts';
 import { deviceOf } from './volumes.ts';
 
+const BOUND = 'SUBSYSTEM=="net", ATTR{address}=="52:54:00:5a:00:07", NAME="eth0"\n';
+
 let folder: string;
 beforeAll(() => {
   folder = mkdtempSync(join(tmpdir(), 'standby-linux-'));
@@ -70,7 +72,24 @@ describe('Linux', () => {
     [
       'PERSISTENT_NET warning',
       { 'etc/udev/rules.d/70-persistent-net.rules': 'SUBSYSTEM=="net", NAME="eth1"\n' },
-      /70-/,
+      /70-.*names any NIC/,
+    ],
+    [
+      'PERSISTENT_NET warning',
+      {
+        'etc/udev/rules.d/70-persistent-net.rules': BOUND,
+        'lib/udev/rules.d/75-persistent-net-generator.rules': '',
+      },
+      /udev adds a name/,
+    ],
+    [
+      'NIC_NAMES error',
+      {
+        'etc/network/interfaces': 'auto lo\n',
+        'etc/netplan/50-cloud-init.yaml':
+          'network:\n  ethernets:\n    eth0:\n      dhcp4: true\n      match:\n        macaddress: "52:54:00:5a:00:07"\n      set-name: eth0\n',
+      },
+      /only eth0 with the MAC 52:54:00:5a:00:07/,
     ],
   ];
   it.each(faults)('with one wrong fact has the verdict %s and no other', async (fault, files, found) => {
@@ -78,6 +97,17 @@ describe('Linux', () => {
     expect(result.faults).toEqual([fault]);
     expect(result.found).toMatch(found);
     expect(result.verdict).toBe(fault.endsWith('error') ? 'not ready' : 'ready');
+  });
+
+  it('is ready though rules of udev name the NICs that its master has, by their MACs', async () => {
+    const files = { 'etc/udev/rules.d/70-persistent-net.rules': BOUND };
+    const silenced = {
+      ...files,
+      'lib/udev/rules.d/75-persistent-net-generator.rules': '# notes each NIC\n',
+      'etc/udev/rules.d/75-persistent-net-generator.rules': '',
+    };
+    for (const some of [files, silenced])
+      expect((await faultsOf(linuxDisk(folder, { files: some }))).faults).toEqual([]);
   });
 
   it('is refused without what its firmware looks for', async () => {
@@ -167,6 +197,24 @@ describe('Linux', () => {
           '[connection]\ntype=ethernet\n[ipv4]\nmethod=manual\n',
       },
       ['DHCP warning'],
+    ],
+    [
+      'ifcfg of one MAC',
+      { 'etc/sysconfig/network-scripts/ifcfg-eth0': 'BOOTPROTO=dhcp\nHWADDR=52:54:00:5A:00:07\n' },
+      ['NIC_NAMES error'],
+    ],
+    [
+      'NetworkManager of one MAC',
+      {
+        'etc/NetworkManager/system-connections/a.nmconnection':
+          '[connection]\ntype=ethernet\n[ethernet]\nmac-address=52:54:00:5A:00:07\n[ipv4]\nmethod=auto\n',
+      },
+      ['NIC_NAMES error'],
+    ],
+    [
+      'networkd of one MAC',
+      { 'etc/systemd/network/a.network': '[Match]\nMACAddress=52:54:00:5a:00:07\n[Network]\nDHCP=yes\n' },
+      ['NIC_NAMES error'],
     ],
     ['networkd', { 'etc/systemd/network/a.network': '[Match]\nName=en* eth*\n[Network]\nDHCP=yes\n' }, []],
     ['NetworkManager by itself', { 'etc/NetworkManager/NetworkManager.conf': '[main]\n' }, []],

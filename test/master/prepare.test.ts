@@ -3,6 +3,7 @@ import {
   mkdirSync,
   readdirSync,
   readFileSync,
+  rmSync,
   statSync,
   symlinkSync,
   writeFileSync,
@@ -29,6 +30,7 @@ const FILES = {
   'etc/default/grub': 'GRUB_TIMEOUT=5\nGRUB_CMDLINE_LINUX="quiet"\n',
   'etc/initramfs-tools/modules': '# modules\nhv_vmbus',
   'etc/udev/rules.d/70-persistent-net.rules': 'SUBSYSTEM=="net", ATTR{address}=="00:11", NAME="eth7"\n',
+  'lib/udev/rules.d/75-persistent-net-generator.rules': '# notes each NIC\n',
   'etc/network/interfaces':
     'auto lo\niface lo inet loopback\nauto ens3\niface ens3 inet static\n  address 10.0.0.5/24\n',
 };
@@ -37,7 +39,8 @@ const FILES = {
 function master(files: Readonly<Record<string, string>> = FILES): void {
   const modules = 'lib/modules/6.1/modules.dep';
   const drivers = 'kernel/drivers/hv/hv_vmbus.ko:\nkernel/drivers/scsi/hv_storvsc.ko.xz:\n';
-  const all = { ...files, [modules]: drivers, 'usr/sbin/update-grub': '', 'dev/sda1': '' };
+  const commands = { 'usr/sbin/update-grub': '', 'usr/sbin/update-initramfs': '' };
+  const all = { ...commands, ...files, [modules]: drivers, 'dev/sda1': '' };
   for (const [path, text] of Object.entries(all)) {
     mkdirSync(dirname(join(root, path)), { recursive: true });
     writeFileSync(join(root, path), text);
@@ -87,7 +90,7 @@ describe('Preparing a Linux master', () => {
       '/etc/initramfs-tools/modules changed',
       '/etc/default/grub changed',
       '/etc/fstab changed',
-      '/etc/udev/rules.d/70-persistent-net.rules removed',
+      '/etc/udev/rules.d/75-persistent-net-generator.rules made',
       '/etc/network/interfaces changed',
     ]);
     const text = (path: string) => readFileSync(join(root, path), 'utf8');
@@ -104,7 +107,7 @@ describe('Preparing a Linux master', () => {
     const fstab = '/dev/sda1 / ext4 defaults 0 1\n';
     const own = { ...FILES, 'etc/fstab': fstab };
     master(own);
-    const network = ['etc/udev/rules.d/70-persistent-net.rules', 'etc/network/interfaces'] as const;
+    const network = ['etc/udev/rules.d/75-persistent-net-generator.rules', 'etc/network/interfaces'] as const;
     const folder = await makeFolder();
     try {
       const before = linuxDisk(folder, { files: own });
@@ -117,8 +120,9 @@ describe('Preparing a Linux master', () => {
       await prepare();
       const [rules, interfaces] = network;
       const after = {
+        ...own,
         'etc/fstab': readFileSync(join(root, 'etc/fstab'), 'utf8'),
-        [rules]: null,
+        [rules]: readFileSync(join(root, rules), 'utf8'),
         [interfaces]: readFileSync(join(root, interfaces), 'utf8'),
       };
       // Its own address stays fixed, on a NIC that the standby does not have.
@@ -142,6 +146,25 @@ describe('Preparing a Linux master', () => {
     expect(undone).toMatchObject({ skipped: [], commands: again.pending });
     expect(filesOf()).toEqual(before);
     expect(await undoPrepare(options())).toEqual({ done: [], skipped: [], commands: [] });
+  });
+
+  it('leaves the rules that name the master’s own NICs, and names those that would name any', async () => {
+    const any = 'SUBSYSTEM=="net", NAME="eth1"\n';
+    const { 'lib/udev/rules.d/75-persistent-net-generator.rules': _noter, ...modern } = FILES;
+    master({ ...modern, 'etc/udev/rules.d/71-persistent-net.rules': any });
+    const { changes, left } = await proposePrepare({ root });
+    expect(changes.map(({ code }) => code)).not.toContain('PERSISTENT_NET');
+    expect(left.map(({ code, text }) => `${code} ${text}`)).toContainEqual(
+      expect.stringMatching(/PERSISTENT_NET .*71-persistent-net\.rules names any NIC/),
+    );
+  });
+
+  it('says so when what the master knows of eth0 holds for its own MAC only', async () => {
+    const netplan =
+      'network:\n  ethernets:\n    eth0:\n      dhcp4: true\n      match:\n        macaddress: "52:54:00:00:00:01"\n      set-name: eth0\n';
+    master({ 'etc/fstab': 'UUID=1 / ext4 defaults 0 1\n', 'etc/netplan/50-cloud-init.yaml': netplan });
+    const { left } = await proposePrepare({ root });
+    expect(left.map(({ code }) => code)).toContain('NIC_NAMES');
   });
 
   it('leaves a file that somebody else has changed since as it is', async () => {
@@ -172,7 +195,7 @@ describe('Preparing a Linux master', () => {
         expect(filesOf()).toEqual(before);
       }
     }
-  });
+  }, 120_000);
 
   it('runs what makes its files count until all of it has ended well', async () => {
     master();
@@ -193,7 +216,10 @@ describe('Preparing a Linux master', () => {
   });
 
   it('adds drivers by dracut, a NIC by netplan, and touches nothing that is right already', async () => {
-    master({ 'etc/fstab': 'UUID=1 / ext4 defaults 0 1\n' });
+    // The settings of initramfs-tools stay behind where dracut has taken its place.
+    const behind = { 'etc/initramfs-tools/modules': '# nothing\n', 'usr/bin/dracut': '' };
+    master({ 'etc/fstab': 'UUID=1 / ext4 defaults 0 1\n', ...behind });
+    rmSync(join(root, 'usr/sbin/update-initramfs'));
     mkdirSync(join(root, 'etc/dracut.conf.d'), { recursive: true });
     mkdirSync(join(root, 'etc/netplan'));
     writeFileSync(

@@ -123,6 +123,15 @@ describe('the boot proof', () => {
     });
   });
 
+  it('names the emergency in which a lively console ends while a health check waits for its answer', async () => {
+    const emergency = `${KERNEL}\r\nYou are in emergency mode. The root account is locked.\r\n`;
+    const checks = withHealth({ kind: 'tcp', port: 1 });
+    await expect(prove((look) => (look < 3 ? KERNEL : emergency), checks)).rejects.toMatchObject({
+      code: 'BOOT_NOT_PROVEN',
+      why: expect.stringContaining('emergency mode'),
+    });
+  });
+
   it('can be accepted by the operator though it failed, and says so', async () => {
     const change = { ...withHealth({ kind: 'tcp', port: 1 }), acceptUnprovenBoot: true };
     const proof = await prove(() => KERNEL, change);

@@ -8,6 +8,8 @@ interface Nic {
   /** A name or a pattern; `*` where the file holds for any NIC. */
   readonly name: string;
   readonly how: 'dhcp' | 'static';
+  /** It holds for the NIC with this MAC only, which is the master's. */
+  readonly mac?: string | undefined;
 }
 
 const FILES_MAX = 200;
@@ -33,6 +35,14 @@ async function dhcpVerdict(root: FileTree, nics: readonly Nic[]): Promise<Verdic
   if (nics.length > 0 && fixed.length === 0) return good('DHCP', DHCP, text);
   const byDefault = nics.length === 0 && (await root.find('etc/NetworkManager')) !== undefined;
   if (byDefault) return good('DHCP', DHCP, 'NetworkManager, without a configuration of its own');
+  const ownStatic = fixed.filter(({ name, mac }) => !mac && matches(name, NIC_IN_AZURE));
+  if (ownStatic.length > 0) {
+    return doubtful('DHCP', DHCP, {
+      found: text,
+      expected: `DHCP for ${NIC_IN_AZURE}: the standby keeps the fixed address, and is reached only where its NIC in Azure has this very one, in a subnet with the same prefix and gateway`,
+      cure: `DHCP in ${ownStatic.map(({ source }) => source).join(', ')}, with a reservation that keeps the master’s address; nothing of Standby changes it. Else give the scenario this address, in such a subnet.`,
+    });
+  }
   return doubtful('DHCP', DHCP, {
     found: text || 'no network configuration was found',
     expected: 'DHCP: the address is given to the NIC in Azure, not inside the server',
@@ -43,12 +53,12 @@ async function dhcpVerdict(root: FileTree, nics: readonly Nic[]): Promise<Verdic
 const NAMES = 'Names of NICs';
 
 function nameVerdict(nics: readonly Nic[]): Verdict {
-  const isFound = nics.some(({ name }) => matches(name, NIC_IN_AZURE));
+  const isFound = nics.some(({ name, mac }) => !mac && matches(name, NIC_IN_AZURE));
   if (nics.length === 0 || isFound) return good('NIC_NAMES', NAMES, `nothing stands against ${NIC_IN_AZURE}`);
   return broken('NIC_NAMES', NAMES, {
-    found: `only ${[...new Set(nics.map(({ name }) => name))].join(', ')}`,
+    found: `only ${[...new Set(nics.map(({ name, mac }) => (mac ? `${name} with the MAC ${mac}` : name)))].join(', ')}`,
     expected: `${NIC_IN_AZURE}, or a pattern that fits it: the NIC has that name in Azure`,
-    cure: `Add ${NIC_IN_AZURE} with DHCP to the network configuration, marked as optional.`,
+    cure: `Add ${NIC_IN_AZURE} with DHCP to the network configuration, marked as optional and without a MAC.`,
   });
 }
 
@@ -61,20 +71,53 @@ function matches(pattern: string, name: string): boolean {
 }
 
 const PERSISTENT = 'Persistent names of NICs';
+const RULES = 'etc/udev/rules.d';
+/** Of older distributions: it notes every NIC that it sees, so that the standby's becomes eth1 beside the master's eth0. */
+export const NIC_NOTER = '75-persistent-net-generator.rules';
+export const SYSTEM_RULES = ['lib/udev/rules.d', 'usr/lib/udev/rules.d'];
+
+/** Whose NICs the rules of udev name: only the master's, by what does not follow, or any. */
+export function namedByRules(text: string): { readonly own: boolean; readonly any: boolean } {
+  const lines = text.split('\n').filter((line) => /^\s*[^#\s].*NAME:?="/.test(line));
+  const isOwn = (line: string) => /ATTRS?\{address\}=="|KERNELS=="|ENV\{ID_PATH\}=="/.test(line);
+  return { own: lines.some(isOwn), any: !lines.every(isOwn) };
+}
 
 async function persistentVerdict(root: FileTree): Promise<Verdict> {
-  const rules = ((await root.list('etc/udev/rules.d')) ?? []).filter((name) => /persistent-net/.test(name));
-  const bound: string[] = [];
+  const rules = ((await root.list(RULES)) ?? []).filter((name) => /persistent-net/.test(name));
+  const any: string[] = [];
+  const own: string[] = [];
   for (const name of rules.slice(0, FILES_MAX)) {
-    const text = (await textOf(root, `etc/udev/rules.d/${name}`)) ?? '';
-    if (/^\s*[^#\s].*NAME=/m.test(text)) bound.push(name);
+    const named = namedByRules((await textOf(root, `${RULES}/${name}`)) ?? '');
+    if (named.any) any.push(name);
+    if (named.own) own.push(name);
   }
-  if (bound.length === 0) return good('PERSISTENT_NET', PERSISTENT, 'no rules');
-  return doubtful('PERSISTENT_NET', PERSISTENT, {
-    found: `etc/udev/rules.d/${bound.join(', ')}`,
-    expected: 'no rules that bind a name to the MAC of the master',
-    cure: `rm /etc/udev/rules.d/${bound.join(' /etc/udev/rules.d/')}`,
-  });
+  if (any.length > 0) {
+    return doubtful('PERSISTENT_NET', PERSISTENT, {
+      found: `${RULES}/${any.join(', ')} names any NIC`,
+      expected: `no rule that gives the standby’s NIC another name than ${NIC_IN_AZURE}`,
+      cure: `In /${RULES}/${any.join(`, /${RULES}/`)}: ATTR{address}=="MAC of the master" for each rule.`,
+    });
+  }
+  if (own.length > 0 && (await notesNics(root, rules))) {
+    return doubtful('PERSISTENT_NET', PERSISTENT, {
+      found: `${RULES}/${own.join(', ')}, and udev adds a name for each new NIC`,
+      expected: `the standby’s NIC keeps the name ${NIC_IN_AZURE}`,
+      cure: `touch /${RULES}/${NIC_NOTER}`,
+    });
+  }
+  return good(
+    'PERSISTENT_NET',
+    PERSISTENT,
+    own.length > 0 ? `${own.join(', ')}: for NICs of the master only, which do not follow` : 'no rules',
+  );
+}
+
+/** A file of the same name in /etc stands in for the system's own. */
+async function notesNics(root: FileTree, rules: readonly string[]): Promise<boolean> {
+  if (rules.includes(NIC_NOTER)) return false;
+  for (const folder of SYSTEM_RULES) if (await root.find(`${folder}/${NIC_NOTER}`)) return true;
+  return false;
 }
 
 type Reader = (text: string, file: string) => Omit<Nic, 'source'>[];
@@ -118,7 +161,8 @@ function netplan(text: string): Omit<Nic, 'source'>[] {
     const own = /^"?([^\s":]+)"?:/.exec(part)?.[1] ?? '*';
     const match = /match:\s*\n?\s*\{?\s*name:\s*"?([^\s"}]+)/.exec(part)?.[1];
     const isDhcp = /dhcp4:\s*(true|yes|on)\b/i.test(part);
-    return { name: match ?? own, how: isDhcp || !/addresses:/.test(part) ? 'dhcp' : 'static' };
+    const mac = /macaddress:\s*["']?([\da-fA-F:]+)/.exec(part)?.[1];
+    return { name: match ?? own, how: isDhcp || !/addresses:/.test(part) ? 'dhcp' : 'static', mac };
   });
 }
 
@@ -127,18 +171,21 @@ function ifcfg(text: string, file: string): Omit<Nic, 'source'>[] {
   if (!name || name === 'lo' || /~|\.bak|\.orig|\.rpm/.test(file)) return [];
   const value = (key: string) => new RegExp(`^\\s*${key}=["']?([^"'\\s]*)`, 'm').exec(text)?.[1];
   const isDhcp = /dhcp/i.test(value('BOOTPROTO') ?? '');
-  return [{ name: value('DEVICE') ?? name, how: isDhcp || !value('IPADDR') ? 'dhcp' : 'static' }];
+  const how = isDhcp || !value('IPADDR') ? 'dhcp' : 'static';
+  return [{ name: value('DEVICE') ?? name, how, mac: value('HWADDR') || undefined }];
 }
 
 function networkManager(text: string): Omit<Nic, 'source'>[] {
   if (!/^type=(ethernet|802-3-ethernet)/m.test(text)) return [];
   const name = /^interface-name=(\S+)/m.exec(text)?.[1] ?? '*';
   const ipv4 = /^\[ipv4\]([\s\S]*?)(?=^\[|(?![\s\S]))/m.exec(text)?.[1] ?? '';
-  return [{ name, how: /^method=manual/m.test(ipv4) ? 'static' : 'dhcp' }];
+  const mac = /^mac-address=(\S+)/m.exec(text)?.[1];
+  return [{ name, how: /^method=manual/m.test(ipv4) ? 'static' : 'dhcp', mac }];
 }
 
 function networkd(text: string): Omit<Nic, 'source'>[] {
   const names = /^Name=(.*)$/m.exec(text)?.[1]?.trim().split(/\s+/) ?? ['*'];
   const how = /^DHCP=(yes|true|ipv4|both)/m.test(text) || !/^Address=/m.test(text) ? 'dhcp' : 'static';
-  return names.map((name) => ({ name, how }));
+  const mac = /^(?:Permanent)?MACAddress=(\S+)/m.exec(text)?.[1];
+  return names.map((name) => ({ name, how, mac }));
 }

@@ -131,6 +131,8 @@ async function watchSerial(watch: Watch): Promise<Verdict> {
       stalled: now >= untilMs || now - quietSinceMs >= STALLED_MS,
       over: now >= untilMs || (seen.healthy && now - quietSinceMs >= SILENT_BUT_HEALTHY_MS),
       healthy: seen.healthy,
+      // While somebody else still waits for it, its last word is not yet said: it may end in an emergency.
+      final: seen.healthy || now >= untilMs || work.scenario.healthChecks.length === 0,
     });
     if (verdict) return verdict;
     context.progress(
@@ -155,7 +157,12 @@ function sinceStart(whole: string, before: number): string {
 
 function judgeSerial(
   text: string,
-  now: { readonly stalled: boolean; readonly over: boolean; readonly healthy: boolean },
+  now: {
+    readonly stalled: boolean;
+    readonly over: boolean;
+    readonly healthy: boolean;
+    readonly final: boolean;
+  },
 ): Verdict | undefined {
   const title = SERIAL_TITLE;
   const { lines, lastLine, fault } = readSerialSigns(text);
@@ -164,6 +171,7 @@ function judgeSerial(
     return { code: 'BOOT_FAILED', status: 'error', title, found: `The console says "${fault}".`, next };
   }
   if (!fault && lines > 0) {
+    if (!now.final) return undefined;
     const found = `${lines} ${lines === 1 ? 'line' : 'lines'}, last: "${lastLine?.slice(0, 80)}"`;
     return { code: 'SERIAL_ALIVE', status: 'ok', title, found };
   }
