@@ -24,6 +24,7 @@ import {
 } from './steps/remove-drill.ts';
 import { type Held, RELEASE_REPLICA, STILL_REPLICA } from './steps/still-replica.ts';
 import { VERIFY_SCENARIO, type Verified } from './steps/verify-scenario.ts';
+import { WATCH_CONSOLE, type Watched } from './steps/watch-console.ts';
 import type { Work } from './work.ts';
 
 /** How a drill went; JSON as it stands. Made of the run's record alone, so it can be made again and is the same. */
@@ -115,13 +116,13 @@ export function drillReport({
   const endedAtMs = Math.max(...steps.flatMap((step) => step.endedAtMs ?? []));
   const machine = out<MadeMachine>(CREATE_VIRTUAL_MACHINE);
   const patch = out<Patched>(PATCH_REPLICA);
-  const proof = boot && { ...boot, verdicts: [...boot.verdicts, ...notAsked(scenario)] };
+  const proof = boot && proofOf(scenario, boot, out<Watched>(WATCH_CONSOLE)?.verdicts ?? []);
   return {
     format: 'standby-drill-report/1',
     scenario: { id: scenario.id, name: scenario.name },
     runId: run.id,
-    outcome: outcomeOfDrill(failure, boot),
-    ...(failure ? { failure } : causeOf(boot)),
+    outcome: outcomeOfDrill(failure, proof),
+    ...(failure ? { failure } : causeOf(proof)),
     startedAt: isoTime(startedAtMs),
     endedAt: isoTime(endedAtMs),
     totalMs: endedAtMs - startedAtMs,
@@ -142,6 +143,16 @@ export function drillReport({
     removal: removalOf(out(REMOVE_DRILL), out(PROVE_NOTHING_REMAINS), keptUntilMs),
     cost: drillCost({ scenario: drilled.scenario, inventory: work.inventory, runId: run.id }, run, prices),
     ...(previousSha256 === undefined ? {} : { previousSha256 }),
+  };
+}
+
+/** What was seen first, and what the console told after that; a guest that lived for a moment has not booted. */
+function proofOf(scenario: Scenario, boot: BootProof, watched: readonly Verdict[]): BootProof {
+  const hasFailed = watched.some((one) => one.status === 'error');
+  return {
+    ...boot,
+    outcome: hasFailed ? 'failed-but-accepted' : boot.outcome,
+    verdicts: [...boot.verdicts, ...watched, ...notAsked(scenario)],
   };
 }
 

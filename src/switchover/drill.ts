@@ -27,6 +27,7 @@ import { snapshotDiskStep } from './steps/snapshot-disk.ts';
 import { releaseReplicaStep, stillReplicaStep, whileStill } from './steps/still-replica.ts';
 import { verifyScenarioStep } from './steps/verify-scenario.ts';
 import { waitRunningStep } from './steps/wait-running.ts';
+import { watchConsoleStep } from './steps/watch-console.ts';
 import type { Work } from './work.ts';
 
 export interface DrillOptions {
@@ -80,6 +81,7 @@ export function drillPlan(original: Work, options: DrillOptions): Plan {
     ...scripts('before-boot'),
     [waitRunningStep(work, { vmIdOf, hasRunBefore: false })],
     [proveBootStep(work, { addressOf: async (context) => reachedAt(blueprint, context) })],
+    [watchConsoleStep(work, vmIdOf)],
     [keepEvidenceStep(work, vmIdOf, options.keep)],
     ...scripts('after-boot'),
   ];

@@ -111,6 +111,47 @@ describe('a drill', () => {
   });
 });
 
+describe('a drill whose guest has spoken', () => {
+  const GRUB = 'GRUB loading.\r\n';
+  it.each([
+    [
+      'panics after it',
+      `${GRUB}Kernel panic - not syncing: VFS: Unable to mount root fs\r\n`,
+      'running',
+      'panic',
+    ],
+    ['turns itself off after it', `${GRUB}reboot: Power down\r\n`, 'stopped', 'The VM is stopped'],
+  ] as const)('and %s has failed, and its evidence is kept', async (_, then, power, words) => {
+    const on = await ready();
+    let looks = 0;
+    const { machines } = on.fake.cloud;
+    const serialLog = async () => (looks++ < 4 ? GRUB : then);
+    const instance: typeof machines.instance = async (vmId) => {
+      const found = await machines.instance(vmId);
+      return found && looks > 4 ? { ...found, power } : found;
+    };
+    on.changes = { cloud: { ...on.fake.cloud, machines: { ...machines, serialLog, instance } } };
+    await on.run(RUN, plan(on));
+    expect(reportOf()).toMatchObject({
+      outcome: 'failed',
+      cause: expect.stringContaining(words),
+      evidence: { serialLog: { bytes: then.length } },
+      removal: { state: 'proven' },
+    });
+  });
+
+  it('is followed until it is quiet, and not for ever', async () => {
+    const on = await ready();
+    let lines = 0;
+    const serialLog = async () => 'kernel: and on it goes\r\n'.repeat(++lines);
+    const { machines } = on.fake.cloud;
+    on.changes = { cloud: { ...on.fake.cloud, machines: { ...machines, serialLog } } };
+    await on.run(RUN, plan(on));
+    expect(reportOf().outcome).toBe('passed');
+    expect(reportOf().boot?.verdicts.map((one) => one.code)).toContain('SERIAL_FOLLOWED');
+  });
+});
+
 describe('the picture of a drill', () => {
   it.each([
     ['png', '89504e470d0a1a0a00'],
