@@ -36,6 +36,11 @@ async function gptDoubt(disk: VolumeBytes, sectorBytes: number): Promise<string 
   if (mbr.readUInt16LE(510) !== 0xaa55 || types.length !== 1 || types[0] !== 0xee) {
     return 'Its MBR does not stand for the GPT.';
   }
+  return gptDamage(disk, sectorBytes);
+}
+
+/** What of the first GPT has a wrong checksum; the firmware then looks for the backup in the last sector, and there alone. */
+export async function gptDamage(disk: VolumeBytes, sectorBytes: number): Promise<string | undefined> {
   const header = await disk.read(sectorBytes, sectorBytes);
   const headerBytes = header.readUInt32LE(12);
   if (headerBytes < 92 || headerBytes > sectorBytes) return 'The header of its GPT has an impossible length.';

@@ -76,6 +76,26 @@ describe('The used blocks of an ext volume', () => {
     rmSync(file);
   });
 
+  it.each(['-t ext4 -b 4096', '-t ext2 -b 4096'])('are those that e2image takes along: %s', async (flags) => {
+    const file = volume(64, flags.length, flags);
+    const map = await mapOf(file, mapExt);
+    if (typeof map === 'string') throw new Error(map);
+    const bytes = readFileSync(file);
+    const { free } = freeByDumpe2fs(file);
+    for (const block of free) bytes.fill(0xa5, block * 4096, (block + 1) * 4096);
+    writeFileSync(file, bytes);
+    const image = `${file}.e2i`;
+    run('e2image', '-r', '-a', file, image);
+    const taken = readFileSync(image);
+    for (let block = 0; (block + 1) * 4096 <= taken.length; block++) {
+      const isTaken =
+        bytes.compare(taken, block * 4096, (block + 1) * 4096, block * 4096, (block + 1) * 4096) === 0;
+      expect([block, isTaken]).toEqual([block, map.isUsed(block)]);
+    }
+    rmSync(file);
+    rmSync(image);
+  });
+
   it('may be thrown away without e2fsck or a file noticing', async () => {
     const file = volume(64, 7, '-t ext4 -b 1024');
     const tree = run('debugfs', '-R', 'ls -l -p d1', file);

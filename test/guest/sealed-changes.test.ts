@@ -126,7 +126,9 @@ describe('What a sealed copy of Windows gets', () => {
     expect(bare).toMatchObject({ patches: [], changes: [], left: [{ code: 'REGISTRY' }] });
   });
 
-  it('leaves the disk as sound as it was after each first part of its patches', async () => {
+  it('leaves the disk as sound as it was after each first part of its patches', {
+    timeout: 90_000,
+  }, async () => {
     const system = hiveWith(start(SETS[0] ?? '', 'storvsc', 3), start(SETS[1] ?? '', 'Dhcp', 4));
     const broken = larger(uefiWindows(folder, { system }), 5 * MIB);
     const { patches } = await look(broken);

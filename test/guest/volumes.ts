@@ -125,3 +125,17 @@ export function freeByDumpe2fs(file: string): { readonly blockBytes: number; rea
   }
   return { blockBytes, free };
 }
+
+/** Free clusters of an NTFS volume by its bitmap as libntfs reads it; fails when `ntfsinfo` counts others. */
+export function freeByNtfscat(file: string): { readonly clusterBytes: number; readonly free: Set<number> } {
+  const facts = run('ntfsinfo', '-m', file);
+  const clusters = Number(/Volume Size in Clusters: (\d+)/.exec(facts)?.[1]);
+  const bitmap = execFileSync('/bin/ntfscat', ['-i', '6', file], { stdio: ['ignore', 'pipe', 'pipe'] });
+  const free = new Set<number>();
+  for (let cluster = 0; cluster < clusters; cluster++) {
+    if (((bitmap[cluster >>> 3] ?? 0xff) & (1 << (cluster & 7))) === 0) free.add(cluster);
+  }
+  const counted = Number(/Free Clusters: (\d+)/.exec(facts)?.[1]);
+  if (free.size !== counted) throw new Error(`${free.size} free clusters, and ntfsinfo says ${counted}`);
+  return { clusterBytes: Number(/Cluster Size: (\d+)/.exec(facts)?.[1]), free };
+}

@@ -1,11 +1,11 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { readReadiness } from '../../src/guest/readiness/readiness.ts';
 import { dword, logOf, seal, text, texts } from './hive-writer.ts';
 import { faultsOf } from './readiness-faults.ts';
-import { deviceOf } from './volumes.ts';
+import { deviceOf, run } from './volumes.ts';
 import {
   biosWindows,
   bootData,
@@ -189,10 +189,21 @@ describe('Windows of generation 2', () => {
     expect((await faultsOf(uefiWindows(folder, {}, [`${fallback}`]))).faults).toEqual(['BOOT_FILES error']);
     const wrongLoader = uefiWindows(folder, { bootData: bootData('winload.exe') });
     expect((await faultsOf(wrongLoader)).faults).toEqual(['BCD error']);
-    const withoutEsp = uefiWindows(folder);
-    // The type of the first entry becomes that of plain data.
-    Buffer.from('a2a0d0ebe5b9334487c068b6b72699c7', 'hex').copy(withoutEsp, 1024);
-    expect((await faultsOf(withoutEsp)).faults).toEqual(['PARTITION_STYLE error']);
+    const withoutEsp = join(folder, 'without-esp.img');
+    writeFileSync(withoutEsp, uefiWindows(folder));
+    run('sgdisk', '-t', '1:0700', withoutEsp);
+    expect((await faultsOf(readFileSync(withoutEsp))).faults).toEqual(['PARTITION_STYLE error']);
+  });
+
+  it.each([
+    ['header', 512 + 16, /of its GPT/],
+    ['list of partitions', 1024 + 2 * 128 + 60, /of its partitions/],
+  ])('is refused when the checksum of the %s is wrong', async (_, at, found) => {
+    const damaged = uefiWindows(folder);
+    damaged[at] = (damaged[at] ?? 0) ^ 1;
+    const result = await faultsOf(damaged);
+    expect(result.faults).toEqual(['PARTITION_TABLE error']);
+    expect(result.found).toMatch(found);
   });
 
   it('is told that its volumes are encrypted, and nothing that cannot be known', async () => {

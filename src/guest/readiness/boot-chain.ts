@@ -1,5 +1,7 @@
 import type { Verdict } from '../../model/verdict.ts';
 import type { GuestDisk, GuestVolume } from '../guest-disk.ts';
+import { gptDamage } from '../table-doubt.ts';
+import { VolumeBytes } from '../volume.ts';
 import { broken, good, unproven } from './fact.ts';
 
 /**
@@ -21,6 +23,24 @@ export interface BootChain {
 }
 
 export async function readBootChain(disk: GuestDisk, family: Family): Promise<BootChain> {
+  const chain = await bootChain(disk, family);
+  return { ...chain, verdicts: [...(await tableVerdicts(disk)), ...chain.verdicts] };
+}
+
+/** Azure's disk is larger than the master's: its last sector does not hold the backup that could stand in. */
+async function tableVerdicts({ device, table }: GuestDisk): Promise<Verdict[]> {
+  if (table.kind !== 'gpt') return [];
+  const damage = await gptDamage(new VolumeBytes(device, 0, device.sizeBytes), table.sectorBytes);
+  if (!damage) return [good('PARTITION_TABLE', TABLE, 'its checksums are right')];
+  const fault = {
+    found: damage,
+    expected: 'right checksums: the firmware sees no partitions otherwise',
+    cure: 'gdisk DISK (v says what is wrong, w writes both tables anew); on Windows its gdisk64',
+  };
+  return [broken('PARTITION_TABLE', TABLE, fault)];
+}
+
+async function bootChain(disk: GuestDisk, family: Family): Promise<BootChain> {
   const { kind } = disk.table;
   const esp = disk.volumes.find(({ partition }) => partition?.type === ESP_GUID);
   if (kind === 'gpt' && esp) {
@@ -51,6 +71,7 @@ export async function readBootChain(disk: GuestDisk, family: Family): Promise<Bo
   return { generation: 1, verdicts, ...(active ? { bootVolume: active } : {}) };
 }
 
+const TABLE = 'Partition table (GPT)';
 const STYLE = 'Generation and partition style';
 const FILES = 'Boot files';
 const CODE = 'Boot code';
