@@ -1,9 +1,12 @@
 import type { Command } from 'commander';
+import { timeText } from '../clock.ts';
 import type { GroupProposal } from '../control/group/switchover.ts';
+import { allSwitchedOver } from '../control/group/words.ts';
 import { inputError } from '../errors.ts';
 import { type Call, leaf, Outcome } from './command.ts';
 import { addGroupDefinitionCommands } from './group.ts';
 import { done, listing, note, warn } from './people.ts';
+import { pointOf } from './point-option.ts';
 import { durationText } from './rendering.ts';
 import type { Shell } from './shell.ts';
 
@@ -47,6 +50,8 @@ function goOnFlags(command: Command): Command {
 
 function switchFlags(command: Command): Command {
   return goOnFlags(command)
+    .option('--to <bookmark>', 'live scenarios: latest (default), or a bookmark that each of them has')
+    .option('--to-time <time>', "all to one moment: each has its state at this time of its master's clock")
     .option('--planned', 'the masters are there: stop them, wait for all that they have written, compare')
     .option('--no-wait-for-journals', 'begin at once: received changes that are not applied yet are lost')
     .option('--accept-unprotected', 'replicas that do not follow their masters now: from their last position')
@@ -73,10 +78,12 @@ function parallelOf(given: unknown): number | undefined {
   throw inputError('PARALLEL_WRONG', `\`--parallel ${String(given)}\` cannot be.`, 'It is 1 to 50.');
 }
 
-function requestOf({ options }: Call) {
+function requestOf(call: Call) {
+  const { options } = call;
   const flags = ['planned', 'acceptUnprotected', 'masterIsDown', 'acceptUnprovenBoot'] as const;
   return {
     ...Object.fromEntries(flags.filter((name) => options[name] === true).map((name) => [name, true])),
+    ...pointOf(call),
     ...(options.waitForJournals === false ? { waitForJournals: false } : {}),
     ...(options.redirect === false ? { leaveOutRedirect: true } : {}),
     ...(options.patch === false ? { leaveOutPatch: true } : {}),
@@ -98,7 +105,7 @@ async function switchover(call: Call): Promise<unknown> {
 function tellProposal(call: Call, { group, members, input, unfinished }: GroupProposal): void {
   if (unfinished) note(call, `The unfinished switchover ${unfinished.id} is gone on with.`);
   listing(call, 'The group has no member.', {
-    title: `Switching group ${group.name} over, at most ${input.parallel} members at once:`,
+    title: `Switching group ${group.name} over${atOnceText(members.length, input.parallel)}:`,
     columns: ['wave', 'scenario', 'state', 'what is lost'],
     rows: members.map(({ wave, scenario, state, loss, refused }) => [
       String(wave),
@@ -107,14 +114,27 @@ function tellProposal(call: Call, { group, members, input, unfinished }: GroupPr
       refused ? `LEFT BEHIND: ${refused.why}` : (loss?.text ?? 'nothing is done: it has switched over'),
     ]),
   });
+  const moment = momentText(input.request.point);
+  if (moment) note(call, `Their standbys will ${moment}.`);
   input.group.waves.forEach(({ delaySeconds, pause }, index) => {
     if (delaySeconds !== undefined) note(call, `After wave ${index + 1}: ${delaySeconds} s are waited.`);
     if (pause !== undefined) note(call, `After wave ${index + 1}: pause. ${pause}`);
   });
   warn(
     call,
-    'Make sure that the masters no longer work for their clients: what is written there from now on is lost, and two servers must not answer under one name.',
+    `Make sure that ${members.length === 1 ? 'the master no longer works for its clients' : 'the masters no longer work for their clients'}: what is written there from now on is lost, and two servers must not answer under one name.`,
   );
+}
+
+function atOnceText(count: number, parallel: number): string {
+  if (count === 1) return '';
+  return parallel >= count ? ', as many at once as a wave has' : `, at most ${parallel} at once`;
+}
+
+function momentText(point: GroupProposal['input']['request']['point']): string | undefined {
+  if (point === undefined || 'latest' in point) return undefined;
+  if ('timeMs' in point) return `have the state of ${timeText(point.timeMs)}, each by its master's clock`;
+  return 'bookmark' in point ? `have the state of their bookmark ${point.bookmark}` : undefined;
 }
 
 async function confirmed(call: Call, name: string, what: string): Promise<void> {
@@ -159,7 +179,7 @@ function outcomeDocument(call: Call, { group, run, members, pause, failed }: Gro
         : `Again: ${again}; the next wave all the same: ${again} --past-failures`;
     warn(call, `Failed: ${failed.join(', ')}. ${next}`);
   } else if (!pause) {
-    done(call, `All ${members.length} members of group ${group.name} have switched over.`);
+    done(call, allSwitchedOver(group.name, members.length));
   }
   const document = {
     group: group.name,

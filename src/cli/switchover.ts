@@ -1,11 +1,10 @@
 import { type Command, InvalidArgumentError } from 'commander';
 import { inputError } from '../errors.ts';
-import { optionText } from './answers.ts';
 import { type Call, leaf } from './command.ts';
 import { cancelled } from './failure.ts';
 import { done } from './people.ts';
+import { pointOf } from './point-option.ts';
 import type { Shell } from './shell.ts';
-import { timeOf } from './time-option.ts';
 
 export function addSwitchoverCommands(program: Command, shell: Shell): void {
   leaf(
@@ -85,20 +84,6 @@ async function switchover(call: Call): Promise<unknown> {
 function bootWaitOf({ options: { bootWait: seconds } }: Call): { readonly bootWaitMs?: number } {
   return typeof seconds === 'number' ? { bootWaitMs: seconds * 1000 } : {};
 }
-
-/** Where the replica is brought to, from the flags. */
-function pointOf(call: Call): { readonly point?: ReplicaPoint } {
-  const to = optionText(call, 'to');
-  const time = optionText(call, 'toTime');
-  if (to !== undefined && time !== undefined) {
-    throw inputError('POINT_TWICE', '--to and --to-time do not go together.', 'Give one of them.');
-  }
-  if (time !== undefined) return { point: { timeMs: timeOf(time, call.shell.clock.now(), 'last') } };
-  if (to === undefined) return {};
-  return { point: to.trim().toLowerCase() === 'latest' ? { latest: true } : { bookmark: to.trim() } };
-}
-
-type ReplicaPoint = NonNullable<import('../control/switchover.ts').PointRequest['point']>;
 
 type Outcome = import('../control/switchover.ts').SwitchoverOutcome;
 type Report = Outcome['report'];

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { makeAtMost } from '../../src/control/group/at-most.ts';
 import { sharingChecks, sharingReads } from '../../src/control/group/shared-reads.ts';
+import { allSwitchedOver, membersText, onStandbys } from '../../src/control/group/words.ts';
 import { rightCloud } from '../fakes/scene.ts';
 
 describe('Reads that members of a group share', () => {
@@ -60,6 +61,17 @@ describe('Reads that checks of members share', () => {
     expect(asked).toEqual(['recovery']);
     await counting.groups.get('recovery');
     expect(asked).toHaveLength(2);
+  });
+});
+
+describe('Sentences about members', () => {
+  it('are right for one and for many', () => {
+    expect([membersText(1), membersText(2)]).toEqual(['1 member', '2 members']);
+    expect(allSwitchedOver('shop', 1)).toBe('The one member of group shop has switched over.');
+    expect(allSwitchedOver('shop', 3)).toBe('All 3 members of group shop have switched over.');
+    expect(onStandbys(0, 1)).toBe('its one member is not on its standby');
+    expect(onStandbys(1, 3)).toBe('1 of 3 members is on its standby');
+    expect(onStandbys(0, 3)).toBe('0 of 3 members are on their standbys');
   });
 });
 

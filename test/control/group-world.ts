@@ -4,7 +4,7 @@ import type { Scenario, ScenarioStatus } from '../../src/model/scenario.ts';
 import { tagsOf } from '../../src/model/tags.ts';
 import { makeOwner } from '../../src/plan/owner.ts';
 import type { Store } from '../../src/ports/store.ts';
-import type { ControlSession } from '../../src/wire/control-session.ts';
+import type { ControlSession, ReplicaPoint } from '../../src/wire/control-session.ts';
 import { GROUP, NETWORK_ID, REGION } from '../fakes/fake-cloud.ts';
 import { inventory, masterDisk, NOW_MS, scenario } from '../fakes/scene.ts';
 import { type ScenarioWorld, scenarioWorld } from './scenario-world.ts';
@@ -15,6 +15,9 @@ export interface GroupWorld extends ScenarioWorld {
   /** The appliance refuses to seal these. */
   readonly unsealable: Set<string>;
   readonly sealed: Set<string>;
+  /** Live members: how far back each can be taken, and where it was brought to. */
+  readonly rewindFromMs: Map<string, number>;
+  readonly sealedTo: Map<string, ReplicaPoint | undefined>;
   state(name: string): Promise<ScenarioStatus>;
   /** What stands in the cloud, by kind, and what was ever made. */
   counts(): Readonly<Record<string, number>>;
@@ -22,15 +25,25 @@ export interface GroupWorld extends ScenarioWorld {
   dyingAfter(writes: number): { readonly context: Context; readonly died: () => boolean };
 }
 
-export async function groupWorld(names: readonly string[]): Promise<GroupWorld> {
+export async function groupWorld(
+  names: readonly string[],
+  { live = false }: { readonly live?: boolean } = {},
+): Promise<GroupWorld> {
   const world = await scenarioWorld();
   const { store } = world.context;
   world.cloud.usages = world.cloud.usages.map((usage) => ({ ...usage, limit: 10_000 }));
-  const scenarios = names.map((name) => memberScenario(name));
+  const scenarios = names.map(
+    (name): Scenario => ({ ...memberScenario(name), ...(live ? { capture: 'nbd' } : {}) }),
+  );
   for (const one of scenarios) await copied(world, one);
   const unsealable = new Set<string>();
   const sealed = new Set<string>();
-  const connect = async () => session(scenarios, unsealable, sealed);
+  const rewindFromMs = new Map<string, number>();
+  const sealedTo = new Map<string, ReplicaPoint | undefined>();
+  const connect = async () => ({
+    ...session(scenarios, unsealable, sealed),
+    ...(live ? liveParts(scenarios, sealed, { rewindFromMs, sealedTo }) : {}),
+  });
   const context = { ...world.context, connect };
   return {
     ...world,
@@ -38,6 +51,8 @@ export async function groupWorld(names: readonly string[]): Promise<GroupWorld> 
     scenarios,
     unsealable,
     sealed,
+    rewindFromMs,
+    sealedTo,
     async state(name) {
       const status = await store.statuses.byName(name);
       if (!status) throw new Error(`${name} has no status`);
@@ -80,7 +95,8 @@ async function copied({ context: { store }, cloud }: ScenarioWorld, one: Scenari
   });
   await store.scenarios.insert(one);
   await store.statuses.insert({
-    ...{ id: one.id, name: one.name, state: 'synchronised', sinceMs: NOW_MS, epoch: 1 },
+    ...{ id: one.id, name: one.name, sinceMs: NOW_MS, epoch: 1 },
+    state: one.capture === 'at-rest' ? 'synchronised' : 'replicating',
     synchronisedAtMs: NOW_MS,
     digests: digests(),
   });
@@ -121,6 +137,25 @@ function session(
     close: async () => undefined,
   };
   return parts as Partial<ControlSession> as ControlSession;
+}
+
+/** What the appliance of live replicas answers besides. */
+function liveParts(
+  scenarios: readonly Scenario[],
+  sealed: Set<string>,
+  { rewindFromMs, sealedTo }: Pick<GroupWorld, 'rewindFromMs' | 'sealedTo'>,
+): Partial<ControlSession> {
+  const nameOf = (id: string) => scenarios.find((one) => one.id === id)?.name ?? '';
+  return {
+    bookmarks: async (id) => ({ bookmarks: [], rewindFromMs: rewindFromMs.get(nameOf(id)) ?? NOW_MS }),
+    async seal(id, options) {
+      const name = nameOf(id);
+      sealed.add(name);
+      sealedTo.set(name, options?.point);
+      const position = { sequence: '7', timeMs: NOW_MS, leftOutChanges: 0 };
+      return { epoch: 1, synchronisedAtMs: NOW_MS, digests: digests(), position };
+    },
+  };
 }
 
 function countsOf({ cloud }: ScenarioWorld): Readonly<Record<string, number>> {

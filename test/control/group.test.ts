@@ -36,6 +36,14 @@ async function shop(change: object = {}): Promise<GroupWorld> {
   return world;
 }
 
+async function liveShop(): Promise<GroupWorld> {
+  const world = await groupWorld(NAMES, { live: true });
+  worlds.push(world);
+  const waves = [{ scenarios: ['db'], pause: 'Look' }, { scenarios: ['web1', 'web2'] }];
+  await createGroup(world.context, await checkedFile({ ...SHOP, waves }));
+  return world;
+}
+
 async function switchShop({ context }: Pick<GroupWorld, 'context'>, choice: GroupChoice = {}) {
   return switchGroupOver(context, await proposeGroupSwitchover(context, 'shop', {}, choice), choice);
 }
@@ -300,5 +308,61 @@ describe('A control process that is killed', { timeout: 240_000 }, () => {
     expect(await states(world)).toEqual(['stopped', 'stopped', 'stopped']);
     expect(world.counts()).toMatchObject({ virtualMachines: 1, disks: 3 });
     expect(world.counts().snapshots ?? 0).toBe(0);
+  });
+});
+
+describe('One moment for a whole group', () => {
+  it('is the same for each member, is told before with what it loses, and is kept by the run', async () => {
+    const world = await liveShop();
+    const { context } = world;
+    const atMs = context.clock.now() - 60_000;
+    for (const name of NAMES) world.rewindFromMs.set(name, atMs - 1000);
+    const point = { timeMs: atMs };
+    const proposal = await proposeGroupSwitchover(context, 'shop', { point });
+    for (const { loss } of proposal.members) expect(loss).toMatchObject({ point });
+    expect(await switchGroupOver(context, proposal)).toMatchObject({ pause: { stepId: 'pause-after-1' } });
+    expect([...world.sealedTo]).toEqual([['db', point]]);
+    const other = { point: { timeMs: atMs + 1 } };
+    await expect(proposeGroupSwitchover(context, 'shop', other)).rejects.toMatchObject({
+      code: 'POINT_IS_CHOSEN',
+      kind: 'input',
+    });
+    // Nobody says the moment again.
+    expect(await resumeGroup(context, 'shop', {})).toMatchObject({ failed: [], run: { status: 'done' } });
+    expect([...world.sealedTo.values()]).toEqual([point, point, point]);
+  });
+
+  it('refuses members that cannot be taken there, by name and before anything is done, or leaves them behind', async () => {
+    const world = await liveShop();
+    const { context } = world;
+    const atMs = context.clock.now() - 60_000;
+    world.rewindFromMs.set('db', atMs - 1000);
+    world.rewindFromMs.set('web1', atMs - 1000);
+    world.rewindFromMs.set('web2', atMs + 1000);
+    const request = { point: { timeMs: atMs } };
+    const refusal = proposeGroupSwitchover(context, 'shop', request);
+    await expect(refusal).rejects.toMatchObject({
+      code: 'GROUP_NOT_READY',
+      what: expect.stringMatching(/^1 member of group shop cannot switch over now\. web2: .*taken back to/),
+    });
+    await expect(
+      proposeGroupSwitchover(context, 'shop', { point: { bookmark: 'evening' } }),
+    ).rejects.toMatchObject({ what: expect.stringContaining('There is no bookmark evening of db.') });
+    expect(world.sealed).toEqual(new Set());
+    const choice = { pastFailures: true, continuePauses: true };
+    const outcome = await switchGroupOver(
+      context,
+      await proposeGroupSwitchover(context, 'shop', request, choice),
+      choice,
+    );
+    expect(outcome).toMatchObject({ failed: ['web2'], run: { status: 'done' } });
+    expect([...world.sealedTo.keys()]).toEqual(['db', 'web1']);
+  });
+
+  it('is refused for members that were copied at rest: they have one state', async () => {
+    const { context } = await shop();
+    await expect(proposeGroupSwitchover(context, 'shop', { point: { timeMs: 1 } })).rejects.toMatchObject({
+      what: expect.stringContaining('copied at rest: there is one state'),
+    });
   });
 });

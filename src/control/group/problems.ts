@@ -1,6 +1,7 @@
 import { inputError, StandbyError } from '../../errors.ts';
 import type { Group } from '../../model/group.ts';
 import type { RunRecord } from '../../plan/plan.ts';
+import { membersText } from './words.ts';
 
 export const GROUP_PAUSED = 'GROUP_PAUSED';
 
@@ -32,7 +33,7 @@ export function notReady({ name }: Pick<Group, 'name'>, refused: readonly Refuse
   const lines = refused.map((one) => `${one.scenario}: ${one.why}`);
   return inputError(
     'GROUP_NOT_READY',
-    `${refused.length} ${refused.length === 1 ? 'member' : 'members'} of group ${name} cannot switch over now. ${lines.join(' ')}`,
+    `${membersText(refused.length)} of group ${name} cannot switch over now. ${lines.join(' ')}`,
     `Put that right; or leave them behind: standby group switchover ${name} --past-failures`,
   );
 }
@@ -41,7 +42,7 @@ export function notReady({ name }: Pick<Group, 'name'>, refused: readonly Refuse
 export function membersFailed({ name }: Pick<Group, 'name'>, failed: readonly string[]): StandbyError {
   return new StandbyError({
     code: 'GROUP_MEMBERS_FAILED',
-    what: `${failed.length} ${failed.length === 1 ? 'member' : 'members'} of group ${name} failed: ${failed.join(', ')}.`,
+    what: `${membersText(failed.length)} of group ${name} failed: ${failed.join(', ')}.`,
     next: `Why: standby group status ${name}. Try them again: standby group resume ${name}; begin the next wave all the same: standby group resume ${name} --past-failures`,
     retry: 'later',
   });

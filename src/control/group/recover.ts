@@ -55,7 +55,9 @@ export async function proposeBack(
   if (!unfinished && runs.length === 0 && !told.some((one) => one.moves)) {
     throw inputError(
       'NOTHING_TO_RECOVER',
-      `All members of group ${group.name} are on their masters.`,
+      members.length === 1
+        ? `The one member of group ${group.name} is on its master.`
+        : `All members of group ${group.name} are on their masters.`,
       `Look: standby group status ${group.name}`,
     );
   }

@@ -8,6 +8,7 @@ import { unfinishedGroupRuns, viewOf } from './definition.ts';
 import { groupNamed } from './named.ts';
 import { type GroupOutcome, pauseOf, viewOfRun } from './run-view.ts';
 import { GROUP_SWITCHOVER, type GroupRunInput } from './switch-plan.ts';
+import { membersText, onStandbys } from './words.ts';
 
 /** Who serves the clients of a member. `between`: something is under way or was interrupted; `nobody-known`: it is stopped. */
 export type Side = 'master' | 'standby' | 'between' | 'nobody-known';
@@ -86,14 +87,16 @@ function sentenceOf(
   isBack: boolean,
 ): string {
   const standbys = members.filter((one) => one.side === 'standby').length;
-  const count = `${standbys} of ${members.length} members are on their standbys`;
+  const count = onStandbys(standbys, members.length);
   const sides = `Choose the side: standby group recover ${name} --side standby, or --side master`;
   const what = isBack ? 'way back to the masters' : 'switchover';
   switch (state) {
     case 'masters':
-      return `No member is on its standby (${members.length} members).`;
+      return `No member is on its standby (${membersText(members.length)}).`;
     case 'standbys':
-      return `All ${members.length} members are on their standbys.`;
+      return members.length === 1
+        ? 'Its one member is on its standby.'
+        : `All ${members.length} members are on their standbys.`;
     case 'mixed':
       return `MIXED: ${count}. ${sides}.`;
     case 'paused':
@@ -103,6 +106,6 @@ function sentenceOf(
     case 'interrupted':
       return `A ${what} was interrupted; ${count}. Go on: standby group resume ${name}.`;
     case 'failed':
-      return `A ${what} has failed members; ${count}. Again: standby group resume ${name}; the next wave all the same: --past-failures. ${sides}.`;
+      return `A ${what} has ${outcome?.failed.length === 1 ? 'a failed member' : 'failed members'}; ${count}. Again: standby group resume ${name}; the next wave all the same: --past-failures. ${sides}.`;
   }
 }

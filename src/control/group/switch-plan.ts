@@ -17,6 +17,7 @@ import { proposeSwitchover, SWITCHOVER, type SwitchoverRequest, switchOver } fro
 import { makeAtMost } from './at-most.ts';
 import type { MemberContext } from './member.ts';
 import { paused } from './problems.ts';
+import { allSwitchedOver, membersText } from './words.ts';
 
 export const GROUP_SWITCHOVER = 'group-switchover';
 
@@ -30,6 +31,7 @@ export type GroupRequest = Pick<
   | 'leaveOutScripts'
   | 'masterIsDown'
   | 'planned'
+  | 'point'
   | 'waitForJournals'
 >;
 
@@ -195,8 +197,8 @@ function declareStep({ context, input, runId }: PlanParts): Step {
       const { name } = input.group;
       const text =
         bad.length === 0
-          ? `All ${ids.length} members of group ${name} have switched over.`
-          : `${ids.length - bad.length} of ${ids.length} members of group ${name} have switched over; not: ${names}. Those left: standby group recover ${name} --side standby`;
+          ? allSwitchedOver(name, ids.length)
+          : `Of the ${membersText(ids.length)} of group ${name} ${ids.length - bad.length} switched over; not: ${names}. Those left: standby group recover ${name} --side standby`;
       await appendEvent(context, {
         id: `${runId}/GROUP_SWITCHED_OVER`,
         level: bad.length === 0 ? 'info' : 'warning',

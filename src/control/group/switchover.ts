@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { isStandbyError } from '../../errors.ts';
+import { inputError, isStandbyError } from '../../errors.ts';
 import type { Group } from '../../model/group.ts';
 import type { Scenario } from '../../model/scenario.ts';
 import type { RunRecord } from '../../plan/plan.ts';
@@ -64,6 +64,7 @@ export async function proposeGroupSwitchover(
   if (unfinished && unfinished.kind !== GROUP_SWITCHOVER) throw busyWith(group, unfinished);
   const kept = unfinished?.input as GroupRunInput | undefined;
   const { members } = await viewOf(context, kept?.group ?? group);
+  if (kept) refuseOtherPoint(group, kept.request, request);
   const merged = { ...kept?.request, ...request };
   const contexts = memberContexts(context);
   const atMost = makeAtMost(LOOKS_AT_ONCE);
@@ -88,6 +89,17 @@ export async function proposeGroupSwitchover(
     members: looked.map((one) => one.member),
     ...(unfinished ? { unfinished } : {}),
   };
+}
+
+/** Members may stand at the moment that it was begun to already; the others are to come to the same. */
+function refuseOtherPoint({ name }: Group, kept: GroupRequest, asked: GroupRequest): void {
+  const { point = { latest: true } } = kept;
+  if (asked.point === undefined || JSON.stringify(asked.point) === JSON.stringify(point)) return;
+  throw inputError(
+    'POINT_IS_CHOSEN',
+    `The unfinished switchover of group ${name} was begun to another moment.`,
+    `Go on with that: standby group resume ${name}; or bring its members back first: standby group recover ${name} --side master`,
+  );
 }
 
 async function lookAtMember(
