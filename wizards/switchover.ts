@@ -31,7 +31,7 @@ export async function switchoverWizard(context: Context, start: WizardStart): Pr
     masterIsDown: preset.masterIsDown === true,
     ...(preset.planned === true ? { planned: true } : {}),
     ...(typeof preset.bootWaitMs === 'number' ? { bootWaitMs: preset.bootWaitMs } : {}),
-    ...(await choosePointOf(context, name, preset)),
+    ...(await choosePointOf(context, name, start)),
   };
   const proposal = await withFence(context, name, request, await proposeSwitchover(context, name, request));
   tellPlan(context, proposal);
@@ -42,15 +42,15 @@ export async function switchoverWizard(context: Context, start: WizardStart): Pr
   return outcome;
 }
 
-/** Flags say it; a person at a terminal chooses from the bookmarks, and says whether to wait (G-75). */
+/** Flags say it, and `--yes` alone is the default; a person at a terminal chooses from the bookmarks, and says whether to wait (G-75). */
 async function choosePointOf(
   context: Context,
   name: string,
-  preset: WizardStart['preset'],
+  { preset, yes }: WizardStart,
 ): Promise<PointRequest> {
   const given = preset.point as PointRequest['point'];
   const wait = preset.waitForJournals === false ? { waitForJournals: false } : {};
-  if (given !== undefined || preset.planned === true || !context.host.interactive)
+  if (given !== undefined || preset.planned === true || yes || !context.host.interactive)
     return { ...(given ? { point: given } : {}), ...wait };
   const offered = await offeredPoints(context, name);
   if (!offered || preset.waitForJournals === false) return wait;

@@ -43,7 +43,9 @@ export async function runCommandLine(shell: Shell): Promise<number> {
     const failure = failureOf(error instanceof CommanderError ? wrongUsage(error) : error);
     const width = shell.stderr.isTTY ? (shell.stdout.columns ?? 80) : Number.POSITIVE_INFINITY;
     const lines = failure.lines.flatMap((line) => wrapped(line, width));
-    shell.stderr.write(`${lines.join('\n')}\n`);
+    // Ctrl-C leaves its ^C and the line that was moving, without an end.
+    const clear = shell.stderr.isTTY && shell.signal.aborted ? '\r\u001b[2K' : '';
+    shell.stderr.write(`${clear}${lines.join('\n')}\n`);
     if (shell.argv.includes('--json')) shell.stdout.write(`${JSON.stringify(failure.document)}\n`);
     return failure.exitCode;
   }

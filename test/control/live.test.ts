@@ -11,6 +11,7 @@ import { stopScenario } from '../../src/control/stop.ts';
 import { proposeSwitchover, switchOver, undoSwitchover } from '../../src/control/switchover.ts';
 import { StandbyError } from '../../src/errors.ts';
 import { scenarioWizard } from '../../wizards/scenario.ts';
+import { switchoverWizard } from '../../wizards/switchover.ts';
 import type { FakeLive } from '../fakes/fake-live.ts';
 import { inventory } from '../fakes/scene.ts';
 import { ANSWERS, type ScenarioWorld, scenarioWorld } from './scenario-world.ts';
@@ -243,6 +244,17 @@ describe('Switching a live scenario over', () => {
     Object.assign(live(), { rewindFromMs: 0 });
     const { report } = await switchOver(world.context, await proposeSwitchover(world.context, 'web'));
     expect(report.copied?.position?.at).toBe(report.copied?.synchronisedAt);
+  });
+
+  it('asks nothing with --yes, also on a terminal: everything received is waited for', async () => {
+    await run();
+    const ask = async (): Promise<never> => {
+      throw new Error('it asks');
+    };
+    const host = { ...world.context.host, interactive: true, ask };
+    const preset = { scenario: 'web' };
+    const { report } = await switchoverWizard({ ...world.context, host }, { preset, yes: true });
+    expect(report.copied?.position?.point).toEqual({ latest: true });
   });
 
   it('leaves out what is not applied when nobody waits, and says how much', async () => {
