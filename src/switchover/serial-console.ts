@@ -42,6 +42,7 @@ const FATAL = [
   /grub rescue>/i,
   /unable to mount root/i,
   /you are in emergency mode/i,
+  /reached target emergency/i,
   /dracut:\/#|\(initramfs\)/,
 ];
 

@@ -156,6 +156,13 @@ describe('signs on a serial console', () => {
     expect(readSerialSigns(uefi).fault).toContain('No bootable option');
   });
 
+  it('are those of an emergency as systemd tells it, before and after its names became those of units', () => {
+    const old = '[\u001b[0;32m  OK  \u001b[0m] Reached target \u001b[0;1;39mEmergency Mode\u001b[0m.\r\n';
+    const now =
+      '[\u001b[0;32m  OK  \u001b[0m] Reached target \u001b[0;1;39memergency.target\u001b[0m - Emergency Mode.\r\n';
+    for (const line of [old, now]) expect(readSerialSigns(KERNEL + line).fault).toContain('Reached target');
+  });
+
   it('are those of a guest when only an earlier try has failed, but never after a panic', () => {
     const secondTry =
       'BdsDxe: failed to load Boot0001 "UEFI DVD": Not Found\r\nBdsDxe: starting Boot0002\r\n';
