@@ -35,12 +35,20 @@ async function holdDrill(scene: Scene): Promise<string> {
   const { outcome, report } = result as unknown as DrillFacts;
   const boot = report.boot.outcome;
   outage.drill = { outcome, boot, rowsMeanwhile };
-  return `${outcome}, its boot is ${boot}; ${rowsMeanwhile} rows written meanwhile`;
+  const answer = report.boot.verdicts.find((verdict) => verdict.code === 'HEALTH_OK');
+  if (outcome !== 'passed' || !answer)
+    throw unexpected("The drill's web page did not answer.", JSON.stringify(report.boot.verdicts));
+  return `${outcome}: ${answer.found}; ${rowsMeanwhile} rows written meanwhile`;
 }
 
 interface DrillFacts {
   readonly outcome: string;
-  readonly report: { readonly boot: { readonly outcome: string } };
+  readonly report: {
+    readonly boot: {
+      readonly outcome: string;
+      readonly verdicts: readonly { readonly code: string; readonly found: string }[];
+    };
+  };
 }
 
 async function appendToStandby(scene: Scene): Promise<string> {

@@ -168,6 +168,8 @@ async function createScenario(scene: Scene, capture: DemoCapture): Promise<strin
       '--health-status',
       '200',
     ],
+    // Its drill is asked from this machine, and from nowhere else.
+    ...(scene.facts.outage ? ['--drill-ask-from', '127.0.0.1/32'] : []),
   ]);
   const { result } = await control(scene, ['scenario', 'verify', SCENARIO]);
   const count = (status: string) => verdictsOf(result).filter((verdict) => verdict.status === status).length;
