@@ -70,7 +70,10 @@ export interface CloudMachines {
   deallocate(id: string, operation?: Operation): Promise<void>;
   /** Deletes the VM resource only; its disks and NICs stay. */
   delete(id: string, scenario: string, operation?: Operation): Promise<void>;
-  /** Tries attachDetachDataDisks; falls back to the VM update when the subscription does not have that API. Idempotent by disk. */
+  /**
+   * Tries attachDetachDataDisks; falls back to the VM update when the subscription does not have that API.
+   * Idempotent by disk. Throws LUN_TAKEN when another disk has come to one of these LUNs meanwhile.
+   */
   attachDisks(
     id: string,
     disks: readonly { readonly diskId: string; readonly lun: number }[],

@@ -325,14 +325,14 @@ function makeCloud(fake: FakeCloud): Cloud {
       async attachDisks(id, disks, operation) {
         const machine = machineAt(fake, id);
         const missing = disks.filter((disk) => !machine.dataDisks.some((one) => one.diskId === disk.diskId));
+        if (missing.length > 0) fake.beforeChange('machines.attachDisks', id);
         const clash = missing.find((disk) => machine.dataDisks.some((one) => one.lun === disk.lun));
         if (clash)
           throw new StandbyError({
-            code: 'InvalidParameter',
+            code: 'LUN_TAKEN',
             what: `LUN ${clash.lun} is taken.`,
             retry: 'later',
           });
-        if (missing.length > 0) fake.beforeChange('machines.attachDisks', id);
         machine.dataDisks = [...machine.dataDisks, ...missing];
         for (const { diskId } of missing) {
           const disk = fake.disks.get(diskId.toLowerCase());

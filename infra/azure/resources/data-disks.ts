@@ -37,7 +37,9 @@ export function makeDataDisks(
           })),
         ],
       };
-      await apply(azure, id, change, operation);
+      await apply(azure, id, change, operation).catch(async (error: unknown) => {
+        throw lunTaken(await mustFind(find, id), missing, error) ?? error;
+      });
       const after = await mustFind(find, id);
       const absent = missing.find((disk) => !isAttached(after, disk));
       if (absent) throw notDone(id, `The disk ${parseArmId(absent.diskId).name} is not attached.`);
@@ -154,6 +156,27 @@ function isAttached(machine: VirtualMachine, wanted: { diskId: string; lun: numb
     code: 'DISK_AT_OTHER_LUN',
     what: `The disk ${parseArmId(wanted.diskId).name} is attached at LUN ${found.lun}, not ${wanted.lun}.`,
     next: 'Detach it from the VM, then try again.',
+  });
+}
+
+/** Azure says it in several ways; what the VM has tells. Somebody else attached a disk between our look and our request. */
+function lunTaken(
+  machine: VirtualMachine,
+  wanted: readonly { readonly diskId: string; readonly lun: number }[],
+  cause: unknown,
+): StandbyError | undefined {
+  const taken = wanted.find(({ diskId, lun }) =>
+    machine.storageProfile?.dataDisks?.some(
+      (disk) => disk.lun === lun && !sameId(disk.managedDisk?.id, diskId),
+    ),
+  );
+  if (!taken) return undefined;
+  return new StandbyError({
+    code: 'LUN_TAKEN',
+    what: `LUN ${taken.lun} of the VM ${machine.name} has another disk by now.`,
+    next: 'Try again: another LUN is chosen.',
+    retry: 'later',
+    cause,
   });
 }
 

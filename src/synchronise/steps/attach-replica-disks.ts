@@ -1,9 +1,9 @@
 /**
  * Promises that every replica disk is attached to the appliance, each at a LUN of its own that stays the same. A disk
  * that is attached already keeps its LUN; the others take the first free ones, and which is remembered before Azure
- * is asked. Another scenario may take a LUN in the same moment: Azure then refuses, and the next try chooses again.
+ * is asked. Another scenario may take a LUN in the same moment: Azure then refuses, and it is chosen again at once.
  */
-import { StandbyError } from '../../errors.ts';
+import { isStandbyError, StandbyError } from '../../errors.ts';
 import { replicaDiskName } from '../../model/names.ts';
 import type { Step, StepContext } from '../../plan/plan.ts';
 import { actionsOf } from '../../ports/cloud-actions.ts';
@@ -19,6 +19,9 @@ export interface AttachedDisks {
   readonly luns: Luns;
 }
 
+/** As many data disks as the largest VMs take. */
+const TRIES_MAX = 64;
+
 interface Checkpoint {
   readonly luns: Luns;
   readonly operation?: unknown;
@@ -32,11 +35,18 @@ export function attachReplicaDisksStep(work: Work): Step<AttachedDisks> {
     retry: CLOUD_RETRY,
     async run(context) {
       const vmId = applianceVmId(work);
-      const machine = await work.cloud.machines.get(vmId);
-      if (!machine) throw applianceGone(work, vmId);
-      const luns = chooseLuns(work, machine, (context.checkpoint as Checkpoint | null | undefined)?.luns);
-      await attach(work, context, vmId, luns);
-      return { luns };
+      for (let tries = 1; ; tries++) {
+        const machine = await work.cloud.machines.get(vmId);
+        if (!machine) throw applianceGone(work, vmId);
+        const luns = chooseLuns(work, machine, (context.checkpoint as Checkpoint | null | undefined)?.luns);
+        try {
+          await attach(work, context, vmId, luns);
+          return { luns };
+        } catch (error) {
+          // Of those who wanted the same LUN one has got it: however many they are, each comes to its turn.
+          if (!isStandbyError(error) || error.code !== 'LUN_TAKEN' || tries === TRIES_MAX) throw error;
+        }
+      }
     },
   };
 }

@@ -270,6 +270,9 @@ describe('virtual machines', () => {
       expect(attached.dataDisks.map((each) => each.lun)).toEqual([0, 1]);
       expect(await cloud.machines.attachDisks(machine.id, wanted)).toEqual(attached);
       expect((await cloud.disks.get(GROUP, `${name}-2`))?.attachedTo).toBeDefined();
+      const third = await cloud.disks.createEmpty({ ...disk(`${name}-3`), sizeGib: 1 });
+      const taken = await failureOf(cloud.machines.attachDisks(machine.id, [{ diskId: third.id, lun: 1 }]));
+      expect(taken).toMatchObject({ code: 'LUN_TAKEN', retry: 'later' });
       const elsewhere = cloud.machines.attachDisks(machine.id, [{ diskId: second.id, lun: 5 }]);
       expect((await failureOf(elsewhere)).code).toBe('DISK_AT_OTHER_LUN');
       const detached = await cloud.machines.detachDisks(machine.id, [second.id]);
