@@ -17,11 +17,12 @@ export async function fileFromFlags(name: string, options: Options): Promise<Gro
 
 export async function changedFile(file: GroupFile, options: Options): Promise<GroupFile> {
   const { checkedFile } = await import('../control/group/file.ts');
-  const { fallbackSizes, healthCheck, parallel, name } = options;
+  const { drillSchedule, fallbackSizes, healthCheck, parallel, name } = options;
   const common = {
     ...file.common,
     ...(typeof fallbackSizes === 'string' ? { fallbackSizes: sizesOf(fallbackSizes) } : {}),
     ...(typeof healthCheck === 'string' ? { healthChecks: checkOf(healthCheck) } : {}),
+    ...(typeof drillSchedule === 'string' ? { drillSchedule: scheduleOf(drillSchedule) } : {}),
   };
   return checkedFile({
     standbyGroup: 1,
@@ -44,6 +45,8 @@ const listOf = (text: string) =>
     .filter((one) => one !== '');
 
 const sizesOf = (text: string) => (text.trim() === 'none' ? undefined : listOf(text));
+
+const scheduleOf = (text: string) => (text.trim() === 'none' ? undefined : text.trim());
 
 function parallelOf({ parallel }: GroupFile, given: unknown): { parallel?: number } {
   if (given === 'default') return {};

@@ -35,6 +35,7 @@ function definitionFlags(command: Command): Command {
     .option('--pause <wave=text>', 'stop after that wave until a person goes on; 1= takes it away', more)
     .option('--fallback-sizes <sizes>', 'for members that name none: other sizes, best first; or none')
     .option('--health-check <check>', 'for members that name none: tcp:443, http:80/path, or none')
+    .option('--drill-schedule <when>', 'for members that have none: `weekly sun 03:00` (UTC), or none')
     .option('--parallel <number>', 'so many members switch over at once at most (default: by Azure limits)');
 }
 
@@ -97,12 +98,13 @@ async function show(call: Call): Promise<unknown> {
   note(call, (await yamlOfGroup(file)).trimEnd());
   listing(call, 'It has no member.', {
     title: 'Members, with what they inherit',
-    columns: ['wave', 'scenario', 'sizes', 'health check'],
+    columns: ['wave', 'scenario', 'sizes', 'health check', 'drills'],
     rows: members.map(({ wave, scenario }) => [
       String(wave),
       scenario.name,
       [scenario.vm.size, ...(scenario.vm.fallbackSizes ?? [])].join(' > '),
       scenario.healthChecks.map((check) => `${check.kind} ${check.port}`).join(', ') || 'none',
+      scenario.drillSchedule ?? 'by hand',
     ]),
   });
   return { group, names: file, members };

@@ -61,7 +61,7 @@ function refuseAsker(scenario: Scenario, askFrom: string | null): void {
 
 export interface DrillSettings {
   readonly scenario: string;
-  /** Null: by hand only. */
+  /** Its own or its group's. Null: by hand only. */
   readonly schedule: string | null;
   /** Null: nobody. */
   readonly askFrom: string | null;
@@ -71,12 +71,13 @@ export interface DrillSettings {
 
 export async function settingsOf(context: Context, name: string): Promise<DrillSettings> {
   const scenario = await scenarioNamed(context, name);
-  const { drill, drillSchedule = null } = scenario;
+  const { drill } = scenario;
+  const asHeld = await inherited(context, scenario);
   return {
     scenario: scenario.name,
-    schedule: drillSchedule,
+    schedule: asHeld.drillSchedule ?? null,
     askFrom: drill && 'askFrom' in drill ? drill.askFrom : null,
-    place: placeText(await inherited(context, scenario)),
+    place: placeText(asHeld),
   };
 }
 

@@ -11,6 +11,7 @@ import {
   startDrill,
   unfinishedDrills,
 } from './drill.ts';
+import { inherited } from './group/named.ts';
 import { announce, eachScenario, type PeriodicJob } from './periodic-job.ts';
 
 const LOOK_MS = 60_000;
@@ -45,7 +46,8 @@ async function giveUpLeftOnes(context: Context, scenario: Scenario): Promise<voi
 
 /** One that was begun since the time it was due at counts, also one by hand. */
 async function isDue(context: Context, scenario: Scenario): Promise<boolean> {
-  const schedule = scenario.drillSchedule && parseDrillSchedule(scenario.drillSchedule);
+  const { drillSchedule } = await inherited(context, scenario);
+  const schedule = drillSchedule && parseDrillSchedule(drillSchedule);
   if (!schedule) return false;
   const nowMs = context.clock.now();
   const dueMs = lastDrillTimeMs(schedule, nowMs);

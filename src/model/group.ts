@@ -5,6 +5,8 @@ export interface GroupCommon {
   /** Tried in this order where Azure has no room for a member's own size. */
   readonly fallbackSizes?: readonly string[] | undefined;
   readonly healthChecks?: readonly HealthCheck[] | undefined;
+  /** When `standby serve` holds a drill of each member. */
+  readonly drillSchedule?: string | undefined;
 }
 
 /** Scenarios that switch over side by side. */

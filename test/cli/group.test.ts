@@ -23,7 +23,8 @@ describe('standby group', () => {
     const type = await typing();
     const made = await type(
       ...['create', 'shop', '--wave', 'db', '--wave', 'web1,web2', '--delay', '1=30', '--pause', '1=Look'],
-      ...['--fallback-sizes', 'Standard_B2s', '--health-check', 'http:80/live=204', '--json'],
+      ...['--fallback-sizes', 'Standard_B2s', '--health-check', 'http:80/live=204'],
+      ...['--drill-schedule', 'weekly sun 03:00', '--json'],
     );
     expect(made).toMatchObject({ exitCode: 0 });
     expect(made.documents[0]?.names).toEqual({
@@ -33,12 +34,25 @@ describe('standby group', () => {
       common: {
         fallbackSizes: ['Standard_B2s'],
         healthChecks: [{ kind: 'http', port: 80, path: '/live', expectStatus: 204 }],
+        drillSchedule: 'weekly sun 03:00',
       },
     });
     const shown = await type('show', 'shop');
-    expect(shown.out).toMatch(/db +Standard_D2s_v5 > Standard_B2s +http 80/);
+    expect(shown.out).toMatch(/db +Standard_D2s_v5 > Standard_B2s +http 80 +weekly sun 03:00/);
     const edited = await type(
-      ...['edit', 'shop', '--pause', '1=', '--health-check', 'none', '--parallel', '3', '--json'],
+      ...[
+        'edit',
+        'shop',
+        '--pause',
+        '1=',
+        '--health-check',
+        'none',
+        '--drill-schedule',
+        'none',
+        '--parallel',
+        '3',
+        '--json',
+      ],
     );
     expect(edited.documents[0]?.names).toMatchObject({
       waves: [{ scenarios: ['db'], delaySeconds: 30 }, { scenarios: ['web1', 'web2'] }],
@@ -58,6 +72,7 @@ describe('standby group', () => {
     [['create', 'shop', '--wave', 'db', '--pause', 'Look'], 'WAVE_WRONG'],
     [['create', 'shop', '--wave', 'db', '--health-check', 'ping'], 'HEALTH_CHECK_WRONG'],
     [['create', 'shop', '--wave', 'db', '--parallel', 'many'], 'GROUP_INVALID'],
+    [['create', 'shop', '--wave', 'db', '--drill-schedule', 'sometimes'], 'GROUP_INVALID'],
     [['switchover', 'shop', '--yes'], 'GROUP_UNKNOWN'],
   ])('refuses %j and changes nothing', async (args, code) => {
     const type = await typing();

@@ -13,8 +13,9 @@ import {
 } from '../../src/control/drill.ts';
 import { checkDrillReports } from '../../src/control/drill-files.ts';
 import { drillsTold } from '../../src/control/drill-list.ts';
-import { setDrills } from '../../src/control/drill-settings.ts';
+import { setDrills, settingsOf } from '../../src/control/drill-settings.ts';
 import { listEvents } from '../../src/control/events.ts';
+import { createGroup } from '../../src/control/group/definition.ts';
 import { runScenario } from '../../src/control/run.ts';
 import { resume, undo } from '../../src/control/runs.ts';
 import { scenarioNamed } from '../../src/control/scenario-named.ts';
@@ -242,6 +243,21 @@ describe('scheduled drills', () => {
     await drillJob.run(atMidnight);
     await drillJob.run(atMidnight);
     expect((await codes()).filter((code) => code === 'DRILL_NOT_HELD')).toHaveLength(1);
+  });
+
+  it('are those of its group while it has none of its own', async () => {
+    const { context } = world;
+    const waves = [{ scenarios: ['web'] }];
+    await createGroup(context, {
+      ...{ standbyGroup: 1, name: 'shop', waves, common: { drillSchedule: 'daily 00:00' } },
+    });
+    expect(await settingsOf(context, 'web')).toMatchObject({ schedule: 'daily 00:00' });
+    await context.store.statuses.update((await scenario()).id, (one) => ({ ...one, state: 'stopped' }));
+    const now = systemClock.now();
+    await drillJob.run(later(24 * HOUR_MS - (now % (24 * HOUR_MS)) + 60_000));
+    expect(await codes()).toContain('DRILL_NOT_HELD');
+    await setDrills(context, 'web', { schedule: 'weekly sun 03:00' });
+    expect(await settingsOf(context, 'web')).toMatchObject({ schedule: 'weekly sun 03:00' });
   });
 
   it('are left out when it is long past their time', async () => {

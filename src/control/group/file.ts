@@ -1,4 +1,5 @@
 import { inputError } from '../../errors.ts';
+import { parseDrillSchedule } from '../../model/drill-schedule.ts';
 import {
   GROUP_DELAY_SECONDS_MAX,
   GROUP_MEMBERS_MAX,
@@ -26,6 +27,7 @@ export interface GroupFileWave {
   readonly pause?: string | undefined;
 }
 
+const DRILL_SCHEDULES = 'daily 03:00, weekly sun 03:00 or monthly 1 03:00';
 const FILE_BYTES_MAX = 256 * 1024;
 
 /** Every problem is found before the one error that names them all. */
@@ -96,6 +98,9 @@ async function groupSchema() {
       .strictObject({
         fallbackSizes: z.array(text).max(10).optional(),
         healthChecks: z.array(healthCheck).max(1, 'one health check at most').optional(),
+        drillSchedule: text
+          .refine((value) => parseDrillSchedule(value) !== undefined, DRILL_SCHEDULES)
+          .optional(),
       })
       .optional(),
     parallel: z.int().min(1).max(GROUP_PARALLEL_MAX).optional(),
@@ -120,7 +125,9 @@ export async function yamlOfGroup(file: GroupFile): Promise<string> {
 }
 
 /** What a member is with the group's common settings: its own always win. */
-export function withCommon(scenario: Scenario, { fallbackSizes, healthChecks }: GroupCommon): Scenario {
+export function withCommon(scenario: Scenario, common: GroupCommon): Scenario {
+  const { fallbackSizes, healthChecks } = common;
+  const drillSchedule = scenario.drillSchedule ?? common.drillSchedule;
   const ownSizes = scenario.vm.fallbackSizes !== undefined || fallbackSizes === undefined;
   const ownChecks = scenario.healthChecks.length > 0 || healthChecks === undefined;
   // Its own size comes first anyway; a ladder has each rung once.
@@ -129,5 +136,6 @@ export function withCommon(scenario: Scenario, { fallbackSizes, healthChecks }: 
     ...scenario,
     ...(ownSizes || sizes.length === 0 ? {} : { vm: { ...scenario.vm, fallbackSizes: sizes } }),
     ...(ownChecks ? {} : { healthChecks }),
+    ...(drillSchedule === undefined ? {} : { drillSchedule }),
   };
 }
