@@ -246,15 +246,16 @@ async function createScenario(person: Terminal): Promise<void> {
   await person.choose('Health check of the standby', 'http');
   await person.answer('Port of the health check', '8080');
   await person.answer('Path of the page', '/index.html');
+  await person.accept('HTTP status of a healthy answer');
+  await person.answer('Who may ask the health check in a drill', '127.0.0.1');
   await person.accept(
-    'HTTP status of a healthy answer',
     'Is-alive',
     'How clients find the standby',
     'Programs of your own',
     "Back up the standby's disks after a switchover?",
   );
   const summary = await person.asked('Check and save this scenario?');
-  expect(summary).toContain('http on port 8080, /index.html answers 200');
+  expect(summary).toContain('http on port 8080, /index.html answers 200, in drills from');
   await person.choose('Check and save this scenario?', 'yes');
   const saved = await person.asked(MENU);
   expect(saved).toContain('Scenario web is saved; it is stopped.');
