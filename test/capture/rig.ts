@@ -11,8 +11,8 @@ import type { MasterDisk } from '../../src/model/disk.ts';
 /** What the tests of captures share: folders, disks, independent clients, and a copy that follows a stream. */
 export const run = promisify(execFile);
 
-export function makeFolder(): { path: string; remove(): void } {
-  const path = mkdtempSync(join(tmpdir(), 'standby-capture-'));
+export function makeFolder(parent = tmpdir()): { path: string; remove(): void } {
+  const path = mkdtempSync(join(parent, 'standby-capture-'));
   return { path, remove: () => rmSync(path, { recursive: true, force: true }) };
 }
 

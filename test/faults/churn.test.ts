@@ -18,6 +18,7 @@ import { TIMINGS } from '../../src/wire/limits.ts';
 import { makeFolder } from '../capture/rig.ts';
 import { makeVirtualClock } from '../conformance/replay/virtual-clock.ts';
 import { noiseOf } from '../fixtures/engines.ts';
+import { IN_MEMORY } from '../fixtures/in-memory.ts';
 import { Random } from '../journal/random.ts';
 import { Link } from '../path/link.ts';
 
@@ -49,7 +50,7 @@ const LIMITS = {
 
 let folder: ReturnType<typeof makeFolder>;
 beforeEach(() => {
-  folder = makeFolder();
+  folder = makeFolder(IN_MEMORY);
 });
 afterEach(() => folder.remove());
 
