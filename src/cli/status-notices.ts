@@ -17,6 +17,7 @@ export function statusNotices(view: StatusView): readonly Notice[] {
     ['Is-alive', isAliveRow(view)],
     ...(live ? liveRows(view, live) : [['Data at risk', riskWithoutStream(view)]]),
   ];
+  if (view.masterBeside) rows.push(['Master', BESIDE[view.masterBeside]]);
   rows.push(...verifiedRow(view.status), drillRow(view.status));
   if (copy) {
     rows.push(['Looked at', `${bytesText(copy.doneBytes)} of ${bytesText(copy.totalBytes)}`]);
@@ -32,6 +33,13 @@ export function statusNotices(view: StatusView): readonly Notice[] {
     diskTable(view),
   ];
 }
+
+const BESIDE: Readonly<Record<NonNullable<StatusView['masterBeside']>, string>> = {
+  heard: 'HEARD: two servers may be up under one name. See to it that it stays off the network',
+  told: 'its engine is heard, and is told to keep it off the network',
+  away: 'not heard: nothing dials the appliance',
+  unknown: 'not known: the appliance does not answer',
+};
 
 function riskWithoutStream({ scenario, status }: StatusView): string {
   if (['switched-over', 'failing-back'].includes(status.state))

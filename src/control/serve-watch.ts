@@ -44,14 +44,15 @@ export function watchJob(limits: WatchLimits, looks = LOOKS): PeriodicJob {
     if (condition) seen.set(scenario.id, { condition, times });
     else seen.delete(scenario.id);
     const { watched } = view.status;
+    if (condition === undefined && watched?.condition === 'two-heads') return forget(context, scenario);
     if (condition === undefined || condition === watched?.condition) return tellShrunk(context, view);
     if (times >= looks || watched === undefined) await changed(context, view, condition);
   }
 }
 
-/** Undefined while that is no question: nothing was copied yet, a run is under way, or a standby was made of it. */
+/** Undefined while that is no question: nothing was copied yet, a run is under way, or its standby serves alone. */
 function conditionOf(
-  { status, live }: Pick<StatusView, 'status' | 'live'>,
+  { status, live, masterBeside }: Pick<StatusView, 'status' | 'live' | 'masterBeside'>,
   { lagSeconds }: Pick<WatchLimits, 'lagSeconds'>,
 ): Condition | undefined {
   switch (status.state) {
@@ -59,6 +60,8 @@ function conditionOf(
       return 'resync-needed';
     case 'stopped':
       return status.synchronisedAtMs === undefined ? undefined : 'unprotected';
+    case 'switched-over':
+      return masterBeside === 'heard' ? 'two-heads' : undefined;
     case 'replicating':
       break;
     default:
@@ -78,6 +81,7 @@ const NEWS: Readonly<
   'appliance-unreachable': { code: 'APPLIANCE_UNREACHABLE', level: 'warning' },
   'resync-needed': { code: 'NOT_PROTECTED', level: 'error' },
   unprotected: { code: 'NOT_PROTECTED', level: 'warning' },
+  'two-heads': { code: 'MASTER_HEARD', level: 'error' },
 };
 
 async function changed(context: Context, view: StatusView, condition: Condition): Promise<void> {
@@ -105,6 +109,11 @@ async function changed(context: Context, view: StatusView, condition: Condition)
   });
 }
 
+/** It is gone again: when it is heard once more, that is news. */
+async function forget(context: Context, scenario: Scenario): Promise<void> {
+  await changeStatus(context, scenario, { watched: undefined });
+}
+
 /** Nobody should learn at the switchover that it cannot go back as far as was asked for. */
 async function tellShrunk(context: Context, { scenario, status, replication }: StatusView): Promise<void> {
   const { watched } = status;
@@ -127,6 +136,8 @@ function textOf(view: StatusView, condition: Condition): string {
       return 'protected again; its replica follows the master.';
     case 'lagging':
       return `its replica is ${Math.round(view.rpoSeconds ?? 0)} s behind the master (${view.live?.trend ?? 'unknown'}).`;
+    case 'two-heads':
+      return 'its standby serves, and the engine of its master is heard: two servers may be up under one name. See to it that the master stays off the network.';
     default:
       return `${view.sentence}.`;
   }

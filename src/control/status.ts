@@ -9,6 +9,7 @@ import { type LiveLook, lookAt, takeOver } from './live-look.ts';
 import { scenarioNamed, unfinishedRuns } from './scenario-named.ts';
 import { statusOf } from './scenario-status.ts';
 import { RUN } from './scenario-work.ts';
+import { type MasterBeside, masterBeside } from './second-head.ts';
 import { isWatched, liveSentence, sentenceOf } from './status-words.ts';
 
 export interface CopyFigures {
@@ -57,6 +58,8 @@ export interface StatusView {
   readonly isAlive: 'off' | 'alive' | 'silent' | 'unknown';
   /** The scenario asks for it; it takes effect with a live capture method. */
   readonly isAliveWanted: boolean;
+  /** Live scenarios whose standby serves: whether their master is heard beside it. */
+  readonly masterBeside?: MasterBeside;
   /** Live scenarios whose digests are compared on a schedule. */
   readonly nextScrubAtMs?: number;
 }
@@ -73,6 +76,7 @@ export async function scenarioStatus(context: Context, name: string, trend?: Lag
   const status = look ? await takeOver(context, scenario, before, look) : before;
   const replication = look?.answered ? look.progress.replication : undefined;
   const live = look && liveFigures(look, before.seen, trend ?? new LagTrend(before.seen));
+  const beside = await masterBeside(context, scenario, status);
   const copying = unfinished.some((run) => run.kind === RUN);
   const copy =
     (copying && (look ? figuresOfLook(look) : await liveCopy(context, scenario))) ||
@@ -85,6 +89,7 @@ export async function scenarioStatus(context: Context, name: string, trend?: Lag
     ...(copy ? { copy } : {}),
     ...(live ? { live } : {}),
     ...(replication ? { replication } : {}),
+    ...(beside ? { masterBeside: beside } : {}),
     unfinished: unfinished.map(({ id, kind, status: state }) => ({ id, kind, status: state })),
     rpoSeconds: live?.rpoSeconds ?? null,
     rpoBytes: live?.rpoBytes ?? null,

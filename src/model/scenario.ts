@@ -145,7 +145,9 @@ export interface WatchedCondition {
     | 'master-away'
     | 'appliance-unreachable'
     | 'resync-needed'
-    | 'unprotected';
+    | 'unprotected'
+    /** Its standby serves, and its master is heard. */
+    | 'two-heads';
   readonly sinceMs: number;
   /** It was told that the replica cannot be brought back as far as asked for. */
   readonly rewindShrunk?: boolean;

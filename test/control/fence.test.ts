@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { runScenario } from '../../src/control/run.ts';
+import { scenarioStatus } from '../../src/control/status.ts';
 import { undoSwitchover } from '../../src/control/switchover.ts';
 import { scenarioWizard } from '../../wizards/scenario.ts';
 import { switchoverWizard } from '../../wizards/switchover.ts';
@@ -100,6 +101,8 @@ describe('A master that is not there', () => {
     const { report } = await switchOver({ masterIsDown: true });
     expect(report.live).toBe(true);
     expect(world.appliance.fenced).toBe(true);
+    live().masterHere = true;
+    expect((await scenarioStatus(world.context, 'web')).masterBeside).toBe('told');
   });
 
   it('is named by the person who knows that it is off', async () => {

@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { createServer, type Server } from 'node:net';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { statusNotices } from '../../src/cli/status-notices.ts';
 import { setBookmark } from '../../src/control/bookmarks.ts';
 import type { Context } from '../../src/control/context.ts';
 import { listEvents } from '../../src/control/events.ts';
@@ -17,6 +18,7 @@ import { verifyJob } from '../../src/control/serve-verify.ts';
 import { watchJob } from '../../src/control/serve-watch.ts';
 import { scenarioStatus } from '../../src/control/status.ts';
 import { stopScenario } from '../../src/control/stop.ts';
+import { proposeSwitchover, switchOver } from '../../src/control/switchover.ts';
 import { StandbyError } from '../../src/errors.ts';
 import { scenarioWizard } from '../../wizards/scenario.ts';
 import type { FakeLive } from '../fakes/fake-live.ts';
@@ -90,6 +92,26 @@ describe('Following how well scenarios are protected', () => {
     expect(await look(job)).toEqual(['APPLIANCE_UNREACHABLE']);
     await stopScenario(world.context, 'web');
     expect(await look(job)).toEqual(['SCENARIO_STOPPED', 'NOT_PROTECTED']);
+  });
+
+  it('tells that the master is heard beside its standby, each time that it comes back', async () => {
+    const job = watchJob(LIMITS);
+    await look(job);
+    await switchOver(world.context, await proposeSwitchover(world.context, 'web'));
+    live().masterHere = false;
+    await look(job);
+    const status = async () => JSON.stringify(statusNotices(await scenarioStatus(world.context, 'web')));
+    expect(await status()).toMatch(/Master +not heard/);
+    for (const _time of ['once', 'again']) {
+      live().masterHere = true;
+      expect(await look(job)).toEqual(['MASTER_HEARD']);
+      expect(await look(job)).toEqual([]);
+      expect(await status()).toMatch(/Master +HEARD: two servers may be up/);
+      live().masterHere = false;
+      expect(await look(job)).toEqual([]);
+    }
+    world.appliance.refusals = [away()];
+    expect(await status()).toMatch(/Master +not known/);
   });
 
   it('tells once that the replica cannot be brought back as far as asked for', async () => {
