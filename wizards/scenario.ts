@@ -1,6 +1,7 @@
 import type { WizardStart } from '../src/cli/shell.ts';
 import { ChecksFailed, codesOf } from '../src/control/checks-failed.ts';
 import type { Context } from '../src/control/context.ts';
+import { type Joining, joiningOf, joinLastWave } from '../src/control/group/joining.ts';
 import { keyFromAnswers, type RedirectKey } from '../src/control/redirect-key.ts';
 import { createScenario, editable, editScenario, type ScenarioReport } from '../src/control/scenario.ts';
 import { isNobody } from '../src/control/scenario-drill-questions.ts';
@@ -29,10 +30,16 @@ export async function scenarioWizard(context: Context, start: WizardStart): Prom
   const taken = (await context.store.scenarios.list()).map((one) => one.name);
   const accept = [...(start.accept ?? [])];
   const look = new ScenarioLookups(context);
+  const { group: groupName, ...given } = start.preset;
+  const joining = groupName === undefined ? undefined : await joiningOf(context, String(groupName));
+  const screens = screensWithSummary(context, look, taken, 'Check and save this scenario?');
   const report = await gatherAndAct(
     context.host,
-    screensWithSummary(context, look, taken, 'Check and save this scenario?'),
-    start,
+    context.host.interactive ? proposing(screens, joining?.shared ?? {}) : screens,
+    {
+      ...start,
+      preset: context.host.interactive ? given : await fitting(screens, joining?.shared ?? {}, given),
+    },
     async (answers) => {
       context.host.tell({ kind: 'text', level: 'info', text: 'Checking ...' });
       const redirectKey = await keyFromAnswers(answers);
@@ -45,7 +52,14 @@ export async function scenarioWizard(context: Context, start: WizardStart): Prom
     (error) => remedyFor(context, error, accept),
   );
   tellSaved(context, report);
+  if (joining) await join(context, joining, report.scenario);
   return report;
+}
+
+async function join(context: Context, { group }: Joining, scenario: Scenario): Promise<void> {
+  const { waves } = await joinLastWave(context, group, scenario);
+  const text = `It is in wave ${waves.length} of group ${group.name}. Another wave: standby group edit ${group.name}`;
+  context.host.tell({ kind: 'text', level: 'info', text });
 }
 
 /** Asks everything again with the current values; only what a scenario at rest may change. */
@@ -86,7 +100,7 @@ function keyOf({ redirect }: Scenario): Pick<RedirectKey, 'name' | 'algorithm'> 
 async function fitting(screens: readonly Screen[], current: Answers, changes: Answers): Promise<Answers> {
   const merged: Record<string, unknown> = { ...current, ...changes };
   for (const screen of screens) {
-    if (screen.name in changes || !screen.when) continue;
+    if (screen.name in changes || !(screen.name in merged) || !screen.when) continue;
     if (!(await screen.when(merged))) delete merged[screen.name];
   }
   return merged;

@@ -19,7 +19,12 @@ export function addScenarioCommands(program: Command, shell: Shell): void {
       leaf(scenario, 'create', 'Creates a scenario, after checking it', shell, create),
       SCENARIO_FLAGS,
     ),
-  ).addHelpText('after', '\nFor the second NIC add 1 to a flag (--subnet1), for the third 2, and so on.');
+  )
+    .option(
+      '--group <group>',
+      'make it a member of this group, in its last wave; what all members have alike is proposed, and is what is not said',
+    )
+    .addHelpText('after', '\nFor the second NIC add 1 to a flag (--subnet1), for the third 2, and so on.');
   leaf(scenario, 'list', 'Lists the scenarios and their states', shell, list);
   leaf(scenario, 'show <scenario>', 'Shows a definition', shell, show);
   acceptOption(
@@ -63,10 +68,12 @@ export function addScenarioCommands(program: Command, shell: Shell): void {
 type Report = import('../control/scenario.ts').ScenarioReport;
 
 async function create(call: Call): Promise<unknown> {
-  const preset = await presetOf(
+  const answers = await presetOf(
     call,
     SCENARIO_FLAGS.map((flag) => flag.name),
   );
+  const group = optionText(call, 'group');
+  const preset = group === undefined ? answers : { ...answers, group };
   const wizards = await call.shell.parts.wizards();
   const start = { preset, yes: call.yes, accept: acceptedOf(call) };
   return (await wizards.scenario(await call.context(), start)) as Report;

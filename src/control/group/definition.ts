@@ -61,7 +61,8 @@ export async function unfinishedGroupRuns(
   return context.store.runs.list({ subject: group.id, statuses: ['running', 'failed'] });
 }
 
-async function refuseWhileUnderWay(context: Context, group: Group): Promise<void> {
+/** Its run knows its waves as they were. */
+export async function refuseWhileUnderWay(context: Context, group: Group): Promise<void> {
   const [run] = await unfinishedGroupRuns(context, group);
   if (!run) return;
   throw inputError(
