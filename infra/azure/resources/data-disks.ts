@@ -9,7 +9,8 @@ import { machineOf } from './machine-view.ts';
 
 /**
  * Data disks of a running VM. Two ways in Azure: attachDetachDataDisks, which names only the disks that change,
- * and the VM update, which sends the whole list. The first is refused in some subscriptions and regions.
+ * and the VM update, which sends the whole list. The first is refused in some subscriptions and regions. The second goes
+ * with the etag of the list that it changes: a disk that somebody else attached meanwhile is not taken away again.
  * Promise: asking twice attaches once. If we die at any line, the next call looks at the VM first and asks only
  * for what is still missing, or polls on the operation that was saved.
  */
@@ -17,14 +18,14 @@ export function makeDataDisks(
   azure: Azure,
   find: (resourceGroup: string, name: string) => Promise<VirtualMachine | undefined>,
 ): Pick<CloudMachines, 'attachDisks' | 'detachDisks'> {
-  return {
-    async attachDisks(id, disks, operation) {
+  const attachDisks: CloudMachines['attachDisks'] = (id, disks, operation) =>
+    whileOthersChange(async () => {
       const machine = await mustFind(find, id);
       const missing = disks.filter((disk) => !isAttached(machine, disk));
       if (missing.length === 0) return machineOf(machine);
       const all = machine.storageProfile?.dataDisks ?? [];
       const change: Change = {
-        title: 'attach',
+        ...{ title: 'attach', etag: machine.etag },
         about: disks.map((each) => each.diskId),
         request: { dataDisksToAttach: missing.map(({ diskId, lun }) => ({ diskId, lun })) },
         dataDisks: [
@@ -44,16 +45,17 @@ export function makeDataDisks(
       const absent = missing.find((disk) => !isAttached(after, disk));
       if (absent) throw notDone(id, `The disk ${parseArmId(absent.diskId).name} is not attached.`);
       return machineOf(after);
-    },
+    });
 
-    async detachDisks(id, diskIds, operation) {
+  const detachDisks: CloudMachines['detachDisks'] = (id, diskIds, operation) =>
+    whileOthersChange(async () => {
       const machine = await mustFind(find, id);
       const all = machine.storageProfile?.dataDisks ?? [];
       const goes = (disk: DataDisk) => diskIds.some((diskId) => sameId(diskId, disk.managedDisk?.id));
       const present = all.filter(goes);
       if (present.length === 0) return machineOf(machine);
       const change: Change = {
-        title: 'detach',
+        ...{ title: 'detach', etag: machine.etag },
         about: diskIds,
         request: {
           dataDisksToDetach: present.flatMap(({ managedDisk }) =>
@@ -69,8 +71,24 @@ export function makeDataDisks(
         throw notDone(id, 'A disk is still attached.');
       }
       return machineOf(after);
-    },
-  };
+    });
+
+  return { attachDisks, detachDisks };
+}
+
+/** Somebody else was quicker so many times in a row: no longer a coincidence. */
+const CHANGED_TRIES_MAX = 10;
+
+/** Looks and asks anew when the VM is no longer what was looked at; nothing has been changed then. */
+async function whileOthersChange<Result>(work: () => Promise<Result>): Promise<Result> {
+  for (let tries = 1; ; tries++) {
+    try {
+      return await work();
+    } catch (error) {
+      const isOthers = error instanceof StandbyError && error.code === 'PreconditionFailed';
+      if (!isOthers || tries >= CHANGED_TRIES_MAX) throw error;
+    }
+  }
 }
 
 interface Change {
@@ -79,6 +97,8 @@ interface Change {
   readonly about: readonly string[];
   readonly request: AttachDetachDataDisksRequest;
   readonly dataDisks: DataDisk[];
+  /** Of the VM with the list that this changes. */
+  readonly etag: string | undefined;
 }
 
 async function apply(azure: Azure, id: string, change: Change, operation?: Operation): Promise<void> {
@@ -116,9 +136,12 @@ async function apply(azure: Azure, id: string, change: Change, operation?: Opera
       what,
       key: updateKey,
       submit: () =>
-        client.virtualMachines.update(resourceGroup, name, {
-          storageProfile: { dataDisks: change.dataDisks },
-        }),
+        client.virtualMachines.update(
+          resourceGroup,
+          name,
+          { storageProfile: { dataDisks: change.dataDisks } },
+          change.etag === undefined ? {} : { ifMatch: change.etag },
+        ),
       restore: (state) => restorePoller(client, state, client.virtualMachines.update),
     },
     operation,

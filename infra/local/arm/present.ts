@@ -30,12 +30,17 @@ export function presentResource(
   return behaviour?.present?.(context, resource, shown, view) ?? shown;
 }
 
-/** Microsoft.Network shows etags in the body; the others do not. */
+/** Microsoft.Network shows etags in the body, and so does a VM; the others do not. */
 function showsEtag(resource: Resource): boolean {
-  return resource.type.toLowerCase().startsWith('microsoft.network/');
+  const type = resource.type.toLowerCase();
+  return type.startsWith('microsoft.network/') || type === VIRTUAL_MACHINE;
 }
 
+const VIRTUAL_MACHINE = 'microsoft.compute/virtualmachines';
+
+/** A VM's is a number in quotes, as recorded. */
 export function etagOf(resource: Resource): string {
+  if (resource.type.toLowerCase() === VIRTUAL_MACHINE) return `"${resource.version}"`;
   const hex = createHash('sha256').update(`${resource.id}#${resource.version}`).digest('hex');
   return `W/"${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20, 32)}"`;
 }

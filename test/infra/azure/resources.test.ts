@@ -255,6 +255,24 @@ describe('virtual machines', () => {
     });
   });
 
+  it('takes nobody else’s disk away where two attach through the VM at once', async () => {
+    local.azure.settings.change({ attachDetachDataDisks: false });
+    const disks = await Promise.all(
+      [0, 1, 2].map((lun) => cloud.disks.createEmpty({ ...disk(`at-once-${lun}`), sizeGib: 1 })),
+    );
+    const machine = await machineOf('at-once', []);
+    await Promise.all(
+      disks.map(({ id: diskId }, lun) => cloud.machines.attachDisks(machine.id, [{ diskId, lun }])),
+    );
+    const luns = async () => (await cloud.machines.get(machine.id))?.dataDisks.map(({ lun }) => lun).sort();
+    expect(await luns()).toEqual([0, 1, 2]);
+    const [first, second] = disks;
+    await Promise.all(
+      [first, second].map((one) => cloud.machines.detachDisks(machine.id, one ? [one.id] : [])),
+    );
+    expect(await luns()).toEqual([2]);
+  });
+
   for (const offered of [true, false]) {
     it(`attaches and detaches disks ${offered ? 'by themselves' : 'through the VM where that is refused'}`, async () => {
       local.azure.settings.change({ attachDetachDataDisks: offered });
