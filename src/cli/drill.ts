@@ -5,6 +5,7 @@ import { inputError } from '../errors.ts';
 import type { DrillReport } from '../switchover/drill-report.ts';
 import { optionText } from './answers.ts';
 import { type Call, leaf, Outcome } from './command.ts';
+import { cancelled } from './failure.ts';
 import { done, listing, note, warn } from './people.ts';
 import type { Shell } from './shell.ts';
 
@@ -68,9 +69,7 @@ async function hold(call: Call, name: string): Promise<unknown> {
   note(call, proposal.place);
   note(call, `It makes, and ${keepHours === undefined ? 'removes again' : `keeps for ${keepHours} hours`}:`);
   for (const made of proposal.makes) note(call, `  ${made.type.split('/').at(-1)} ${made.name}`);
-  if (!call.yes && !(await agreed(call))) {
-    throw inputError('NOT_CONFIRMED', 'Nothing was begun.', 'Answer yes, or give --yes.');
-  }
+  if (!call.yes && !(await agreed(call))) throw cancelled();
   const { report, folder, sha256 } = await startDrill(context, proposal);
   const isPassed = report.outcome === 'passed';
   tellDrill(call, report, drillSentence(report));

@@ -4,6 +4,7 @@ import type { GroupProposal } from '../control/group/switchover.ts';
 import { allSwitchedOver } from '../control/group/words.ts';
 import { inputError } from '../errors.ts';
 import { type Call, leaf, Outcome } from './command.ts';
+import { cancelled } from './failure.ts';
 import { addGroupDefinitionCommands } from './group.ts';
 import { done, listing, note, warn } from './people.ts';
 import { pointOf } from './point-option.ts';
@@ -153,7 +154,7 @@ async function confirmed(call: Call, name: string, what: string): Promise<void> 
     {},
   );
   if (answer.kind === 'value' && isRight(answer.value)) return;
-  throw inputError('NOT_CONFIRMED', 'Nothing was changed.', `Type ${name}, or give --yes.`);
+  throw cancelled();
 }
 
 type GroupOutcome = Awaited<ReturnType<typeof import('../control/group/switchover.ts').switchGroupOver>>;

@@ -2,6 +2,7 @@ import type { Command } from 'commander';
 import { inputError } from '../errors.ts';
 import { optionText } from './answers.ts';
 import { type Call, leaf } from './command.ts';
+import { cancelled } from './failure.ts';
 import { done, note, warn } from './people.ts';
 import type { Shell } from './shell.ts';
 
@@ -124,7 +125,7 @@ async function confirmed(call: Call, message: string): Promise<void> {
     {},
   );
   if (answer.kind === 'value' && (answer.value === true || answer.value === 'yes')) return;
-  throw inputError('NOT_CONFIRMED', 'Nothing was changed.', 'Answer yes, or give --yes.');
+  throw cancelled();
 }
 
 function told(call: Call, { done: files, skipped, commands }: Prepared, otherwise: string) {
