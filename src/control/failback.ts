@@ -69,6 +69,7 @@ export async function proposeFailback(
   const refusal = unfinished ? undefined : refusalToFailBack(scenario, status, source, runId);
   if (refusal) throw refusal;
   if (part === 'finish' && !unfinished && status.state !== 'failing-back') throw notPrepared(scenario);
+  if (ask.removeStandby && part === 'finish') refuseToRemoveNow(scenario, unfinished);
   const begun =
     (unfinished?.input as ScenarioRunInput | undefined) ??
     (await freshInput(context, scenario, {
@@ -89,6 +90,16 @@ function notPrepared({ name }: Scenario): Error {
     'FAILBACK_NOT_PREPARED',
     `No failback of ${name} is prepared, and the last part stops its standby.`,
     `Prepare it while the standby works: standby failback ${name} --prepare. Both, one after the other: standby failback ${name}`,
+  );
+}
+
+/** It was begun as one that keeps the standby, and ends so. */
+function refuseToRemoveNow({ name }: Scenario, unfinished: RunRecord | undefined): void {
+  if (!unfinished || (unfinished.input as ScenarioRunInput).options.removeStandby === true) return;
+  throw inputError(
+    'FAILBACK_IS_BEGUN',
+    `The unfinished failback of ${name} was begun as one that keeps the standby.`,
+    `Go on without --remove-standby: standby failback ${name}; then remove it: standby vm stop ${name} --remove`,
   );
 }
 

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { proposeFailback } from '../../src/control/failback.ts';
+import { FAILBACK_KINDS, proposeFailback } from '../../src/control/failback.ts';
 import { refreshedMaster } from '../../src/control/master.ts';
 import { runScenario } from '../../src/control/run.ts';
 import { proposeSwitchover, switchOver } from '../../src/control/switchover.ts';
@@ -54,12 +54,30 @@ describe('vm stop after one that did not end', () => {
 });
 
 describe('A failback', () => {
+  const finishing = async (ask: { readonly removeStandby?: boolean } = {}) => ({
+    ...(await proposeFailback(world.context, 'web', { part: 'finish', ...ask })),
+    kind: FAILBACK_KINDS.finish,
+  });
+
   it('does not stop a standby before anything was copied home', async () => {
     await expect(proposeFailback(world.context, 'web', { part: 'finish' })).rejects.toMatchObject({
       code: 'FAILBACK_NOT_PREPARED',
       kind: 'input',
       next: expect.stringContaining('standby failback web --prepare'),
     });
+  });
+
+  it('that was begun to keep the standby does not say that it removes it', async () => {
+    const { store } = world.context;
+    const [status] = await store.statuses.list();
+    await store.statuses.update(status?.id ?? '', (now) => ({ ...now, state: 'failing-back' }));
+    const { kind, runId, input, scenario } = await finishing();
+    await store.runs.create({ id: runId, kind, subject: scenario.id, title: 'Home', input });
+    await expect(finishing({ removeStandby: true })).rejects.toMatchObject({
+      code: 'FAILBACK_IS_BEGUN',
+      next: expect.stringContaining('standby vm stop web --remove'),
+    });
+    expect((await finishing()).unfinished?.id).toBe(runId);
   });
 
   it('that is under way is what a switchover points to', async () => {
