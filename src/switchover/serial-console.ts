@@ -14,14 +14,29 @@ export interface SerialSigns {
   readonly fault: string | undefined;
 }
 
+/** How the firmware's lines begin: one that is still being written is not the guest's. */
+const BEGINNINGS = [
+  'SeaBIOS',
+  'iPXE',
+  'Booting from',
+  'Press ',
+  'BdsDxe: ',
+  'UEFI ',
+  '>>Start',
+  '>> Start',
+  'Machine UUID',
+  'drive 0x',
+  'Loading ...',
+];
+
 const FIRMWARE = [
   /^SeaBIOS/,
   /^iPXE/,
   /^Booting from/i,
-  /^Press .* (menu|setup|key)/i,
+  /^Press /i,
   /^BdsDxe: /,
   /^UEFI /,
-  /^>>\s*Start (PXE|HTTP)/i,
+  /^>>\s*Start/i,
   /^(Machine UUID|drive 0x)/,
   /^Loading \.\.\.$/,
 ];
@@ -52,16 +67,21 @@ export function readSerialSigns(text: string): SerialSigns {
   let fault: string | undefined;
   let fatal: string | undefined;
   const isOne = (patterns: readonly RegExp[], line: string) => patterns.some((pattern) => pattern.test(line));
-  for (const line of linesOf(text)) {
+  const all = linesOf(text);
+  for (const [index, line] of all.entries()) {
     if (isOne(FATAL, line)) fatal = line;
     else if (isOne(FAILED_TRY, line)) fault = line;
-    else if (!isOne(FIRMWARE, line)) {
+    else if (!isOne(FIRMWARE, line) && !(index === all.length - 1 && isBeginning(line))) {
       lines++;
       lastLine = line;
       fault = undefined;
     }
   }
   return { lines, lastLine, fault: fatal ?? fault };
+}
+
+function isBeginning(line: string): boolean {
+  return BEGINNINGS.some((each) => each.startsWith(line));
 }
 
 function linesOf(text: string): string[] {
@@ -71,7 +91,16 @@ function linesOf(text: string): string[] {
     .filter((line) => /[\p{L}\p{N}]{2}/u.test(line));
 }
 
-/** Without terminal sequences and control characters; Node's own reader knows the sequences. */
+/**
+ * ECMA-48, 5.4, with private parameters too: firmware begins with ESC [ = 3 h, of which Node's own reader leaves the end.
+ * One that is still being written when the text is read is none of the guest's words either.
+ */
+const CONTROL_SEQUENCE = new RegExp(`${String.fromCharCode(27)}\\[[0-?]*[ -/]*([@-~]|$)`, 'g');
+
+/** Without terminal sequences and control characters; Node's own reader knows the other sequences. */
 function plain(text: string): string {
-  return stripVTControlCharacters(text).replace(/[^\t\r\n\u0020-\u007e\u00a0-\uffff]/g, '');
+  return stripVTControlCharacters(text.replace(CONTROL_SEQUENCE, '')).replace(
+    /[^\t\r\n\u0020-\u007e\u00a0-\uffff]/g,
+    '',
+  );
 }

@@ -147,6 +147,10 @@ describe('signs on a serial console', () => {
     const uefi =
       'BdsDxe: loading Boot0001 "UEFI Misc Device"\r\nBdsDxe: starting Boot0001 "UEFI Misc Device"\r\n';
     expect(readSerialSigns(uefi).lines).toBe(0);
+    // As OVMF begins; read at any moment of its writing.
+    const begun = `${noise}\u001b[2J\u001b[01;01H\u001b[=3h\u001b[2J\u001b[01;01H\u001b[=3h${uefi}`;
+    for (let end = 0; end <= begun.length; end++)
+      expect([end, readSerialSigns(begun.slice(0, end)).lines]).toEqual([end, 0]);
   });
 
   it('name the fault that was said last', () => {
