@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process';
 import { readFileSync, rmSync } from 'node:fs';
 import { open } from 'node:fs/promises';
+import type { Readable } from 'node:stream';
 import type { Clock } from '../../../src/clock.ts';
 
 /**
@@ -25,9 +26,13 @@ export interface ProcessSpec {
 
 export type Ended = { readonly code: number | null; readonly signal: NodeJS.Signals | null };
 
-const RECORD_THEN_RUN = 'IFS= read -r line </proc/$$/stat; echo "$line" >"$0"; exec "$@"';
+/** The third descriptor is closed when the record is there. */
+const RECORD_THEN_RUN = 'IFS= read -r line </proc/$$/stat; echo "$line" >"$0"; exec 3>&-; exec "$@"';
 
-/** Starts it at the head of a process group of its own. `ended` is told once, only while this Local Azure lives. */
+/**
+ * Starts it at the head of a process group of its own, and resolves when its record is written or it has ended: whoever looks
+ * for it then finds it, and starts no second one. `ended` is told once, only while this Local Azure lives.
+ */
 export async function startProcess(
   spec: ProcessSpec,
   ended: (how: Ended) => void,
@@ -38,14 +43,15 @@ export async function startProcess(
     const child = spawn('/bin/sh', ['-c', RECORD_THEN_RUN, spec.pidFile, spec.command, ...spec.args], {
       cwd: spec.cwd,
       env: { ...spec.env },
-      stdio: ['ignore', log.fd, log.fd],
+      stdio: ['ignore', log.fd, log.fd, 'pipe'],
       detached: true,
     });
+    child.once('exit', (code, signal) => ended({ code, signal }));
+    const recorded = child.stdio[3] as Readable;
     await new Promise<void>((resolve, reject) => {
-      child.once('spawn', resolve);
+      recorded.once('close', resolve).resume();
       child.once('error', reject);
     });
-    child.once('exit', (code, signal) => ended({ code, signal }));
     child.unref();
     return { pid: child.pid ?? 0 };
   } finally {
