@@ -53,6 +53,8 @@ function startWine(folder) {
   const env = {
     PATH: process.env.PATH,
     HOME: folder,
+    // Its server leaves its folder there when it is ended.
+    TMPDIR: folder,
     WINEPREFIX: join(folder, 'prefix'),
     WINEDEBUG: '-all',
     WINEDLLOVERRIDES: 'mscoree,mshtml=',
