@@ -1,13 +1,4 @@
-import {
-  closeSync,
-  existsSync,
-  openSync,
-  readdirSync,
-  readFileSync,
-  readSync,
-  truncateSync,
-  writeFileSync,
-} from 'node:fs';
+import { closeSync, existsSync, openSync, readdirSync, readSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { rootFileSystemOf } from '../../infra/demo/master-file-system.ts';
@@ -15,7 +6,6 @@ import { type MasterGuest, startMasterGuest } from '../../infra/demo/master-gues
 import { buildMasterImage, DATABASE_PORT, ROWS_PATH } from '../../infra/demo/master-image.ts';
 import { type RowWriter, startRowWriter } from '../../infra/demo/row-writer.ts';
 import { compareRows, readRows } from '../../infra/demo/rows.ts';
-import type { LocalEndpoint } from '../../infra/local/local-azure.ts';
 import { isAlive } from '../../infra/local/processes.ts';
 import { systemClock } from '../../src/clock.ts';
 import { MIB } from '../../src/model/disk.ts';
@@ -34,6 +24,7 @@ import {
   start,
   until,
 } from './commands.ts';
+import { deployed, endpointOf } from './deployed.ts';
 import { FioWriter } from './fio-writer.ts';
 
 /**
@@ -76,9 +67,6 @@ afterEach(async () => {
 
 const diskFile = (name: string) => join(lodging.home, `${name}.img`);
 const socket = () => join(lodging.home, 'nbd.sock');
-const endpoint = () =>
-  JSON.parse(readFileSync(join(control.home, 'local-azure/endpoint.json'), 'utf8')) as LocalEndpoint;
-
 it('what was acknowledged and received survives every kill -9, in order, and its standby boots with it', async () => {
   const image = {
     file: diskFile('os'),
@@ -87,7 +75,7 @@ it('what was acknowledged and received survives every kill -9, in order, and its
     dataMib: 8,
     hostName: 'master01',
   } as const;
-  await Promise.all([buildMasterImage({ ...image, cacheFolder: CACHE }), deployed()]);
+  await Promise.all([buildMasterImage({ ...image, cacheFolder: CACHE }), deployed(control, ACCOUNT, GROUP)]);
   await joined();
   const rows = await served();
   await run(scenario(), control);
@@ -109,30 +97,6 @@ it('what was acknowledged and received survives every kill -9, in order, and its
   await expectRows(document, rows, receivedAtMs);
   await expectDisks();
 }, 900_000);
-
-async function deployed(): Promise<void> {
-  await run(['local', 'up', '--latency', 'none'], control);
-  const { url, authorityUrl, caFile, subscriptionId, tenantId, applicationId, clientSecret, location } =
-    endpoint();
-  await run(
-    [
-      ...['account', 'add', '--yes', '--name', ACCOUNT, '--environment', 'custom'],
-      ...['--resource-manager-url', url, '--authority-url', authorityUrl, '--ca-file', caFile],
-      ...['--subscription-id', subscriptionId, '--tenant-id', tenantId],
-      ...['--application-id', applicationId, '--client-secret-stdin'],
-    ],
-    { ...control, input: clientSecret },
-  );
-  await run(
-    [
-      ...['appliance', 'deploy', '--yes', '--name', 'gate', '--account', ACCOUNT, '--region', location],
-      ...['--resource-group', GROUP, '--virtual-network', `${GROUP}/standby-vnet`, '--subnet', 'appliance'],
-    ],
-    control,
-  );
-  await run(['appliance', 'open-port', 'gate', '--source-prefix', '127.0.0.1/32', '--yes'], control);
-  await run(['appliance', 'check', 'gate'], control);
-}
 
 async function joined(): Promise<void> {
   writeFileSync(diskFile('data'), '');
@@ -185,7 +149,7 @@ const startEngine = () => start(['engine', 'master', '--nbd', socket(), '--spool
 
 const scenario = () => [
   ...['scenario', 'create', '--yes', '--name', 'live', '--purpose', 'dr', '--account', ACCOUNT],
-  ...['--master', 'master01', '--region', endpoint().location, '--appliance', 'gate'],
+  ...['--master', 'master01', '--region', endpointOf(control).location, '--appliance', 'gate'],
   ...['--resource-group', GROUP, '--capture', 'nbd', '--vm-name', 'standby01', '--vm-size', 'Standard_B2s'],
   ...['--disk-type', 'StandardSSD_LRS', '--virtual-network', `${GROUP}/standby-vnet`, '--subnet', 'default'],
   ...['--address', 'dynamic', '--security-group', `${GROUP}/standby-web`, '--public-ip', 'yes'],
@@ -295,7 +259,7 @@ async function expectDisks(): Promise<void> {
   const root = await rootFileSystemOf(join(folder ?? '', 'lun1'), 'bios', join(lodging.home, 'root.img'));
   expect(await root.check()).toContain('recovering journal');
   await fio?.verify(join(folder ?? '', 'lun2'));
-  const { compute } = clientsOf(endpoint());
+  const { compute } = clientsOf(endpointOf(control));
   const disks = await collect(compute.disks.list());
   const standby = disks.filter((disk) => disk.tags?.['standby-role'] === 'standby-disk');
   expect(standby).toHaveLength(2);

@@ -1,10 +1,9 @@
 import { createHash } from 'node:crypto';
-import { closeSync, mkdirSync, openSync, readFileSync, readSync } from 'node:fs';
+import { closeSync, mkdirSync, openSync, readSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { buildMasterImage } from '../../infra/demo/master-image.ts';
 import { MAIN } from '../../infra/demo/product.ts';
-import type { LocalEndpoint } from '../../infra/local/local-azure.ts';
 import type { Readiness } from '../../src/model/readiness.ts';
 import type { SwitchoverReport } from '../../src/switchover/report.ts';
 import { run as tool } from '../guest/volumes.ts';
@@ -19,6 +18,7 @@ import {
   start,
   until,
 } from './commands.ts';
+import { deployed, endpointOf } from './deployed.ts';
 import { type Terminal, TMUX_IS_THERE, Tmux } from './tmux.ts';
 import { judgeDisk, type PartitionKind, type UsedByTools } from './used-by-tools.ts';
 import { curedValuesOf, FIXED_ADDRESS, makeWindowsLikeMaster } from './windows-like-master.ts';
@@ -82,13 +82,10 @@ afterEach(async () => {
 });
 
 const diskOf = ({ name }: Master) => join(lodging.home, `${name}.img`);
-const endpoint = () =>
-  JSON.parse(readFileSync(join(control.home, 'local-azure/endpoint.json'), 'utf8')) as LocalEndpoint;
-
 const isSkipped = !TMUX_IS_THERE && process.env.CI === undefined;
 describe.skipIf(isSkipped)(`Disks that are onboarded${isSkipped ? ' (tmux is not installed)' : ''}`, () => {
   it('are copied by what they use, judged, patched for Azure in their snapshots alone, and started', async () => {
-    const [proofs] = await Promise.all([makeDisks(), deployed()]);
+    const [proofs] = await Promise.all([makeDisks(), deployed(control, ACCOUNT, GROUP)]);
     const used = MASTERS.map((master) => judgeDisk(diskOf(master), master.partitions, lodging.home));
     const engines = await joined();
     await Promise.all([
@@ -137,29 +134,6 @@ async function makeDisks(): Promise<readonly string[]> {
   return made.map(({ proofSha256 }) => proofSha256);
 }
 
-async function deployed(): Promise<void> {
-  await run(['local', 'up', '--latency', 'none'], control);
-  const { url, authorityUrl, caFile, subscriptionId, tenantId, applicationId, clientSecret, location } =
-    endpoint();
-  await run(
-    [
-      ...['account', 'add', '--yes', '--name', ACCOUNT, '--environment', 'custom'],
-      ...['--resource-manager-url', url, '--authority-url', authorityUrl, '--ca-file', caFile],
-      ...['--subscription-id', subscriptionId, '--tenant-id', tenantId],
-      ...['--application-id', applicationId, '--client-secret-stdin'],
-    ],
-    { ...control, input: clientSecret },
-  );
-  await run(
-    [
-      ...['appliance', 'deploy', '--yes', '--name', 'gate', '--account', ACCOUNT, '--region', location],
-      ...['--resource-group', GROUP, '--virtual-network', `${GROUP}/standby-vnet`, '--subnet', 'appliance'],
-    ],
-    control,
-  );
-  await run(['appliance', 'open-port', 'gate', '--source-prefix', '127.0.0.1/32', '--yes'], control);
-}
-
 /** Three masters with an engine each. */
 async function joined() {
   const homes = MASTERS.map(({ name }) => ({ ...lodging, home: join(lodging.home, name) }));
@@ -184,7 +158,7 @@ async function joined() {
 
 const create = ({ name }: Master) => [
   ...['scenario', 'create', '--name', name, '--purpose', 'dr', '--account', ACCOUNT, '--master', name],
-  ...['--region', endpoint().location, '--appliance', 'gate', '--resource-group', GROUP],
+  ...['--region', endpointOf(control).location, '--appliance', 'gate', '--resource-group', GROUP],
   ...['--capture', 'at-rest', '--vm-name', `${name}-standby`, '--vm-size', 'Standard_B2s'],
   ...['--disk-type', 'Standard_LRS', '--virtual-network', `${GROUP}/standby-vnet`, '--subnet', 'default'],
   ...['--address', 'dynamic', '--security-group', `${GROUP}/standby-web`, '--public-ip', 'yes'],
@@ -265,7 +239,7 @@ async function filesOf(role: string): Promise<ReadonlyMap<string, string>> {
   const { scenarios } = (await run(['scenario', 'list'], control)) as {
     scenarios: readonly { readonly id: string; readonly name: string }[];
   };
-  const disks = await collect(clientsOf(endpoint()).compute.disks.list());
+  const disks = await collect(clientsOf(endpointOf(control)).compute.disks.list());
   return new Map(
     disks
       .filter(({ tags }) => tags?.['standby-role'] === role)
