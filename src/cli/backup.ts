@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 import { isoTime, timeText } from '../clock.ts';
 import { inputError } from '../errors.ts';
 import { type Call, leaf } from './command.ts';
-import { cancelled } from './failure.ts';
+import { confirmed } from './confirm.ts';
 import { done, listing } from './people.ts';
 import type { Shell } from './shell.ts';
 
@@ -73,25 +73,11 @@ async function remove(call: Call): Promise<unknown> {
   if (all === (runId !== undefined)) {
     throw inputError('USAGE', 'Name one backup, or give --all.', `List them: standby backup list ${name}`);
   }
-  if (!call.yes && !(await agreed(call))) throw cancelled();
+  await confirmed(call, 'Delete these backups?', { cautious: true });
   const { removeBackups } = await import('../control/backup.ts');
   const which = runId === undefined ? ('all' as const) : { runId };
   const { scenario, backups } = await removeBackups(await call.context(), name, which);
   const snapshots = backups.flatMap((one) => one.snapshots.map(({ id }) => id));
   done(call, `${snapshots.length} snapshots of ${backups.length} backups of ${scenario.name} are deleted.`);
   return { scenario: scenario.name, removed: snapshots };
-}
-
-async function agreed(call: Call): Promise<boolean> {
-  const answer = await call.host.ask(
-    {
-      name: 'yes',
-      kind: 'confirm',
-      message: 'Delete these backups?',
-      cautious: true,
-      noFlag: { from: '--yes' },
-    },
-    {},
-  );
-  return answer.kind === 'value' && (answer.value === true || answer.value === 'yes');
 }

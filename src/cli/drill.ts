@@ -5,7 +5,7 @@ import { inputError } from '../errors.ts';
 import type { DrillReport } from '../switchover/drill-report.ts';
 import { optionText } from './answers.ts';
 import { type Call, leaf, Outcome } from './command.ts';
-import { cancelled } from './failure.ts';
+import { confirmed } from './confirm.ts';
 import { done, listing, note, warn } from './people.ts';
 import type { Shell } from './shell.ts';
 
@@ -69,7 +69,10 @@ async function hold(call: Call, name: string): Promise<unknown> {
   note(call, proposal.place);
   note(call, `It makes, and ${keepHours === undefined ? 'removes again' : `keeps for ${keepHours} hours`}:`);
   for (const made of proposal.makes) note(call, `  ${made.type.split('/').at(-1)} ${made.name}`);
-  if (!call.yes && !(await agreed(call))) throw cancelled();
+  await confirmed(
+    call,
+    'Hold the drill? Its VM and disks cost money while they are there; replication goes on.',
+  );
   const { report, folder, sha256 } = await startDrill(context, proposal);
   const isPassed = report.outcome === 'passed';
   tellDrill(call, report, drillSentence(report));
@@ -98,19 +101,6 @@ function tellDrill(call: Call, report: DrillReport, sentence: string): void {
       ? `It is kept until ${timeText(Date.parse(removal.until))} and costs money; sooner: standby drill ${scenario.name} --remove`
       : `Nothing of it is left: ${removal.removed.length} resources were removed, and every name was asked for.`,
   );
-}
-
-async function agreed(call: Call): Promise<boolean> {
-  const answer = await call.host.ask(
-    {
-      name: 'yes',
-      kind: 'confirm',
-      message: 'Hold the drill? Its VM and disks cost money while they are there; replication goes on.',
-      noFlag: { from: '--yes' },
-    },
-    {},
-  );
-  return answer.kind === 'value' && (answer.value === true || answer.value === 'yes');
 }
 
 async function remove(call: Call, name: string): Promise<unknown> {

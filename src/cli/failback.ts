@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 import type { FailbackPart, FailbackReport } from '../control/failback.ts';
 import { inputError } from '../errors.ts';
 import { type Call, leaf } from './command.ts';
-import { cancelled } from './failure.ts';
+import { confirmed } from './confirm.ts';
 import { done, note } from './people.ts';
 import type { Shell } from './shell.ts';
 
@@ -74,7 +74,7 @@ async function part(call: Call, name: string, which: FailbackPart): Promise<Fail
   });
   for (const { type, name: made } of proposal.makes)
     note(call, `Makes ${type.split('/').at(-1)} ${made}, and removes it again`);
-  if (!call.yes && !(await agreed(call, QUESTIONS[which]))) throw cancelled();
+  await confirmed(call, QUESTIONS[which], { cautious: true });
   note(
     call,
     `On the machine that comes home: standby restore --target DISK (new hardware: standby restore-token ${name})`,
@@ -102,12 +102,4 @@ function documentOf({ scenario, status, run, restored }: FailbackReport) {
     ...(restored ? { restored } : {}),
     ...(status.standbyVmId === undefined ? {} : { standbyVmId: status.standbyVmId }),
   };
-}
-
-async function agreed(call: Call, message: string): Promise<boolean> {
-  const answer = await call.host.ask(
-    { name: 'yes', kind: 'confirm', message, cautious: true, noFlag: { from: '--yes' } },
-    {},
-  );
-  return answer.kind === 'value' && (answer.value === true || answer.value === 'yes');
 }

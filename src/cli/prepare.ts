@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 import { inputError } from '../errors.ts';
 import { optionText } from './answers.ts';
 import { type Call, leaf } from './command.ts';
-import { cancelled } from './failure.ts';
+import { confirmed } from './confirm.ts';
 import { done, note, warn } from './people.ts';
 import type { Shell } from './shell.ts';
 
@@ -116,16 +116,6 @@ function differences(
   const gone = was.filter((line) => !is.includes(line)).map((line) => `- ${line}`);
   const come = is.filter((line) => !was.includes(line)).map((line) => `+ ${line}`);
   return [...gone, ...come].join('; ');
-}
-
-async function confirmed(call: Call, message: string): Promise<void> {
-  if (call.yes) return;
-  const answer = await call.host.ask(
-    { name: 'yes', kind: 'confirm', message, noFlag: { from: '--yes' } },
-    {},
-  );
-  if (answer.kind === 'value' && (answer.value === true || answer.value === 'yes')) return;
-  throw cancelled();
 }
 
 function told(call: Call, { done: files, skipped, commands }: Prepared, otherwise: string) {

@@ -1,7 +1,7 @@
 import { type Command, InvalidArgumentError } from 'commander';
 import { inputError } from '../errors.ts';
 import { type Call, leaf } from './command.ts';
-import { cancelled } from './failure.ts';
+import { confirmed } from './confirm.ts';
 import { done } from './people.ts';
 import { pointOf } from './point-option.ts';
 import type { Shell } from './shell.ts';
@@ -134,25 +134,14 @@ async function start(call: Call): Promise<unknown> {
 async function stop(call: Call): Promise<unknown> {
   const { stopVm } = await import('../control/vm.ts');
   const remove = call.options.remove === true;
-  if (remove && !call.yes && !(await agreed(call))) throw cancelled();
+  if (remove)
+    await confirmed(call, 'Remove the standby? What it has written since it started is lost.', {
+      cautious: true,
+    });
   const { scenario, status, run } = await stopVm(await call.context(), String(call.args[0]), { remove });
   done(
     call,
     `The standby VM of ${scenario.name} is ${remove ? 'removed' : 'stopped'}; the scenario is ${status.state}.`,
   );
   return { scenario: scenario.name, state: status.state, runId: run.id, removed: remove };
-}
-
-async function agreed(call: Call): Promise<boolean> {
-  const answer = await call.host.ask(
-    {
-      name: 'yes',
-      kind: 'confirm',
-      message: 'Remove the standby? What it has written since it started is lost.',
-      cautious: true,
-      noFlag: { from: '--yes' },
-    },
-    {},
-  );
-  return answer.kind === 'value' && (answer.value === true || answer.value === 'yes');
 }
