@@ -37,6 +37,15 @@ export function inventory(change: Partial<MasterInventory> = {}): MasterInventor
   };
 }
 
+export const DNS_UPDATE: NonNullable<Scenario['redirect']> = {
+  kind: 'dns-update',
+  server: '192.0.2.53',
+  zone: 'example.test',
+  name: 'www.example.test',
+  keyName: 'key',
+  keyAlgorithm: 'hmac-sha256',
+};
+
 export function scenario(change: Partial<Scenario> = {}): Scenario {
   return {
     id: 'scenario-1',

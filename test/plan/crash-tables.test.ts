@@ -15,7 +15,7 @@ import {
 import { switchoverPlan } from '../../src/switchover/switchover.ts';
 import { synchronisePlan } from '../../src/synchronise/synchronise.ts';
 import { Bench } from '../fakes/bench.ts';
-import { inventory, NOW_MS, scenario } from '../fakes/scene.ts';
+import { DNS_UPDATE, inventory, NOW_MS, scenario } from '../fakes/scene.ts';
 
 /** The tables of what a death leaves are those of the plans: every step of a plan has a row, and every row a step. */
 const DOCS = join(import.meta.dirname, '../../docs');
@@ -81,14 +81,7 @@ it.each(TABLES)('%s, %s names each step of its plans, and nothing else', async (
   bench.changes = {
     inventory: inventory({ fence: true }),
     scenario: scenario({
-      redirect: {
-        kind: 'dns-update',
-        server: '192.0.2.53',
-        zone: 'example.test',
-        name: 'www.example.test',
-        keyName: 'key',
-        keyAlgorithm: 'hmac-sha256',
-      },
+      redirect: DNS_UPDATE,
       drill: { virtualNetworkId: '/subscriptions/1/net', subnetName: 'drills' },
       healthChecks: [{ kind: 'tcp', port: 80 }],
       scripts: moments.map((at) => ({

@@ -9,7 +9,7 @@ import { switchoverPlan } from '../../src/switchover/switchover.ts';
 import { vmStartPlan, vmStopPlan } from '../../src/switchover/vm.ts';
 import { synchronisePlan } from '../../src/synchronise/synchronise.ts';
 import { Bench, type Phase } from '../fakes/bench.ts';
-import { inventory, NOW_MS, scenario } from '../fakes/scene.ts';
+import { DNS_UPDATE, inventory, NOW_MS, scenario } from '../fakes/scene.ts';
 
 /**
  * Every plan of a scenario, with everything that a scenario may have, dies at every step of its own list. (The plain switchover,
@@ -23,14 +23,7 @@ const COPY = { lanes: 2, compression: 'none' } as const;
 const OLD: RecordState = { addresses: ['192.0.2.10'], ttlSeconds: 300 };
 
 const RICH: Partial<Scenario> = {
-  redirect: {
-    kind: 'dns-update',
-    server: '192.0.2.53',
-    zone: 'example.test',
-    name: 'www.example.test',
-    keyName: 'key',
-    keyAlgorithm: 'hmac-sha256',
-  },
+  redirect: DNS_UPDATE,
   scripts: MOMENTS_OF.SWITCHOVER.map((at) => ({ at, command: ['/bin/true'], timeoutSeconds: 5 })),
   backup: BACKUP_DEFAULTS,
 };

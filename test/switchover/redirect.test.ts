@@ -8,7 +8,7 @@ import { vmStartPlan, vmStopPlan } from '../../src/switchover/vm.ts';
 import type { Work } from '../../src/switchover/work.ts';
 import { synchronisePlan } from '../../src/synchronise/synchronise.ts';
 import { Bench } from '../fakes/bench.ts';
-import { scenario } from '../fakes/scene.ts';
+import { DNS_UPDATE, scenario } from '../fakes/scene.ts';
 
 /** Where a redirection and scripts stand in the plans, and what is left when the process dies there. */
 const RUN = 'run-1';
@@ -44,14 +44,7 @@ async function scene(more: Partial<Work> = {}): Promise<Scene> {
   const scripts: Scene['scripts'] = [];
   on.changes = {
     scenario: scenario({
-      redirect: {
-        kind: 'dns-update',
-        server: '192.0.2.53',
-        zone: 'example.test',
-        name: 'www.example.test',
-        keyName: 'key',
-        keyAlgorithm: 'hmac-sha256',
-      },
+      redirect: DNS_UPDATE,
       scripts: [
         ...MOMENTS_OF.SWITCHOVER.map((at) => ({ at, command: ['/bin/true'], timeoutSeconds: 5 })),
         // Of other events: a switchover must not run them.

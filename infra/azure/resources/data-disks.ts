@@ -25,7 +25,8 @@ export function makeDataDisks(
       if (missing.length === 0) return machineOf(machine);
       const all = machine.storageProfile?.dataDisks ?? [];
       const change: Change = {
-        ...{ title: 'attach', etag: machine.etag },
+        title: 'attach',
+        etag: machine.etag,
         about: disks.map((each) => each.diskId),
         request: { dataDisksToAttach: missing.map(({ diskId, lun }) => ({ diskId, lun })) },
         dataDisks: [
@@ -55,7 +56,8 @@ export function makeDataDisks(
       const present = all.filter(goes);
       if (present.length === 0) return machineOf(machine);
       const change: Change = {
-        ...{ title: 'detach', etag: machine.etag },
+        title: 'detach',
+        etag: machine.etag,
         about: diskIds,
         request: {
           dataDisksToDetach: present.flatMap(({ managedDisk }) =>
