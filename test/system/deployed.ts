@@ -7,11 +7,11 @@ export function endpointOf(control: Place): LocalEndpoint {
   return JSON.parse(readFileSync(join(control.home, 'local-azure/endpoint.json'), 'utf8'));
 }
 
-/** Local Azure is up, and the appliance `gate` stands behind a port that is open for this machine. By the commands. */
-export async function deployed(control: Place, account: string, resourceGroup: string): Promise<void> {
+/** Local Azure is up, and its account is registered. By the commands. */
+export async function registered(control: Place, account: string): Promise<LocalEndpoint> {
   await run(['local', 'up', '--latency', 'none'], control);
-  const { url, authorityUrl, caFile, subscriptionId, tenantId, applicationId, clientSecret, location } =
-    endpointOf(control);
+  const endpoint = endpointOf(control);
+  const { url, authorityUrl, caFile, subscriptionId, tenantId, applicationId, clientSecret } = endpoint;
   await run(
     [
       ...['account', 'add', '--yes', '--name', account, '--environment', 'custom'],
@@ -21,6 +21,12 @@ export async function deployed(control: Place, account: string, resourceGroup: s
     ],
     { ...control, input: clientSecret },
   );
+  return endpoint;
+}
+
+/** And the appliance `gate` stands behind a port that is open for this machine. */
+export async function deployed(control: Place, account: string, resourceGroup: string): Promise<void> {
+  const { location } = await registered(control, account);
   const network = ['--virtual-network', `${resourceGroup}/standby-vnet`, '--subnet', 'appliance'];
   await run(
     [

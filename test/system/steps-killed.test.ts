@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import type { LocalEndpoint } from '../../infra/local/local-azure.ts';
@@ -7,6 +6,7 @@ import type { RunRecord } from '../../src/plan/plan.ts';
 import { COMMIT_SWITCHOVER } from '../../src/switchover/steps/commit-switchover.ts';
 import { type Clients, clientsOf, collect } from '../infra/local/local-subscription.ts';
 import { type Document, type Lodging, makeLodging, type Place, run, start } from './commands.ts';
+import { registered } from './deployed.ts';
 import { GREETING, makeTinyServer } from './tiny-server.ts';
 
 /**
@@ -48,19 +48,8 @@ beforeAll(async () => {
   lodging = makeLodging();
   control = { ...lodging, home: join(lodging.home, 'control') };
   makeTinyServer(diskFile(), 64);
-  await run(['local', 'up', '--latency', 'none'], control);
-  endpoint = JSON.parse(readFileSync(join(control.home, 'local-azure/endpoint.json'), 'utf8'));
+  endpoint = await registered(control, ACCOUNT);
   azure = clientsOf(endpoint);
-  const { url, authorityUrl, caFile, subscriptionId, tenantId, applicationId, clientSecret } = endpoint;
-  await run(
-    [
-      ...['account', 'add', '--yes', '--name', ACCOUNT, '--environment', 'custom'],
-      ...['--resource-manager-url', url, '--authority-url', authorityUrl, '--ca-file', caFile],
-      ...['--subscription-id', subscriptionId, '--tenant-id', tenantId],
-      ...['--application-id', applicationId, '--client-secret-stdin'],
-    ],
-    { ...control, input: clientSecret },
-  );
 });
 afterAll(async () => {
   try {
